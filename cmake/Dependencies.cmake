@@ -1,0 +1,21 @@
+# Everything but LibTorch and NCCL. HDF5 is the serial C library: parallel HDF5 is not needed (one file per unit) and must
+# never be linked beside it.
+find_package(PkgConfig REQUIRED)
+find_package(MPI REQUIRED COMPONENTS C)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(png REQUIRED IMPORTED_TARGET libpng)
+pkg_check_modules(jpeg REQUIRED IMPORTED_TARGET libjpeg)
+find_path(EIDOLON_TOML_INCLUDE toml++/toml.h REQUIRED)
+find_path(EIDOLON_CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+
+set(HDF5_PREFER_PARALLEL OFF)
+find_package(HDF5 REQUIRED COMPONENTS C)
+if(HDF5_IS_PARALLEL)
+  message(FATAL_ERROR "The HDF5 found is the MPI build; Eidolon needs the serial one (Debian: libhdf5-dev; conda: hdf5=*=nompi*).")
+endif()
+add_library(hdf5::serial INTERFACE IMPORTED)
+target_include_directories(hdf5::serial SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
+target_link_libraries(hdf5::serial INTERFACE ${HDF5_C_LIBRARIES})

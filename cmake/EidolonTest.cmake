@@ -1,0 +1,40 @@
+# eidolon_test(NAME SOURCES a_test.cpp ... USES folders [RANKS 1 2 4] [LABELS ...] [TIMEOUT seconds] [LINKS targets])
+#
+# One GoogleTest program per call. With RANKS it is registered once per rank count as NAME.<n>ranks and started by mpirun;
+# a failing rank fails the test (tests/mpi_main.cpp). Fixture files are found through EIDOLON_TEST_DATA, real weights
+# through the environment variable EIDOLON_DATA.
+find_package(GTest REQUIRED)
+
+function(eidolon_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;USES;RANKS;LABELS;LINKS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  list(TRANSFORM ARG_USES PREPEND eidolon_)
+  if(ARG_RANKS)
+    add_executable(${name} ${ARG_SOURCES} ${CMAKE_SOURCE_DIR}/tests/mpi_main.cpp)
+    target_link_libraries(${name} PRIVATE ${ARG_USES} GTest::gtest MPI::MPI_C ${ARG_LINKS})
+  else()
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE ${ARG_USES} GTest::gtest GTest::gtest_main ${ARG_LINKS})
+  endif()
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src)
+  target_compile_definitions(${name} PRIVATE EIDOLON_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data"
+                             EIDOLON_SOURCE_DIR="${CMAKE_SOURCE_DIR}" EIDOLON_BINARY="${CMAKE_BINARY_DIR}/eidolon")
+  target_precompile_headers(${name} REUSE_FROM eidolon_precompiled)
+  eidolon_warnings(${name})
+
+  set(environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
+      OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_base_warn_component_unused=0)
+  if(ARG_RANKS)
+    foreach(ranks ${ARG_RANKS})
+      set(test ${name}.${ranks}ranks)
+      add_test(NAME ${test} COMMAND ${MPIEXEC_EXECUTABLE} --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)
+      set_tests_properties(${test} PROPERTIES LABELS "mpi;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ranks}
+                           ENVIRONMENT "${environment}")
+    endforeach()
+  else()
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${environment}")
+  endif()
+endfunction()

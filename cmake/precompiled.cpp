@@ -1,0 +1,1 @@
+// Holds the shared precompiled header (src/base/tensor.h); see EidolonLibrary.cmake.

@@ -1,0 +1,54 @@
+// What a rank is told about the machine it runs on: its communicator, device, threads, and whether to stop.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cluster/communicator.h"
+
+namespace eidolon {
+
+/// RAII over MPI_Init_thread(SERIALIZED) and MPI_Finalize; finalizes only when no exception is in flight (a rank that throws
+/// would hang in MPI_Finalize while the others still communicate), after arbor's with_mpi. Also refuses, with BadInput, a wrong
+/// launch: SLURM_NTASKS > 1 (with SLURM_STEP_ID set, that is started by srun) while the MPI world has one rank.
+class MpiSession {
+ public:
+  MpiSession(int* argc, char*** argv);
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+};
+
+struct Placement {
+  std::string host;
+  int local_rank = 0;  ///< among the ranks of this host
+  int local_size = 1;
+  at::Device device = at::kCPU;  ///< cuda:(local_rank mod visible devices) or cpu
+  int64_t threads = 1;
+};
+
+/// Binds this rank: picks the device ("cpu", "cuda" or "" for auto: cuda if one is usable), sets LibTorch's intra-op threads (0
+/// for auto: the cores of the affinity mask divided by the local ranks with an equal mask, at least 1; one inter-op thread),
+/// deterministic algorithms on. BadInput if "cuda" is asked for and absent, or if more ranks than GPUs share a host.
+Placement bind_rank(const Communicator& communicator, const std::string& device, int64_t threads);
+
+/// SIGUSR2 and SIGTERM ask this process to stop; the handler only sets a flag.
+void install_stop_signals();
+
+struct Cluster {
+  Communicator communicator;
+  Placement placement;
+
+  bool is_root() const { return communicator.rank() == 0; }
+  int rank() const { return communicator.rank(); }
+  int size() const { return communicator.size(); }
+
+  /// True once this rank was signalled, or another rank that was has sent word (a small message on the control communicator,
+  /// received by MPI_Iprobe, so that a signal to one rank stops all without a collective). Cheap; call it every iteration.
+  bool stop_requested() const;
+
+  /// Collective: true on all ranks if it is true on any. The step at which all agree to stop.
+  bool agree_to_stop() const;
+};
+
+}  // namespace eidolon

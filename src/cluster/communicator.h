@@ -1,0 +1,64 @@
+// One Communicator: sums and broadcasts of tensors, and small control messages.
+//
+// CPU tensors travel by MPI, CUDA tensors by NCCL, chosen by the tensor's device at each call. Control messages go over a
+// duplicate of the MPI communicator. All calls are collective: every rank makes the same calls in the same order. Failures
+// throw Fault with the library's text. After TorchFort's Comm and arbor's distributed context.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/tensor.h"
+
+namespace eidolon {
+
+/// A started reduction; wait() before the tensor is read. Move only. Destroying an unfinished one waits.
+class PendingReduction {
+ public:
+  struct Backend {  ///< two implementations: MPI request, CUDA event
+    virtual ~Backend() = default;
+    virtual bool test() = 0;  ///< makes progress; true when finished
+    virtual void wait() = 0;
+  };
+  PendingReduction() = default;
+  explicit PendingReduction(std::unique_ptr<Backend> backend);
+  bool test();
+  void wait();
+
+ private:
+  std::unique_ptr<Backend> backend_;
+};
+
+class Communicator {
+ public:
+  /// Over a duplicate of MPI_COMM_WORLD, with MPI_ERRORS_RETURN set on both. MPI must be initialised (cluster/session.h).
+  static Communicator world();
+  Communicator(Communicator&&) noexcept;
+  Communicator& operator=(Communicator&&) noexcept;
+  ~Communicator();
+
+  int rank() const;
+  int size() const;
+
+  void all_reduce_sum(Tensor& tensor) const;                    ///< in place; float32, float64, int64; contiguous
+  PendingReduction start_all_reduce_sum(Tensor& tensor) const;  ///< same arithmetic as all_reduce_sum, bit for bit
+  void broadcast(Tensor& tensor, int root = 0) const;           ///< in place; any dtype; contiguous; same shape on all ranks
+
+  void barrier() const;
+  int64_t max(int64_t value) const;
+  double sum(double value) const;
+  std::string broadcast_text(const std::string& text, int root = 0) const;
+  std::vector<std::string> gather_texts(const std::string& text) const;  ///< on every rank, by rank
+
+  /// A number that grows by one with each collective call; heartbeats publish it so that a hung rank can be named.
+  int64_t collectives() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+  explicit Communicator(std::shared_ptr<State> state);
+};
+
+}  // namespace eidolon

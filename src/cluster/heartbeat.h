@@ -1,0 +1,35 @@
+// A heartbeat file per rank, and the watchdog that reads those of the others (DESIGN 3.13).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace eidolon {
+
+/// What a rank says of itself; set it from the main thread at any time.
+struct Activity {
+  std::string stage;   ///< "synthesize", "finetune", ...
+  std::string detail;  ///< "unit 00000016 iteration 120", "reconstruct/blocks.3 step 40"
+};
+
+/// A thread that every 10 s writes heartbeat/rank-NNNN.json (stage, detail, number of the current collective, unix time, host,
+/// pid) atomically, and watches: while this rank is inside a collective (entered set by Communicator) for longer than
+/// `deadline_seconds`, it prints one line that names the ranks with a stale heartbeat or a lower collective number and leaves
+/// with _exit(70). It makes no MPI or NCCL call.
+class Heartbeat {
+ public:
+  Heartbeat(std::filesystem::path folder, int rank, int size, double deadline_seconds);
+  ~Heartbeat();
+  void set(Activity activity);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace eidolon

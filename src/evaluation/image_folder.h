@@ -1,0 +1,22 @@
+// Labelled image folders: <root>/<class name>/*.{jpg,jpeg,png}. The only place where real images come in.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace eidolon {
+
+struct LabelledImage {
+  std::filesystem::path path;
+  int64_t label = 0;
+};
+
+/// Sorted by path. With `classes` (one class folder name per line; a class's line is its index) unknown folders are refused by
+/// name; without it folder names must be indices. BadInput for: no folder, no image, an index outside [0, class_count), a class
+/// twice.
+std::vector<LabelledImage> list_labelled_images(const std::filesystem::path& root, const std::filesystem::path& classes,
+                                                int64_t class_count);
+
+}  // namespace eidolon

@@ -1,0 +1,97 @@
+// The job: everything a run is told, as one plain struct.
+//
+// Every field has a type and a default. job/schema.h lists the TOML key, the allowed range and one line of help of each;
+// the reader, --set, --print-config and the identities all walk that list. std::nullopt stands for "auto".
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace eidolon {
+
+struct TeacherJob {
+  std::filesystem::path weights;  ///< folder with model.safetensors and config.json
+};
+
+struct SynthesisJob {
+  std::string method = "sardfq";   ///< sardfq | gaussian
+  std::string start = "gaussian";  ///< what the pixels start from
+  int64_t images = 256;            ///< not part of the identity: raising it only adds units
+  int64_t held_out_images = 16;    ///< further images, never trained on; not part of the identity
+  int64_t unit_images = 16;        ///< consecutive images optimised together, one shard
+  int64_t iterations = 1000;
+  int64_t rounds = 2;               ///< Adam and its schedule start anew each round
+  int64_t warmup_iterations = 100;  ///< linear, per round; at most a fifth of a round
+  uint64_t seed = 1;
+  std::optional<std::string> precision;  ///< auto | fp32 | bf16
+  double learning_rate = 0.2;            ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
+
+  std::optional<double> prior_weight;  ///< alpha_1; auto: from prior_ratio
+  double prior_ratio = 1.0;            ///< auto: |gradient of the prior term| / |gradient of the semantic term| at the start
+  int64_t prior_components = 5;        ///< K_APA, Gaussians per map at most
+  double prior_sigma_scale = 1.0;      ///< multiplies sigma ~ U(0.05, 0.25) x grid side
+  std::string prior_self_attention = "current";  ///< current | uniform: the law of x0
+
+  double semantic_weight = 1.0;
+  int64_t crops = 4;  ///< K_MSR, crops per image at most; 0 switches the crops off
+  double crop_weight = 1.0;
+  bool soft_labels = true;  ///< false: one-hot targets
+  double soft_label_low = 5.0;
+  double soft_label_high = 10.0;
+
+  double variation_weight = 0.283;  ///< of the total-variation term, per image; 0.05 * sqrt(32)
+  double variation_low = 442;       ///< target ~ U(low, high), for 3x224x224 ImageNet-normalised pixels
+  double variation_high = 530;
+};
+
+struct QuantizationJob {
+  int64_t weight_bits = 4;
+  int64_t activation_bits = 4;
+  bool weight_symmetric = false;
+  bool activation_symmetric = false;
+  std::string weight_granularity = "channel";  ///< channel | tensor
+  std::optional<std::string> attention;        ///< auto | uniform | log2 | log_sqrt2
+  bool reparameterize = true;                  ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
+  std::string range = "mse";                   ///< minmax | percentile | mse: how calibration chooses ranges
+  int64_t calibration_images = 32;
+};
+
+struct FinetuningJob {
+  std::string method = "blockwise";  ///< blockwise | distill | none
+  int64_t batch = 16;                ///< global, over all ranks; equals the number of lanes
+  int64_t iterations = 100;          ///< per block (blockwise) or in all (distill)
+  double learning_rate = 2e-3;       ///< Adam, weights: in steps of each channel's quantizer per iteration
+  double scale_learning_rate = 0.0;  ///< Adam, activation scales: relative to each scale; 0 freezes them
+  uint64_t seed = 1;
+};
+
+struct EvaluationJob {
+  std::filesystem::path images;   ///< empty: no labelled images; figures on held-out synthetic images instead
+  std::filesystem::path classes;  ///< one class folder name per line; empty: folder names are the indices
+  int64_t batch = 32;             ///< images per forward pass of one rank
+};
+
+struct RunJob {
+  std::optional<std::string> device;     ///< auto | cpu | cuda
+  std::optional<int64_t> threads;        ///< per rank; auto: the affinity mask divided by the local ranks that share it
+  std::string reduction = "overlapped";  ///< overlapped | plain (the oracle; same bits)
+  double checkpoint_seconds = 60;        ///< between unit states and between fine-tuning checkpoints
+  int64_t keep_checkpoints = 2;          ///< newest kept; step 0 is always kept
+  double watchdog_seconds = 600;         ///< a collective that takes longer ends the run
+  int64_t cache_megabytes = 4096;        ///< per rank, for block inputs and targets of reconstruction
+};
+
+struct Job {
+  std::string name;  ///< the file's stem; names the run directory
+  std::filesystem::path file;
+  TeacherJob teacher;
+  SynthesisJob synthesis;
+  QuantizationJob quantization;
+  FinetuningJob finetuning;
+  EvaluationJob evaluation;
+  RunJob run;
+};
+
+}  // namespace eidolon

@@ -1,0 +1,24 @@
+// job.toml -> Job.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "job/job.h"
+
+namespace eidolon {
+
+/// Reads a job file, applies `--set section.key=value` overrides in order, expands ${VARIABLE} in paths and makes paths
+/// absolute (relative ones are relative to the job file; those of an override, to the working directory).
+/// Throws BadInput naming file, line and the nearest valid key for: unknown sections and keys, wrong types, values out of
+/// range, unset variables, syntax errors, a file that is not there.
+Job read_job(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+/// The whole job as TOML with every key, "auto" where a value is not resolved. read_job() reads it back to an equal Job.
+std::string to_toml(const Job& job);
+
+/// A table of all keys (key, type or choices, default, help), for `eidolon keys`.
+std::string describe_keys();
+
+}  // namespace eidolon

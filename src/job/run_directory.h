@@ -1,0 +1,41 @@
+// The run directory: where everything a run writes lies (DESIGN: data_out/<job name>, or --run-dir).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "job/job.h"
+
+namespace eidolon {
+
+/// Paths only; creating folders is open_run_directory()'s work.
+struct RunDirectory {
+  std::filesystem::path root;
+
+  std::filesystem::path resolved_job() const { return root / "job.resolved.toml"; }
+  std::filesystem::path environment() const { return root / "environment.json"; }
+  std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
+  std::filesystem::path manifest() const { return root / "manifest.json"; }
+  std::filesystem::path log(int rank) const;                       ///< log/rank-0003.log
+  std::filesystem::path heartbeat(int rank) const;                 ///< heartbeat/rank-0003.json
+  std::filesystem::path unit_state(int64_t first) const;           ///< units/unit-00000016.h5
+  std::filesystem::path shard(int64_t first, int64_t last) const;  ///< shards/images-00000016-00000031.h5 (last inclusive)
+  std::filesystem::path checkpoint(int64_t step) const;            ///< checkpoints/step-00001200.h5
+};
+
+/// Creates the folders. Throws Fault naming the path and the cause (read-only, disk full, a file in the way).
+RunDirectory open_run_directory(const std::filesystem::path& root);
+
+/// Steps of the checkpoints whose finished names exist, newest first. Names are not proof: verify each.
+std::vector<int64_t> checkpoint_steps(const RunDirectory& run);
+
+/// Fills each `auto` of `job` from the run's job.resolved.toml if that exists (so that a resumed run keeps what the first
+/// start decided). Keys that are not `auto` in `job` are left alone.
+Job with_resolved_autos(const Job& job, const RunDirectory& run);
+
+/// Writes job.resolved.toml atomically.
+void write_resolved_job(const Job& job, const RunDirectory& run);
+
+}  // namespace eidolon

@@ -1,0 +1,25 @@
+// metrics.jsonl: one JSON object per line, append only; cut back to the checkpoint's step on resume.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "reporting/progress.h"
+
+namespace eidolon {
+
+class MetricsLog {
+ public:
+  explicit MetricsLog(std::filesystem::path file, bool active = true);  ///< inactive on ranks other than 0
+  /// {"stage":..,"step":..,"time":..,<figures>}
+  void append(const std::string& stage, int64_t step, const Figures& figures);
+  /// Removes lines of `stage` whose step is greater than `step`, and a torn last line. Atomic.
+  void cut_back(const std::string& stage, int64_t step);
+
+ private:
+  std::filesystem::path file_;
+  bool active_;
+};
+
+}  // namespace eidolon

@@ -1,0 +1,28 @@
+// Progress of a long stage: a bar with rate, ETA and loss terms on a terminal, a plain line now and then when not.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace eidolon {
+
+/// Named figures shown behind the bar, e.g. {{"loss", 1.2}, {"prior", 3e-4}}.
+using Figures = std::vector<std::pair<std::string, double>>;
+
+class Progress {
+ public:
+  /// `total` steps of `unit` ("views", "images", "steps"); silent if `visible` is false (ranks other than 0).
+  Progress(std::string stage, double total, std::string unit, bool visible);
+  ~Progress();
+  void advance(double steps, const Figures& figures = {});
+  void done_before(double steps);  ///< counts towards the total, not towards the rate (resumed work)
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace eidolon

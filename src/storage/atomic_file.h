@@ -1,0 +1,19 @@
+// A finished name is a finished file: write NAME.<host>.<pid>.part, fsync, rename, fsync the folder.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string_view>
+
+namespace eidolon {
+
+/// Calls `write` with the path of a new `.part` file beside `target` (the callee creates, fills and closes it), then
+/// syncs it to disk, renames it to `target` and syncs the folder. If `write` or a system call fails, the part file is removed
+/// and the error goes on (system calls: Fault with the path, strerror and a remedy such as "free some space and run again").
+void write_atomically(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& write);
+
+void write_text_atomically(const std::filesystem::path& target, std::string_view text);
+
+std::string read_text(const std::filesystem::path& path);  ///< throws Fault naming the path
+
+}  // namespace eidolon
