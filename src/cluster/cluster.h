@@ -1,9 +1,7 @@
 // What a rank is told about the machine it runs on: its communicator, device, threads, and whether to stop.
 #pragma once
 
-#include <functional>
 #include <string>
-#include <vector>
 
 #include "cluster/communicator.h"
 
@@ -17,7 +15,14 @@ class MpiSession {
   MpiSession(int* argc, char*** argv);
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+ private:
+  int exceptions_at_birth_;
 };
+
+/// What the MPI library says of itself, for provenance.
+std::string mpi_library_version();
 
 struct Placement {
   std::string host;

@@ -14,7 +14,8 @@
 
 namespace eidolon {
 
-/// A started reduction; wait() before the tensor is read. Move only. Destroying an unfinished one waits.
+/// A started reduction; wait() before the tensor is read. Move only. Destroying an unfinished one waits. For CUDA tensors
+/// wait() orders LibTorch's current stream after the sum and the host goes on; "read" means by a kernel queued later.
 class PendingReduction {
  public:
   struct Backend {  ///< two implementations: MPI request, CUDA event
@@ -33,11 +34,13 @@ class PendingReduction {
 
 class Communicator {
  public:
-  /// Over a duplicate of MPI_COMM_WORLD, with MPI_ERRORS_RETURN set on both. MPI must be initialised (cluster/session.h).
-  static Communicator world();
+  /// Over duplicates of MPI_COMM_WORLD, with MPI_ERRORS_RETURN set on it and on them. Collective; MPI must be initialised
+  /// (MpiSession in cluster/cluster.h). Where the host waits for a GPU it gives up 30 s after `deadline_seconds`; pass the
+  /// deadline of the Heartbeat, whose watchdog guards every other wait and can name the rank that hangs.
+  static Communicator world(double deadline_seconds = 600);
   Communicator(Communicator&&) noexcept;
   Communicator& operator=(Communicator&&) noexcept;
-  ~Communicator();
+  ~Communicator();  ///< collective, unless an exception is in flight: then this rank leaves alone
 
   int rank() const;
   int size() const;
@@ -46,13 +49,17 @@ class Communicator {
   PendingReduction start_all_reduce_sum(Tensor& tensor) const;  ///< same arithmetic as all_reduce_sum, bit for bit
   void broadcast(Tensor& tensor, int root = 0) const;           ///< in place; any dtype; contiguous; same shape on all ranks
 
-  void barrier() const;
+  void barrier() const;  ///< also waits until the CUDA collectives started so far have finished
   int64_t max(int64_t value) const;
   double sum(double value) const;
   std::string broadcast_text(const std::string& text, int root = 0) const;
   std::vector<std::string> gather_texts(const std::string& text) const;  ///< on every rank, by rank
 
-  /// A number that grows by one with each collective call; heartbeats publish it so that a hung rank can be named.
+  /// True once `requested_here` was true on this rank, or another rank's word of it has arrived. Not collective; a rank says
+  /// its word once, by a small message to each other rank. Cluster::stop_requested() is the caller.
+  bool spread_stop(bool requested_here) const;
+
+  /// The number of the newest collective of this process; heartbeats publish it so that a hung rank can be named.
   int64_t collectives() const;
 
  private:

@@ -1,13 +1,10 @@
-// A heartbeat file per rank, and the watchdog that reads those of the others (DESIGN 3.13).
+// A heartbeat file per rank, and the watchdog that reads those of the others. A rank that dies is noticed by the launcher; one
+// that hangs is noticed only here.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace eidolon {
 
@@ -17,10 +14,11 @@ struct Activity {
   std::string detail;  ///< "unit 00000016 iteration 120", "reconstruct/blocks.3 step 40"
 };
 
-/// A thread that every 10 s writes heartbeat/rank-NNNN.json (stage, detail, number of the current collective, unix time, host,
-/// pid) atomically, and watches: while this rank is inside a collective (entered set by Communicator) for longer than
-/// `deadline_seconds`, it prints one line that names the ranks with a stale heartbeat or a lower collective number and leaves
-/// with _exit(70). It makes no MPI or NCCL call.
+/// A thread that every 10 s (a quarter of the deadline if that is less) writes heartbeat/rank-NNNN.json (stage, detail, number
+/// of the current collective, unix time, host, pid) atomically, and watches: while this rank is inside a collective
+/// (collective_clock.h) for longer than `deadline_seconds`, time in which the whole process was suspended not counted, it
+/// prints one line that names the ranks with a stale heartbeat or a lower collective number and leaves with _exit(70). It makes
+/// no MPI or NCCL call. Fault if `folder` cannot be made; a heartbeat that cannot be written is warned about once.
 class Heartbeat {
  public:
   Heartbeat(std::filesystem::path folder, int rank, int size, double deadline_seconds);

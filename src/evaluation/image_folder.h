@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
 #include <vector>
 
 namespace eidolon {
@@ -13,9 +12,10 @@ struct LabelledImage {
   int64_t label = 0;
 };
 
-/// Sorted by path. With `classes` (one class folder name per line; a class's line is its index) unknown folders are refused by
-/// name; without it folder names must be indices. BadInput for: no folder, no image, an index outside [0, class_count), a class
-/// twice.
+/// Sorted by path. Extensions are compared without case; other files, hidden folders and files beside the class folders are
+/// passed over. With `classes` (one class folder name per line; a class's line is its index, from 0) folders that it does not
+/// name are refused by name; with an empty path folder names must be indices. BadInput for: no folder, no image, an index
+/// outside [0, class_count), a class twice, an unnamed line, more lines than classes.
 std::vector<LabelledImage> list_labelled_images(const std::filesystem::path& root, const std::filesystem::path& classes,
                                                 int64_t class_count);
 

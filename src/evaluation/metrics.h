@@ -2,8 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string>
 
 #include "base/tensor.h"
 
@@ -23,17 +21,21 @@ struct EvaluationCounts {
   static EvaluationCounts from_tensor(const Tensor& tensor);
 };
 
-/// logits float32 B x C; labels int64 B. Top-k ties are broken towards the lower class index.
+/// logits floating-point B x C; labels int64 B in [0, C). Top-k ties are broken towards the lower class index, and a class
+/// whose logit is NaN is never right. To count a teacher alone, pass its logits twice. Throws BadInput for other shapes and
+/// labels.
 EvaluationCounts count(const Tensor& teacher_logits, const Tensor& student_logits, const Tensor& labels);
 
 struct Figure {
   double value = 0;
-  double error = 0;
-};  ///< one standard error
+  double error = 0;  ///< one standard error
+};
 
+/// A value or error that the counts do not define is NaN: all of them without images, the error of a mean of one image, `kept`
+/// when the teacher is never right.
 struct EvaluationFigures {
   int64_t images = 0;
-  Figure teacher_top1, teacher_top5, top1, top5, agreement, kl;
+  Figure teacher_top1, teacher_top5, top1, top5, agreement, kl;  ///< fractions of the images; KL in nats
   int64_t lost = 0, gained = 0;
   Figure kept;  ///< student's top-1 over the teacher's; paired error sqrt(lost + gained) / teacher-correct
 };

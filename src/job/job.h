@@ -74,6 +74,7 @@ struct EvaluationJob {
 };
 
 struct RunJob {
+  std::filesystem::path shards;          ///< folder of image shards; empty: the run directory's own
   std::optional<std::string> device;     ///< auto | cpu | cuda
   std::optional<int64_t> threads;        ///< per rank; auto: the affinity mask divided by the local ranks that share it
   std::string reduction = "overlapped";  ///< overlapped | plain (the oracle; same bits)

@@ -12,10 +12,16 @@ namespace eidolon {
 /// Reads a job file, applies `--set section.key=value` overrides in order, expands ${VARIABLE} in paths and makes paths
 /// absolute (relative ones are relative to the job file; those of an override, to the working directory).
 /// Throws BadInput naming file, line and the nearest valid key for: unknown sections and keys, wrong types, values out of
-/// range, unset variables, syntax errors, a file that is not there.
+/// range, unset variables, syntax errors, a file that is not there, no teacher.weights, and values that contradict each other.
+/// An override's value is TOML, or else a bare word: --set synthesis.method=gaussian.
 Job read_job(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
-/// The whole job as TOML with every key, "auto" where a value is not resolved. read_job() reads it back to an equal Job.
+/// Reads a job that an earlier start resolved and wrote. Keys that this version of the program does not know are ignored, so
+/// that a run can be resumed after an update; the rest as read_job(), without the checks across keys.
+Job read_resolved_job(const std::filesystem::path& file);
+
+/// The whole job as TOML with every key, "auto" where a value is not resolved. read_job() reads it back to an equal Job (name
+/// and file are those of the file it is read from).
 std::string to_toml(const Job& job);
 
 /// A table of all keys (key, type or choices, default, help), for `eidolon keys`.

@@ -1,10 +1,10 @@
-// The run directory: where everything a run writes lies (DESIGN: data_out/<job name>, or --run-dir).
+// The run directory: where everything a run writes lies: data_out/<job name> under the working directory, or --run-dir.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "job/job.h"
 

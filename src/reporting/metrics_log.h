@@ -12,7 +12,8 @@ namespace eidolon {
 class MetricsLog {
  public:
   explicit MetricsLog(std::filesystem::path file, bool active = true);  ///< inactive on ranks other than 0
-  /// {"stage":..,"step":..,"time":..,<figures>}
+  /// {"stage":..,"step":..,"time":<unix seconds>,<figures>}; a figure that is not finite is null. Fault if it cannot be
+  /// written.
   void append(const std::string& stage, int64_t step, const Figures& figures);
   /// Removes lines of `stage` whose step is greater than `step`, and a torn last line. Atomic.
   void cut_back(const std::string& stage, int64_t step);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace eidolon {
@@ -10,6 +11,8 @@ namespace eidolon {
 /// Calls `write` with the path of a new `.part` file beside `target` (the callee creates, fills and closes it), then
 /// syncs it to disk, renames it to `target` and syncs the folder. If `write` or a system call fails, the part file is removed
 /// and the error goes on (system calls: Fault with the path, strerror and a remedy such as "free some space and run again").
+/// Processes may write the same target at the same time: the last rename wins, and no reader ever sees a mixture. Two threads
+/// of one process must not, for they would share the part file.
 void write_atomically(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& write);
 
 void write_text_atomically(const std::filesystem::path& target, std::string_view text);

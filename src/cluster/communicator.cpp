@@ -1,0 +1,135 @@
+#include "cluster/communicator.h"
+
+#include <climits>
+#include <numeric>
+
+#include "base/error.h"
+#include "cluster/collective_clock.h"
+#include "cluster/communicator_mpi.h"
+#include "cluster/communicator_state.h"
+#include "cluster/mpi_check.h"
+
+namespace eidolon {
+namespace {
+
+void require_plain(const Tensor& tensor, const char* what) {
+  if (!tensor.defined()) throw Fault(std::string(what) + " was given no tensor");
+  if (!tensor.is_contiguous()) throw Fault(std::string(what) + " needs a contiguous tensor");
+  if (!tensor.is_cpu() && !tensor.is_cuda())
+    throw Fault(std::string(what) + " knows CPU and CUDA, not " + tensor.device().str());
+}
+
+void require_summable(const Tensor& tensor) {
+  require_plain(tensor, "all_reduce_sum");
+  const at::ScalarType type = tensor.scalar_type();
+  if (type == at::kFloat || type == at::kDouble || type == at::kLong) return;
+  throw Fault(std::string("all_reduce_sum takes float32, float64 and int64, not ") + at::toString(type));
+}
+
+}  // namespace
+
+PendingReduction::PendingReduction(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
+
+bool PendingReduction::test() {
+  if (backend_ && backend_->test()) backend_.reset();
+  return backend_ == nullptr;
+}
+
+void PendingReduction::wait() {
+  if (backend_) backend_->wait();
+  backend_.reset();
+}
+
+Communicator::Communicator(std::shared_ptr<State> state) : state_(std::move(state)) {}
+Communicator::Communicator(Communicator&&) noexcept = default;
+Communicator& Communicator::operator=(Communicator&&) noexcept = default;
+Communicator::~Communicator() = default;
+
+Communicator Communicator::world(double deadline_seconds) {
+  return Communicator(std::make_shared<State>(deadline_seconds));
+}
+
+int Communicator::rank() const {
+  return state_->rank;
+}
+int Communicator::size() const {
+  return state_->size;
+}
+
+// MPI_Allreduce would be faster to call, but adds in another order than MPI_Iallreduce: with three ranks the last bits differ.
+void Communicator::all_reduce_sum(Tensor& tensor) const {
+  start_all_reduce_sum(tensor).wait();
+}
+
+PendingReduction Communicator::start_all_reduce_sum(Tensor& tensor) const {
+  require_summable(tensor);
+  if (tensor.numel() == 0) return PendingReduction();
+  if (tensor.is_cuda()) return PendingReduction(state_->nccl_for(tensor.device()).start_sum(tensor));
+  return PendingReduction(start_mpi_sum(state_->tensors, tensor));
+}
+
+void Communicator::broadcast(Tensor& tensor, int root) const {
+  require_plain(tensor, "broadcast");
+  if (tensor.numel() == 0) return;
+  if (tensor.is_cuda()) return state_->nccl_for(tensor.device()).broadcast(tensor, root);
+  mpi_broadcast(state_->tensors, tensor.data_ptr(), static_cast<int64_t>(tensor.nbytes()), root);
+}
+
+void Communicator::barrier() const {
+  if (state_->nccl) state_->nccl->drain();
+  const collective_clock::Blocking blocking;
+  mpi_check(MPI_Barrier(state_->control), "MPI_Barrier");
+}
+
+int64_t Communicator::max(int64_t value) const {
+  const collective_clock::Blocking blocking;
+  mpi_check(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_MAX, state_->control), "MPI_Allreduce");
+  return value;
+}
+
+// Added in the order of the ranks, so that every rank gets the same bits whatever algorithm MPI would choose.
+double Communicator::sum(double value) const {
+  const collective_clock::Blocking blocking;
+  std::vector<double> values(size());
+  mpi_check(MPI_Allgather(&value, 1, MPI_DOUBLE, values.data(), 1, MPI_DOUBLE, state_->control), "MPI_Allgather");
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
+std::string Communicator::broadcast_text(const std::string& text, int root) const {
+  auto length = static_cast<int64_t>(text.size());
+  mpi_broadcast(state_->control, &length, sizeof length, root);
+  std::string result = text;
+  result.resize(length);
+  mpi_broadcast(state_->control, result.data(), length, root);
+  return result;
+}
+
+std::vector<std::string> Communicator::gather_texts(const std::string& text) const {
+  const collective_clock::Blocking blocking;
+  const auto own_length = static_cast<int64_t>(text.size());
+  std::vector<int64_t> lengths(size());
+  mpi_check(MPI_Allgather(&own_length, 1, MPI_INT64_T, lengths.data(), 1, MPI_INT64_T, state_->control), "MPI_Allgather");
+  const int64_t total = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  if (total > INT_MAX) throw Fault("gather_texts: the texts of all ranks exceed 2 GiB together");
+
+  const std::vector<int> counts(lengths.begin(), lengths.end());
+  std::vector<int> offsets(size());
+  std::exclusive_scan(counts.begin(), counts.end(), offsets.begin(), 0);
+  std::string all(total, '\0');
+  mpi_check(MPI_Allgatherv(text.data(), static_cast<int>(own_length), MPI_CHAR, all.data(), counts.data(), offsets.data(),
+                           MPI_CHAR, state_->control),
+            "MPI_Allgatherv");
+  std::vector<std::string> texts;
+  for (int from = 0; from < size(); ++from) texts.push_back(all.substr(offsets[from], counts[from]));
+  return texts;
+}
+
+bool Communicator::spread_stop(bool requested_here) const {
+  return state_->stop_words->spread(requested_here);
+}
+
+int64_t Communicator::collectives() const {
+  return collective_clock::entered();
+}
+
+}  // namespace eidolon

@@ -1,0 +1,13 @@
+#include "base/error.h"
+#include "cluster/cuda_devices.h"
+
+namespace eidolon {
+
+int cuda_device_count() {
+  return 0;
+}
+std::string cuda_device_id(int) {
+  throw Fault("this build has no CUDA");
+}
+
+}  // namespace eidolon

@@ -1,0 +1,99 @@
+#include <ATen/Parallel.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/error.h"
+#include "cluster/affinity.h"
+#include "cluster/cluster.h"
+#include "cluster/cuda_devices.h"
+
+namespace eidolon {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  if (gethostname(name, sizeof name - 1) != 0) throw Fault(std::string("gethostname failed: ") + std::strerror(errno));
+  return name;
+}
+
+std::string text_of(const std::vector<int>& cpus) {
+  std::string text;
+  for (const int cpu : cpus) text += std::to_string(cpu) + ",";
+  return text;
+}
+
+std::string place(int rank, const Texts& hosts) {
+  return "rank " + std::to_string(rank) + " on " + hosts[rank];
+}
+
+/// True if this run uses GPUs. Every rank decides from the same facts, so all agree or all refuse.
+bool use_cuda(const Communicator& communicator, const std::string& device, const Texts& hosts) {
+  if (device == "cpu") return false;
+  if (device != "cuda" && !device.empty()) throw BadInput("run.device is \"" + device + "\"; choose auto, cpu or cuda");
+  const Texts counts = communicator.gather_texts(std::to_string(cuda_device_count()));
+  const auto without = std::find(counts.begin(), counts.end(), "0");
+  if (without == counts.end()) return true;
+  const bool none_has = std::all_of(counts.begin(), counts.end(), [](const std::string& count) { return count == "0"; });
+  if (none_has && device.empty()) return false;
+  throw BadInput(place(static_cast<int>(without - counts.begin()), hosts) +
+                 " sees no CUDA GPU; set run.device = \"cpu\", or run where every rank has a GPU and its driver");
+}
+
+at::Device own_gpu(const Communicator& communicator, int local_rank, const Texts& hosts) {
+  const int index = local_rank % cuda_device_count();
+  const Texts ids = communicator.gather_texts(cuda_device_id(index));
+  for (int rank = 0; rank < communicator.size(); ++rank) {
+    const auto first = std::find(ids.begin(), ids.begin() + rank, ids[rank]);
+    if (first == ids.begin() + rank) continue;
+    throw BadInput(place(rank, hosts) + " and rank " + std::to_string(first - ids.begin()) +
+                   " would share one GPU; start at most one rank per GPU of a host, or set run.device = \"cpu\"");
+  }
+  const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+  c10::impl::VirtualGuardImpl(at::kCUDA).setDevice(device);
+  return device;
+}
+
+/// The same bits on every run with the same number of threads.
+void make_deterministic(int64_t threads) {
+  at::set_num_threads(static_cast<int>(threads));
+  if (at::get_num_interop_threads() != 1) at::set_num_interop_threads(1);  // may be set once only
+  at::Context& context = at::globalContext();
+  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  context.setDeterministicFillUninitializedMemory(false);  // it would fill every at::empty with NaN: a pass over all memory
+  context.setDeterministicCuDNN(true);
+  context.setAllowTF32CuDNN(false);  // on by default for convolutions, where "fp32" would mean 10 bits of mantissa
+  context.setBenchmarkCuDNN(false);  // the fastest algorithm of the moment differs between runs
+}
+
+}  // namespace
+
+Placement bind_rank(const Communicator& communicator, const std::string& device, int64_t threads) {
+  // cuBLAS reads it when it starts; with it, its results do not depend on what runs beside.
+  if (setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0) != 0) {
+    throw Fault(std::string("setenv failed: ") + std::strerror(errno));
+  }
+  const std::vector<int> cpus = affinity_mask();
+  Placement placement;
+  placement.host = host_name();
+  const Texts hosts = communicator.gather_texts(placement.host);
+  const Texts cores = communicator.gather_texts(placement.host + " " + text_of(cpus));
+  const auto own = hosts.begin() + communicator.rank();
+  placement.local_rank = static_cast<int>(std::count(hosts.begin(), own, placement.host));
+  placement.local_size = static_cast<int>(std::count(hosts.begin(), hosts.end(), placement.host));
+
+  const int64_t sharing = std::count(cores.begin(), cores.end(), cores[communicator.rank()]);
+  placement.threads = threads > 0 ? threads : std::max<int64_t>(1, static_cast<int64_t>(cpus.size()) / sharing);
+  make_deterministic(placement.threads);
+  if (use_cuda(communicator, device, hosts)) placement.device = own_gpu(communicator, placement.local_rank, hosts);
+  return placement;
+}
+
+}  // namespace eidolon

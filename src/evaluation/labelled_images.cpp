@@ -1,0 +1,63 @@
+#include "evaluation/labelled_images.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <new>
+#include <thread>
+
+#include "base/error.h"
+#include "evaluation/image_decoder.h"
+
+namespace eidolon {
+namespace {
+
+/// Calls work(0) ... work(count - 1), which must not throw, from `threads` threads, the caller's among them.
+void share_out(int64_t count, int64_t threads, const std::function<void(int64_t)>& work) {
+  std::atomic<int64_t> next = 0;
+  const auto take_turns = [&] {
+    for (int64_t i = next++; i < count; i = next++) {
+      work(i);
+    }
+  };
+  std::vector<std::jthread> helpers;
+  for (int64_t i = 1; i < std::min(threads, count); ++i) {
+    helpers.emplace_back(take_turns);
+  }
+  take_turns();
+}
+
+}  // namespace
+
+LabelledBatch load_batch(std::span<const LabelledImage> images, int64_t channels, int64_t crop_size, double crop_pct,
+                         Interpolation interpolation, std::vector<std::string>& undecodable) {
+  const auto count = static_cast<int64_t>(images.size());
+  std::vector<std::string> problems(count);
+  std::vector<Tensor> crops(count);
+  share_out(count, at::get_num_threads(), [&](int64_t i) {
+    try {
+      crops[i] = evaluation_crop(decode_image(images[i].path, channels), crop_size, crop_pct, interpolation);
+    } catch (const Error& error) {
+      problems[i] = error.what();
+    } catch (const std::exception&) {  // std::bad_alloc, or LibTorch's own complaint about memory, many lines long
+      problems[i] = "image " + images[i].path.string() + ": too large for this machine's memory; shrink or remove the file";
+    }
+  });
+
+  std::vector<Tensor> decoded;
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < count; ++i) {
+    if (crops[i].defined()) {
+      decoded.push_back(crops[i]);
+      labels.push_back(images[i].label);
+    } else {
+      undecodable.push_back(problems[i]);
+    }
+  }
+  const Tensor stacked = decoded.empty() ? at::empty({0, channels, crop_size, crop_size}, at::kByte) : at::stack(decoded);
+  return {stacked, at::tensor(labels, at::kLong)};
+}
+
+}  // namespace eidolon

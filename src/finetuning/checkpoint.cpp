@@ -1,0 +1,76 @@
+#include "finetuning/checkpoint.h"
+
+#include "base/error.h"
+#include "job/identity.h"
+#include "storage/tensor_archive.h"
+
+namespace eidolon {
+
+void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint, const CheckpointOwner& owner) {
+  TensorArchive archive;
+  for (const auto& [name, tensor] : student_tensors(checkpoint.student)) archive.tensors[name] = tensor.detach().cpu();
+  for (const auto& [name, tensor] : checkpoint.optimizer) archive.tensors["optimizer/" + name] = tensor.detach().cpu();
+  Scheme scheme;
+  for (const auto& [node, quantizer] : checkpoint.student.quantizers) scheme[node] = quantizer.spec;
+  const auto depth = static_cast<int>(checkpoint.student.model.architecture.depth);
+  archive.attributes = {{"phase", checkpoint.position.phase},
+                        {"phase_step", std::to_string(checkpoint.position.phase_step)},
+                        {"step", std::to_string(checkpoint.position.step)},
+                        {"scheme", scheme_to_json(scheme, depth)},
+                        {"student_id", owner.student_id},
+                        {"identity", owner.facts},
+                        {"teacher", owner.teacher_hash},
+                        {"data_free", "true"}};
+  write_archive(path, "eidolon student checkpoint", archive);
+}
+
+Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner, const Architecture& architecture) {
+  const TensorArchive archive = read_archive(path);
+  const auto attribute = [&](const std::string& name) {
+    const auto found = archive.attributes.find(name);
+    if (found == archive.attributes.end())
+      throw Fault(path.string() + " lacks the attribute '" + name + "'; it is no checkpoint");
+    return found->second;
+  };
+  if (attribute("student_id") != owner.student_id) {
+    throw BadInput(path.string() + " belongs to another student: " + first_difference(owner.facts, attribute("identity")) +
+                   "; give this job its own --run-dir (images can be shared: run.shards), or remove the checkpoints");
+  }
+  Checkpoint checkpoint;
+  checkpoint.student = student_from_tensors(archive.tensors, scheme_from_json(attribute("scheme")), architecture);
+  checkpoint.position = {attribute("phase"), std::stoll(attribute("phase_step")), std::stoll(attribute("step"))};
+  const std::string folder = "optimizer/";
+  for (const auto& [name, tensor] : archive.tensors) {
+    if (name.starts_with(folder)) checkpoint.optimizer[name.substr(folder.size())] = tensor;
+  }
+  return checkpoint;
+}
+
+TensorMap optimizer_tensors(const std::vector<Trainable>& trainables) {
+  TensorMap tensors;
+  for (const Trainable& entry : trainables) {
+    tensors[entry.name + "/exp_avg"] = entry.moments.exp_avg;
+    tensors[entry.name + "/exp_avg_sq"] = entry.moments.exp_avg_sq;
+    tensors[entry.name + "/step"] = at::scalar_tensor(entry.moments.step, at::kLong);
+  }
+  return tensors;
+}
+
+void restore_optimizer(const TensorMap& tensors, std::vector<Trainable>& trainables) {
+  const auto entry_of = [&](const std::string& name) -> const Tensor& {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) throw Fault("the checkpoint lacks the optimizer state '" + name + "'; remove it and run again");
+    return found->second;
+  };
+  for (Trainable& entry : trainables) {
+    const Tensor& first = entry_of(entry.name + "/exp_avg");
+    const Tensor& second = entry_of(entry.name + "/exp_avg_sq");
+    if (first.sizes() != entry.parameter.sizes() || second.sizes() != entry.parameter.sizes()) {
+      throw Fault("the checkpoint's optimizer state of '" + entry.name + "' has another shape; remove it and run again");
+    }
+    const at::Device device = entry.parameter.device();
+    entry.moments = {first.to(device).clone(), second.to(device).clone(), entry_of(entry.name + "/step").item<int64_t>()};
+  }
+}
+
+}  // namespace eidolon

@@ -1,0 +1,49 @@
+#include "finetuning/prefix.h"
+
+namespace eidolon {
+namespace {
+
+constexpr int64_t chunk = 16;  ///< images per forward pass
+
+}  // namespace
+
+Prefix::Prefix(const VisionTransformer& model, Tap tap, const SyntheticImages& images, const Preprocessing& preprocessing,
+               int64_t budget_bytes)
+    : model_(model), tap_(std::move(tap)), images_(images), preprocessing_(preprocessing), budget_bytes_(budget_bytes) {}
+
+Tensor Prefix::compute(const Tensor& numbers, int to_section) const {
+  const at::Device device = model_["cls_token"].device();
+  Tensor input = normalise(preprocessing_, images_.bytes.index_select(0, numbers).to(device));
+  for (int section = 0; section < to_section; ++section) input = forward_section(model_, section, input, tap_);
+  return input;
+}
+
+void Prefix::advance_to(int section) {
+  at::NoGradGuard no_grad;
+  const Architecture& a = model_.architecture;
+  const int64_t bytes = images_.size() * a.tokens() * a.width * static_cast<int64_t>(sizeof(float));
+  if (section > 0 && bytes <= budget_bytes_ && images_.size() > 0) {
+    std::vector<Tensor> parts;
+    for (int64_t first = 0; first < images_.size(); first += chunk) {
+      const int64_t count = std::min(chunk, images_.size() - first);
+      Tensor part;
+      if (kept_.defined()) {
+        part = kept_.narrow(0, first, count);
+        for (int s = section_; s < section; ++s) part = forward_section(model_, s, part, tap_);
+      } else {
+        part = compute(at::arange(first, first + count, at::kLong), section);
+      }
+      parts.push_back(part);
+    }
+    kept_ = at::cat(parts);
+  }
+  section_ = section;
+}
+
+Tensor Prefix::rows(const Tensor& numbers) const {
+  at::NoGradGuard no_grad;
+  if (kept_.defined()) return kept_.index_select(0, numbers.to(kept_.device()));
+  return compute(numbers, section_);
+}
+
+}  // namespace eidolon

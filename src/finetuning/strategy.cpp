@@ -1,0 +1,48 @@
+#include "finetuning/strategy.h"
+
+#include "base/error.h"
+#include "finetuning/distillation.h"
+#include "finetuning/reconstruction.h"
+
+namespace eidolon {
+namespace {
+
+class NoStrategy : public Strategy {
+ public:
+  int phases() const override { return 0; }
+  std::string phase_name(int) const override { return "none"; }
+  std::vector<Trainable> begin(int) override { return {}; }
+  Tensor loss(const std::vector<int64_t>&) override { return at::zeros({}); }
+  PhaseOutcome conclude(std::vector<Trainable>&) override { return {}; }
+};
+
+constexpr size_t held_out_batch = 16;
+
+}  // namespace
+
+std::unique_ptr<Strategy> make_strategy(const StrategyContext& context) {
+  if (context.job.method == "blockwise") return std::make_unique<Reconstruction>(context);
+  if (context.job.method == "distill") return std::make_unique<Distillation>(context);
+  if (context.job.method == "none") return std::make_unique<NoStrategy>();
+  throw BadInput("finetuning.method '" + context.job.method + "' is not one of blockwise, distill, none");
+}
+
+double held_out_loss(const StrategyContext& context, const std::function<double(const std::vector<int64_t>&)>& sum) {
+  at::NoGradGuard no_grad;
+  const std::vector<int64_t>& all = context.held_out.global;
+  double total = 0;
+  for (size_t first = 0; first < all.size(); first += held_out_batch) {
+    const size_t end = std::min(first + held_out_batch, all.size());
+    total += sum({all.begin() + static_cast<int64_t>(first), all.begin() + static_cast<int64_t>(end)});
+  }
+  const double images = context.communicator.sum(static_cast<double>(all.size()));
+  return context.communicator.sum(total) / std::max(images, 1.0);
+}
+
+void put_back(const Student& calibrated, std::vector<Trainable>& trainables) {
+  at::NoGradGuard no_grad;
+  const TensorMap originals = student_tensors(calibrated);
+  for (Trainable& entry : trainables) entry.parameter.copy_(originals.at(entry.name));
+}
+
+}  // namespace eidolon

@@ -1,0 +1,62 @@
+// How a student is fine-tuned: a sequence of phases, each a loss over images and a set of trained tensors.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/communicator.h"
+#include "finetuning/synthetic_images.h"
+#include "finetuning/trainable.h"
+#include "job/job.h"
+#include "model/preprocessing.h"
+
+namespace eidolon {
+
+/// What a phase reached on held-out synthetic images.
+struct PhaseOutcome {
+  double calibrated = 0;  ///< loss per image with the calibrated tensors
+  double trained = 0;     ///< with the trained ones
+  bool kept = true;       ///< false: no improvement, the calibrated tensors were put back
+};
+
+/// Two implementations: block-wise reconstruction and end-to-end distillation. begin() and conclude() are collective.
+class Strategy {
+ public:
+  virtual ~Strategy() = default;
+  virtual int phases() const = 0;
+  virtual std::string phase_name(int phase) const = 0;
+
+  /// Prepares a phase; phases come in order, but the first call may be for any (a resumed run).
+  virtual std::vector<Trainable> begin(int phase) = 0;
+
+  /// Sum of the loss over these images of this rank, global indices. Differentiable in the trainables.
+  virtual Tensor loss(const std::vector<int64_t>& images) = 0;
+
+  /// Ends the phase begun last: compares on held-out images, puts the calibrated tensors back where training did not help.
+  virtual PhaseOutcome conclude(std::vector<Trainable>& trainables) = 0;
+};
+
+/// All that a strategy works on; must outlive it.
+struct StrategyContext {
+  const VisionTransformer& teacher;  ///< float32, on the device
+  Student& student;
+  const Student& calibrated;        ///< as calibrated, for comparison and to fall back on
+  const SyntheticImages& images;    ///< this rank's training images
+  const SyntheticImages& held_out;  ///< this rank's share of the held-out images
+  const Preprocessing& preprocessing;
+  const FinetuningJob& job;
+  const Communicator& communicator;
+  int64_t cache_bytes;
+};
+
+/// job.method: "blockwise" (finetuning/reconstruction.h), "distill" (finetuning/distillation.h), "none" (no phases).
+std::unique_ptr<Strategy> make_strategy(const StrategyContext& context);
+
+/// Held-out loss per image, agreed over all ranks; `sums` is called with this rank's held-out images in small batches.
+double held_out_loss(const StrategyContext& context, const std::function<double(const std::vector<int64_t>&)>& sum);
+
+/// Copies the calibrated values into the trainables.
+void put_back(const Student& calibrated, std::vector<Trainable>& trainables);
+
+}  // namespace eidolon

@@ -1,0 +1,30 @@
+// What a phase of fine-tuning trains: student tensors with their Adam state and their own learning rate.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "numerics/adam.h"
+#include "quantization/student.h"
+
+namespace eidolon {
+
+struct Trainable {
+  std::string name;  ///< as in a checkpoint: "student/blocks.0.attn.qkv.weight", "quantizers/blocks.0.attn.q/scale"
+  Tensor parameter;  ///< the student's own tensor (shared storage), a leaf that requires gradients
+  Tensor rate;       ///< learning rate at the schedule's peak, broadcasts to the parameter
+  AdamMoments moments;
+};
+
+/// Weights and biases behind `weights`. A weight's rate is `rate` quantizer steps of its channel per iteration, and its bias's
+/// the same, so that one number suits every layer and bit width; without a quantizer the step is taken at 8 bits of its largest
+/// value.
+std::vector<Trainable> trainable_weights(Student& student, const std::vector<NodeId>& weights, double rate);
+
+/// The scales of the quantizers on `nodes`; the rate is relative to each scale.
+std::vector<Trainable> trainable_scales(Student& student, const std::vector<NodeId>& nodes, double rate);
+
+/// Ends training: the tensors stop requiring gradients.
+void freeze(std::vector<Trainable>& trainables);
+
+}  // namespace eidolon

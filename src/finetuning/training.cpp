@@ -1,0 +1,27 @@
+#include "finetuning/training.h"
+
+namespace eidolon {
+
+Tensor train_step(Strategy& strategy, std::vector<Trainable>& trainables, GradientReducer& reducer,
+                  const std::vector<int64_t>& images, int64_t batch, double rate_factor) {
+  reducer.zero();
+  Tensor share = at::zeros({}, trainables.front().parameter.options().requires_grad(false));
+  if (!images.empty()) {
+    const Tensor loss = strategy.loss(images) / static_cast<double>(batch);
+    torch::autograd::backward({loss}, {});
+    share = loss.detach();
+  }
+  reducer.finish();
+  for (Trainable& entry : trainables) {
+    adam_step(entry.parameter, entry.parameter.grad(), entry.moments, entry.rate * rate_factor, {});
+  }
+  return share;
+}
+
+std::vector<Tensor> parameters_of(const std::vector<Trainable>& trainables) {
+  std::vector<Tensor> parameters;
+  for (const Trainable& entry : trainables) parameters.push_back(entry.parameter);
+  return parameters;
+}
+
+}  // namespace eidolon

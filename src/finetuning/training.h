@@ -1,0 +1,17 @@
+// One step of data-parallel training.
+#pragma once
+
+#include "finetuning/gradient_reducer.h"
+#include "finetuning/strategy.h"
+
+namespace eidolon {
+
+/// Gradients of this rank's share of the loss (sum over `images` / `batch`), summed over ranks, then one Adam step at
+/// `rate_factor` times each trainable's rate. Every rank must call it, also with no images. Returns this rank's share of the
+/// loss, detached, on its device; the sum over ranks is the loss of the step.
+Tensor train_step(Strategy& strategy, std::vector<Trainable>& trainables, GradientReducer& reducer,
+                  const std::vector<int64_t>& images, int64_t batch, double rate_factor);
+
+std::vector<Tensor> parameters_of(const std::vector<Trainable>& trainables);
+
+}  // namespace eidolon

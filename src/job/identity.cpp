@@ -1,0 +1,113 @@
+#include "job/identity.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "job/format_version.h"
+#include "job/schema.h"
+#include "storage/sha256.h"
+
+namespace eidolon {
+namespace {
+
+using nlohmann::json;
+
+template <class Field>
+json json_of(const Key&, const Field& field) {
+  return field;
+}
+
+json json_of(const Key&, const std::filesystem::path& field) {
+  return field.string();
+}
+
+template <class Value>
+json json_of(const Key& key, const std::optional<Value>& field) {
+  if (!field) {
+    throw Fault("'" + full_name(key) + "' is still \"auto\", so the artefacts it decides have no identity yet");
+  }
+  return *field;
+}
+
+/// {"synthesis": {"crops": 4, ...}} of the keys that decide `artefact`.
+json keys_that_decide(const Job& job, Decides artefact) {
+  json facts = json::object();
+  visit_keys(job, [&](const Key& key, const auto& field) {
+    if (key.decides == artefact) {
+      facts[std::string(key.section)][std::string(key.name)] = json_of(key, field);
+    }
+  });
+  return facts;
+}
+
+/// nlohmann's objects are sorted by key and its numbers are the shortest that read back, so the text is canonical.
+std::string canonical(const json& facts) {
+  return facts.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string value_text(const json& value) {
+  return value.is_discarded() ? "absent" : value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string difference(const std::string& name, const json& here, const json& there) {
+  if (here == there) {
+    return {};
+  }
+  if (!here.is_object() || !there.is_object()) {
+    return name + " is " + value_text(here) + " here and " + value_text(there) + " there";
+  }
+  json keys = here;
+  keys.update(there);
+  const json absent(json::value_t::discarded);
+  for (const auto& item : keys.items()) {
+    const std::string& key = item.key();
+    const std::string full = name.empty() ? key : name + "." + key;
+    const std::string found =
+        difference(full, here.contains(key) ? here[key] : absent, there.contains(key) ? there[key] : absent);
+    if (!found.empty()) {
+      return found;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string synthesis_facts(const Job& job, const IdentityContext& context) {
+  json facts = keys_that_decide(job, Decides::images);
+  const json preprocessing = json::parse(context.preprocessing, nullptr, false);
+  facts["device"] = context.device;
+  facts["format_version"] = format_version;
+  facts["preprocessing"] = preprocessing.is_discarded() ? json(context.preprocessing) : preprocessing;
+  facts["teacher_hash"] = context.teacher_hash;
+  facts["threads"] = context.threads;
+  return canonical(facts);
+}
+
+std::string student_facts(const Job& job, const IdentityContext& context) {
+  json facts = keys_that_decide(job, Decides::student);
+  facts["synthesis_id"] = synthesis_id(job, context);
+  return canonical(facts);
+}
+
+std::string synthesis_id(const Job& job, const IdentityContext& context) {
+  return sha256_hex(synthesis_facts(job, context));
+}
+
+std::string student_id(const Job& job, const IdentityContext& context) {
+  return sha256_hex(student_facts(job, context));
+}
+
+std::string first_difference(const std::string& facts_here, const std::string& facts_there) {
+  const json here = json::parse(facts_here, nullptr, false);
+  const json there = json::parse(facts_there, nullptr, false);
+  if (here.is_object() && there.is_object()) {
+    return difference("", here, there);
+  }
+  if (facts_here == facts_there) {
+    return {};
+  }
+  return std::string("what is recorded ") + (here.is_object() ? "there" : "here") + " is no JSON object";
+}
+
+}  // namespace eidolon

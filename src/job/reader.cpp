@@ -1,0 +1,138 @@
+#include "job/reader.h"
+
+#include "base/error.h"
+#include "job/assign.h"
+#include "job/nearest.h"
+#include "job/schema.h"
+#include "job/toml_sections.h"
+#include "job/unknown_names.h"
+#include "storage/atomic_file.h"
+
+namespace eidolon {
+namespace {
+
+enum class UnknownKeys { refused, ignored };
+
+/// False if there is no such key.
+bool set_key(Job& job, const std::string& section, const TomlEntry& entry, const std::filesystem::path& base) {
+  bool known = false;
+  visit_keys(job, [&](const Key& key, auto& field) {
+    if (key.section == section && key.name == entry.name) {
+      known = true;
+      assign(field, entry.value, key, base);
+    }
+  });
+  return known;
+}
+
+/// Runs `action`; puts where the input stands in front of what is wrong with it.
+template <class Action>
+void located(const std::string& where, Action&& action) {
+  try {
+    action();
+  } catch (const BadInput& error) {
+    throw BadInput(where + ": " + error.what());
+  }
+}
+
+void apply_section(Job& job, const TomlSection& section, const std::string& file, UnknownKeys unknown) {
+  const bool strict = unknown == UnknownKeys::refused;
+  if (strict && !section.name.empty()) {
+    located(file + ":" + std::to_string(section.line), [&] { require_section(section.name); });
+  }
+  for (const TomlEntry& entry : section.entries) {
+    located(file + ":" + std::to_string(entry.line), [&] {
+      if (strict && section.name.empty()) {
+        refuse_outside_sections(entry.name);
+      }
+      if (!set_key(job, section.name, entry, job.file.parent_path()) && strict) {
+        refuse_key(section.name, entry.name);
+      }
+    });
+  }
+}
+
+std::string trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  const std::size_t last = text.find_last_not_of(" \t");
+  return first == std::string_view::npos ? std::string() : std::string(text.substr(first, last - first + 1));
+}
+
+void apply_override(Job& job, const std::string& text) {
+  located("--set " + printable(text), [&] {
+    const std::size_t equals = text.find('=');
+    const std::string key = trimmed(std::string_view(text).substr(0, equals));
+    const std::size_t dot = key.find('.');
+    if (equals == std::string::npos || dot == std::string::npos) {
+      throw BadInput("expected section.key=value, such as synthesis.images=256");
+    }
+    const std::string section = key.substr(0, dot);
+    require_section(section);
+    const TomlEntry entry{key.substr(dot + 1), toml_value_or_word(trimmed(std::string_view(text).substr(equals + 1))), 0};
+    if (!set_key(job, section, entry, std::filesystem::current_path())) {
+      refuse_key(section, entry.name);
+    }
+  });
+}
+
+/// What no single key can tell.
+void check(const Job& job) {
+  const SynthesisJob& synthesis = job.synthesis;
+  const auto require_order = [](const char* low_name, auto low, const char* high_name, auto high) {
+    if (low > high) {
+      throw BadInput(std::string("'") + low_name + "' is " + toml_text(low) + ", more than '" + high_name + "', which is " +
+                     toml_text(high));
+    }
+  };
+  if (job.teacher.weights.empty()) {
+    throw BadInput("'teacher.weights' is missing; give the folder that holds model.safetensors and config.json");
+  }
+  require_order("synthesis.soft_label_low", synthesis.soft_label_low, "synthesis.soft_label_high", synthesis.soft_label_high);
+  require_order("synthesis.variation_low", synthesis.variation_low, "synthesis.variation_high", synthesis.variation_high);
+  if (synthesis.iterations > 0) {
+    require_order("synthesis.rounds", synthesis.rounds, "synthesis.iterations", synthesis.iterations);
+  }
+}
+
+std::string job_text(const std::filesystem::path& file) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(file, error);
+  if (!std::filesystem::exists(status)) {
+    throw BadInput(file.string() + ": there is no such job file");
+  }
+  if (std::filesystem::is_directory(status)) {
+    throw BadInput(file.string() + ": is a folder; give the job file inside it");
+  }
+  try {
+    return read_text(file);
+  } catch (const Fault& fault) {
+    throw BadInput(std::string("the job file cannot be read: ") + fault.what());
+  }
+}
+
+Job job_of_file(const std::filesystem::path& file, UnknownKeys unknown) {
+  Job job;
+  job.file = std::filesystem::absolute(file).lexically_normal();
+  job.name = job.file.stem().string();
+  for (const TomlSection& section : toml_sections(job_text(file), file.string())) {
+    apply_section(job, section, file.string(), unknown);
+  }
+  return job;
+}
+
+}  // namespace
+
+Job read_job(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  Job job = job_of_file(file, UnknownKeys::refused);
+  for (const std::string& text : overrides) {
+    apply_override(job, text);
+  }
+  located(file.string(), [&] { check(job); });
+  return job;
+}
+
+Job read_resolved_job(const std::filesystem::path& file) {
+  return job_of_file(file, UnknownKeys::ignored);
+}
+
+}  // namespace eidolon

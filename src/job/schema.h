@@ -1,0 +1,199 @@
+// Every key of a job: where it stands in TOML, what it may hold, what it decides, and one line of help.
+//
+// The reader, --set, to_toml(), describe_keys() and the identities all walk this list and nothing else, so a key added here
+// (and to job.h) is known everywhere. A visitor is called as visit(const Key&, field) with a reference to the field, whose
+// type is bool, int64_t, uint64_t, double, std::string, std::filesystem::path or a std::optional of these ("auto").
+#pragma once
+
+#include <limits>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "job/job.h"
+
+namespace eidolon {
+
+/// Which artefacts must be made again when the key changes.
+enum class Decides { nothing, images, student };
+
+/// What a key accepts: numbers from low to high (both included), strings among choices (any, if empty).
+struct Allowed {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  std::vector<std::string_view> choices;
+};
+
+struct Key {
+  std::string_view section;
+  std::string_view name;
+  Decides decides;
+  Allowed allowed;
+  std::string_view help;
+};
+
+inline Allowed anything() {
+  return {};
+}
+inline Allowed at_least(double low) {
+  return {low, std::numeric_limits<double>::infinity(), {}};
+}
+inline Allowed between(double low, double high) {
+  return {low, high, {}};
+}
+inline Allowed one_of(std::vector<std::string_view> choices) {
+  Allowed allowed;
+  allowed.choices = std::move(choices);
+  return allowed;
+}
+
+template <class Field>
+inline constexpr bool can_be_auto = false;
+template <class Value>
+inline constexpr bool can_be_auto<std::optional<Value>> = true;
+
+/// "synthesis.images"
+inline std::string full_name(const Key& key) {
+  return std::string(key.section) + "." + std::string(key.name);
+}
+
+// Upper limits that no sensible job meets; they keep products and file names within their types.
+inline constexpr double many = 99'999'999;  // image indices have eight digits in file names
+inline constexpr double large = 1e9;
+
+template <class AnyJob, class Visitor>
+void visit_teacher_keys(AnyJob& job, Visitor&& visit) {
+  visit(Key{"teacher", "weights", Decides::nothing, anything(), "folder with model.safetensors and config.json"},
+        job.teacher.weights);
+}
+
+template <class AnyJob, class Visitor>
+void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
+  auto& synthesis = job.synthesis;
+  const auto key = [](std::string_view name, Allowed allowed, std::string_view help, Decides decides = Decides::images) {
+    return Key{"synthesis", name, decides, std::move(allowed), help};
+  };
+  visit(key("method", one_of({"sardfq", "gaussian"}), "how images are made; gaussian is noise, the baseline"),
+        synthesis.method);
+  visit(key("start", one_of({"gaussian"}), "what the pixels start from"), synthesis.start);
+  visit(key("images", between(1, many), "images to train on; raising it only adds units", Decides::student), synthesis.images);
+  visit(key("held_out_images", between(0, many), "further images, never trained on", Decides::student),
+        synthesis.held_out_images);
+  visit(key("unit_images", between(1, 4096), "consecutive images optimised together, one shard"), synthesis.unit_images);
+  visit(key("iterations", between(0, large), "optimisation steps of a unit, over all rounds"), synthesis.iterations);
+  visit(key("rounds", between(1, large), "Adam and its schedule start anew each round"), synthesis.rounds);
+  visit(key("warmup_iterations", between(0, large), "linear warm-up per round; at most a fifth of a round"),
+        synthesis.warmup_iterations);
+  visit(key("seed", at_least(0), "of every random draw of the images"), synthesis.seed);
+  visit(key("precision", one_of({"fp32", "bf16"}), "of the teacher's forward and backward pass"), synthesis.precision);
+  visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels"), synthesis.learning_rate);
+}
+
+template <class AnyJob, class Visitor>
+void visit_loss_keys(AnyJob& job, Visitor&& visit) {
+  auto& synthesis = job.synthesis;
+  const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
+    return Key{"synthesis", name, Decides::images, std::move(allowed), help};
+  };
+  visit(key("prior_weight", between(0, large), "of the attention prior term; auto: from prior_ratio"), synthesis.prior_weight);
+  visit(key("prior_ratio", between(0, large), "auto: prior gradient norm / semantic gradient norm at the start"),
+        synthesis.prior_ratio);
+  visit(key("prior_components", between(1, 1024), "Gaussians per attention prior, at most"), synthesis.prior_components);
+  visit(key("prior_sigma_scale", between(0.001, 1000), "multiplies the Gaussians' width"), synthesis.prior_sigma_scale);
+  visit(key("prior_self_attention", one_of({"current", "uniform"}), "law of the class token's attention to itself"),
+        synthesis.prior_self_attention);
+  visit(key("semantic_weight", between(0, large), "of the term that gives the whole image its class"),
+        synthesis.semantic_weight);
+  visit(key("crops", between(0, 4), "crops per image with a class of their own, at most; 0: none"), synthesis.crops);
+  visit(key("crop_weight", between(0, large), "of the term that gives the crops their classes"), synthesis.crop_weight);
+  visit(key("soft_labels", anything(), "false: one-hot targets"), synthesis.soft_labels);
+  visit(key("soft_label_low", between(-1000, 1000), "least logit drawn for a class that is shown"), synthesis.soft_label_low);
+  visit(key("soft_label_high", between(-1000, 1000), "greatest logit drawn for a class that is shown"),
+        synthesis.soft_label_high);
+  visit(key("variation_weight", between(0, large), "of the total-variation term, per image"), synthesis.variation_weight);
+  visit(key("variation_low", between(0, large), "least total variation aimed at, for 3x224x224 ImageNet-normalised pixels"),
+        synthesis.variation_low);
+  visit(key("variation_high", between(0, large), "greatest total variation aimed at"), synthesis.variation_high);
+}
+
+template <class AnyJob, class Visitor>
+void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
+  auto& quantization = job.quantization;
+  const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
+    return Key{"quantization", name, Decides::student, std::move(allowed), help};
+  };
+  visit(key("weight_bits", between(2, 8), "bits per weight"), quantization.weight_bits);
+  visit(key("activation_bits", between(2, 8), "bits per activation"), quantization.activation_bits);
+  visit(key("weight_symmetric", anything(), "weights without a zero point"), quantization.weight_symmetric);
+  visit(key("activation_symmetric", anything(), "activations without a zero point"), quantization.activation_symmetric);
+  visit(key("weight_granularity", one_of({"channel", "tensor"}), "what shares one weight scale"),
+        quantization.weight_granularity);
+  visit(key("attention", one_of({"uniform", "log2", "log_sqrt2"}), "quantizer of the attention probabilities"),
+        quantization.attention);
+  visit(key("reparameterize", anything(), "RepQ: fold per-channel scales into LayerNorm and the next weights"),
+        quantization.reparameterize);
+  visit(key("range", one_of({"minmax", "percentile", "mse"}), "how calibration chooses ranges"), quantization.range);
+  visit(key("calibration_images", between(1, many), "first images seen by calibration; at most synthesis.images are used"),
+        quantization.calibration_images);
+}
+
+template <class AnyJob, class Visitor>
+void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
+  auto& finetuning = job.finetuning;
+  const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
+    return Key{"finetuning", name, Decides::student, std::move(allowed), help};
+  };
+  visit(key("method", one_of({"blockwise", "distill", "none"}), "reconstruct block by block, distil end to end, or neither"),
+        finetuning.method);
+  visit(key("batch", between(1, 65536), "global batch over all ranks; the number of lanes"), finetuning.batch);
+  visit(key("iterations", between(0, large), "steps per block (blockwise) or in all (distill)"), finetuning.iterations);
+  visit(key("learning_rate", between(0, large), "of the weights, in steps of each channel's quantizer"),
+        finetuning.learning_rate);
+  visit(key("scale_learning_rate", between(0, large), "of the activation scales, relative to each; 0 freezes them"),
+        finetuning.scale_learning_rate);
+  visit(key("seed", at_least(0), "of the order of the images"), finetuning.seed);
+}
+
+template <class AnyJob, class Visitor>
+void visit_evaluation_keys(AnyJob& job, Visitor&& visit) {
+  auto& evaluation = job.evaluation;
+  const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
+    return Key{"evaluation", name, Decides::nothing, std::move(allowed), help};
+  };
+  visit(key("images", anything(), "folder of labelled images; empty: figures on held-out synthetic images"), evaluation.images);
+  visit(key("classes", anything(), "one class folder per line; empty: folder names are the indices"), evaluation.classes);
+  visit(key("batch", between(1, 65536), "images per forward pass of one rank"), evaluation.batch);
+}
+
+template <class AnyJob, class Visitor>
+void visit_run_keys(AnyJob& job, Visitor&& visit) {
+  auto& run = job.run;
+  const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
+    return Key{"run", name, Decides::nothing, std::move(allowed), help};
+  };
+  visit(key("shards", anything(), "folder of image shards to use; empty: the run directory's own"), run.shards);
+  visit(key("device", one_of({"cpu", "cuda"}), "auto: cuda where there is one"), run.device);
+  visit(key("threads", between(1, 4096), "per rank; auto: the cores of the rank's affinity mask"), run.threads);
+  visit(key("reduction", one_of({"overlapped", "plain"}), "gradients reduced during or after the backward pass"),
+        run.reduction);
+  visit(key("checkpoint_seconds", between(0, large), "between unit states and between checkpoints"), run.checkpoint_seconds);
+  visit(key("keep_checkpoints", between(1, many), "newest kept; the calibrated student is always kept"), run.keep_checkpoints);
+  visit(key("watchdog_seconds", between(1, large), "a collective that takes longer ends the run"), run.watchdog_seconds);
+  visit(key("cache_megabytes", between(0, large), "per rank, for block inputs and targets"), run.cache_megabytes);
+}
+
+/// Calls visit(const Key&, field) for every key, section by section, in the order of job.h.
+template <class AnyJob, class Visitor>
+requires std::is_same_v<std::remove_const_t<AnyJob>, Job>
+void visit_keys(AnyJob& job, Visitor&& visit) {
+  visit_teacher_keys(job, visit);
+  visit_optimisation_keys(job, visit);
+  visit_loss_keys(job, visit);
+  visit_quantization_keys(job, visit);
+  visit_finetuning_keys(job, visit);
+  visit_evaluation_keys(job, visit);
+  visit_run_keys(job, visit);
+}
+
+}  // namespace eidolon

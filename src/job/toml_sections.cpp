@@ -1,0 +1,116 @@
+#include "job/toml_sections.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "base/error.h"
+#include "job/nearest.h"
+
+namespace {
+
+[[noreturn]] void refuse_malformed() {
+  throw std::invalid_argument("a malformed key or table header");
+}
+
+}  // namespace
+
+// toml++ 3.3 meets malformed headers such as "[[[a]]]" with an assertion (mended upstream by its pull request 301). Here its
+// assertions throw, in every kind of build, so that no text can end the program.
+#define TOML_ASSERT(condition) ((condition) ? void() : refuse_malformed())
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
+#include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
+
+namespace eidolon {
+namespace {
+
+// A job has about 2 KiB and some hundred dots. The library recurses once per dot of a key, so dots are what could exhaust the
+// stack (it bounds brackets itself).
+constexpr std::size_t largest_text = 64 * 1024;
+constexpr std::ptrdiff_t most_dots = 2048;
+
+std::string what_is(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "an array";
+    default:
+      return "a date or time";
+  }
+}
+
+TomlValue value_of(const toml::node& node) {
+  if (const auto* value = node.as_boolean()) {
+    return value->get();
+  }
+  if (const auto* value = node.as_integer()) {
+    return value->get();
+  }
+  if (const auto* value = node.as_floating_point()) {
+    return value->get();
+  }
+  if (const auto* value = node.as_string()) {
+    return value->get();
+  }
+  return OtherToml{what_is(node)};
+}
+
+std::vector<TomlEntry> entries_of(const toml::table& table) {
+  std::vector<TomlEntry> entries;
+  for (const auto& [key, node] : table) {
+    entries.push_back({std::string(key.str()), value_of(node), key.source().begin.line});
+  }
+  std::ranges::stable_sort(entries, {}, &TomlEntry::line);  // the library sorts by name
+  return entries;
+}
+
+toml::table parsed(std::string_view text, const std::string& name) {
+  if (text.size() > largest_text || std::ranges::count(text, '.') > most_dots) {
+    throw BadInput(name + ": is larger than any job (64 KiB, 2048 dots); is it a job file?");
+  }
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    throw BadInput(name + ":" + std::to_string(error.source().begin.line) + ": not TOML: " + printable(error.description()));
+  } catch (const std::invalid_argument& error) {
+    throw BadInput(name + ": not TOML: " + error.what());
+  }
+}
+
+}  // namespace
+
+std::vector<TomlSection> toml_sections(std::string_view text, const std::string& name) {
+  const toml::table document = parsed(text, name);
+  std::vector<TomlSection> sections;
+  TomlSection outside;
+  for (const auto& [key, node] : document) {
+    const uint32_t line = key.source().begin.line;
+    if (const toml::table* table = node.as_table()) {
+      sections.push_back({std::string(key.str()), line, entries_of(*table)});
+    } else {
+      outside.entries.push_back({std::string(key.str()), value_of(node), line});
+    }
+  }
+  std::ranges::stable_sort(sections, {}, &TomlSection::line);
+  if (!outside.entries.empty()) {
+    std::ranges::stable_sort(outside.entries, {}, &TomlEntry::line);
+    sections.insert(sections.begin(), std::move(outside));
+  }
+  return sections;
+}
+
+TomlValue toml_value_or_word(std::string_view text) {
+  try {
+    const toml::table document = parsed("value = " + std::string(text), "value");
+    if (document.size() == 1) {  // more: the text contains line breaks
+      return value_of(document.begin()->second);
+    }
+  } catch (const BadInput&) {
+    // a bare word, such as gaussian or /data/models
+  }
+  return std::string(text);
+}
+
+}  // namespace eidolon

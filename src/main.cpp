@@ -1,0 +1,127 @@
+// eidolon: quantizes pretrained vision transformers without a single real image.
+//
+// The command line, and with it the table of contents: each subcommand is one file of stages/.
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "cluster/cluster.h"  // defines: MpiSession, Communicator, Cluster, stop signals
+#include "cluster/log.h"      // defines: log::error
+#include "cluster/on_root.h"  // defines: ErrorOnRoot
+#include "job/provenance.h"   // defines: program_version
+#include "job/reader.h"       // defines: read_job, to_toml, describe_keys
+#include "stages/stages.h"    // defines: synthesize, finetune, evaluate, run, dry_run, status, inspect
+
+namespace eidolon {
+namespace {
+
+struct CommandLine {
+  std::string command;
+  std::filesystem::path target;  ///< job file, run directory or file
+  std::vector<std::string> overrides;
+  std::filesystem::path run_directory;
+  bool print_config = false;
+  bool dry_run = false;
+  EvaluateOptions evaluate;
+  std::vector<std::string> words;
+};
+
+void add_job_command(CLI::App& app, CommandLine& line, const char* name, const char* help) {
+  CLI::App* command = app.add_subcommand(name, help);
+  command->add_option("job", line.target, "job file (TOML)")->required();
+  command->add_option("--set", line.overrides, "override a key: --set synthesis.images=64")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  command->add_option("--run-dir", line.run_directory, "where outputs go (default data_out/<job name>)");
+  command->add_flag("--print-config", line.print_config, "print the job with every key and stop");
+  command->add_flag("--dry-run", line.dry_run, "check everything, time three iterations, write nothing");
+  command->add_flag("--json", line.evaluate.json, "evaluation as one JSON object on stdout");
+  command->add_flag("--teacher-only", line.evaluate.teacher_only, "evaluate the teacher alone");
+  command->callback([&line, name] { line.command = name; });
+}
+
+void define_commands(CLI::App& app, CommandLine& line) {
+  add_job_command(app, line, "run", "synthesize, finetune and evaluate, in order");
+  add_job_command(app, line, "synthesize", "make the images, as HDF5 shards");
+  add_job_command(app, line, "finetune", "calibrate the student and fine-tune it on the shards");
+  add_job_command(app, line, "evaluate", "compare teacher and student on labelled images");
+  const auto add_look = [&](const char* name, const char* argument, const char* help) {
+    CLI::App* command = app.add_subcommand(name, help);
+    command->add_option(argument, line.target)->required();
+    command->callback([&line, name] { line.command = name; });
+  };
+  add_look("status", "run_dir", "what a run directory holds, while the job runs or after");
+  add_look("inspect", "file", "what a shard, checkpoint or weight file holds, and whether it is sound");
+  app.add_subcommand("keys", "every key of a job, with default and meaning")->callback([&line] { line.command = "keys"; });
+  app.set_version_flag("--version", program_version());
+  app.require_subcommand(1);
+}
+
+ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
+  const auto directory = line.run_directory.empty() ? std::filesystem::path("data_out") / job.name : line.run_directory;
+  // The teacher alone leaves nothing behind, and a rehearsal neither.
+  const bool look = line.dry_run || (line.command == "evaluate" && line.evaluate.teacher_only);
+  RunContext context =
+      open_run(job, cluster, std::filesystem::absolute(directory), look ? Access::look : Access::write, line.words);
+  if (line.dry_run) return dry_run(context);
+  if (line.command == "synthesize") return synthesize(context);
+  if (line.command == "finetune") return finetune(context);
+  if (line.command == "evaluate") return evaluate(context, line.evaluate);
+  return run(context, line.evaluate);
+}
+
+/// The stages that need ranks. An error ends this rank at once, without MPI_Finalize: the launcher then ends the others, which
+/// may be waiting for it.
+ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
+  MpiSession session(&argc, &argv);
+  install_stop_signals();
+  const Job job = read_job(line.target, line.overrides);
+  Cluster cluster{Communicator::world(job.run.watchdog_seconds), {}};
+  log::set_ranks(cluster.rank(), cluster.size());
+  if (line.print_config) {
+    if (cluster.is_root()) std::cout << to_toml(job);
+    return ExitCode::done;
+  }
+  const ExitCode code = run_job(line, job, cluster);
+  if (code == ExitCode::again && cluster.is_root())
+    log::info("stopped after a checkpoint; run the same command again to go on");
+  return code;
+}
+
+ExitCode dispatch(const CommandLine& line, int argc, char** argv) {
+  if (line.command == "status") return eidolon::status(line.target);
+  if (line.command == "inspect") return eidolon::inspect(line.target);
+  if (line.command == "keys") {
+    std::cout << describe_keys();
+    return ExitCode::done;
+  }
+  return run_on_cluster(line, argc, argv);
+}
+
+}  // namespace
+}  // namespace eidolon
+
+int main(int argc, char** argv) {
+  using namespace eidolon;
+  CommandLine line;
+  line.words.assign(argv, argv + argc);
+  CLI::App app("Quantizes pretrained vision transformers without a single real image.", "eidolon");
+  define_commands(app, line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::bad_input);
+  }
+  ExitCode code = ExitCode::internal_fault;
+  try {
+    return static_cast<int>(dispatch(line, argc, argv));
+  } catch (const ErrorOnRoot& error) {
+    code = error.code();  // rank 0 says it
+  } catch (const Error& error) {
+    log::error(line.command + ": " + error.what());
+    code = error.code();
+  } catch (const std::exception& error) {
+    log::error(line.command + ": unexpected: " + error.what());
+  }
+  std::cout.flush();
+  std::_Exit(static_cast<int>(code));
+}

@@ -1,0 +1,27 @@
+// The teacher: full-precision weights, their shape and their preprocessing, read from a folder and checked whole.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cluster/communicator.h"
+#include "model/preprocessing.h"
+#include "model/vision_transformer.h"
+
+namespace eidolon {
+
+struct Teacher {
+  VisionTransformer model;  ///< float32, CPU, no gradients
+  Preprocessing preprocessing;
+  std::string content_hash;  ///< of the weights' names, shapes, dtypes and bytes
+};
+
+/// Reads model.safetensors and config.json (and preprocessor_config.json where the config is Hugging Face's) of a folder.
+/// Throws BadInput that names the file and lists every missing, unexpected and misshapen key; for an architecture that is not
+/// built, its name; for NaN or Inf, the tensor. Nothing is loaded by half.
+Teacher read_teacher(const std::filesystem::path& folder);
+
+/// Rank 0 reads, all ranks receive. Collective; an error on rank 0 is thrown on every rank.
+Teacher load_teacher(const std::filesystem::path& folder, const Communicator& communicator);
+
+}  // namespace eidolon

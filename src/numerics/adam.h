@@ -1,0 +1,29 @@
+// Adam (Kingma & Ba, 2015) on one tensor, with its state in plain sight so that it can be written to a file and read back.
+#pragma once
+
+#include <cstdint>
+
+#include "base/tensor.h"
+
+namespace eidolon {
+
+struct AdamSettings {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+};
+
+struct AdamMoments {
+  Tensor exp_avg;
+  Tensor exp_avg_sq;
+  int64_t step = 0;
+
+  static AdamMoments zeros_like(const Tensor& parameter);
+};
+
+/// One step, in place, on the parameter's device. `rate` is a scalar tensor or one that broadcasts to the parameter's shape (a
+/// rate per output channel).
+void adam_step(Tensor& parameter, const Tensor& gradient, AdamMoments& moments, const Tensor& rate,
+               const AdamSettings& settings);
+
+}  // namespace eidolon

@@ -1,0 +1,47 @@
+#include "numerics/random.h"
+
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+namespace eidolon {
+
+RandomStream::RandomStream(uint64_t seed, Purpose purpose, int64_t index, int64_t iteration)
+    : engine_(seed, static_cast<uint64_t>(purpose) << 48 | static_cast<uint64_t>(index),
+              static_cast<uint64_t>(iteration) << 32) {}
+
+double RandomStream::uniform() {
+  return (engine_() + 0.5) * 0x1p-32;
+}
+
+double RandomStream::uniform(double low, double high) {
+  return low + (high - low) * uniform();
+}
+
+int64_t RandomStream::below(int64_t bound) {
+  return static_cast<int64_t>((static_cast<uint64_t>(engine_()) * static_cast<uint64_t>(bound)) >> 32);
+}
+
+double RandomStream::normal() {
+  if (spare_normal_) return *std::exchange(spare_normal_, std::nullopt);
+  const double radius = std::sqrt(-2.0 * std::log(uniform()));
+  const double angle = 2.0 * std::numbers::pi * uniform();
+  spare_normal_ = radius * std::sin(angle);
+  return radius * std::cos(angle);
+}
+
+Tensor RandomStream::normals(at::IntArrayRef shape) {
+  Tensor result = at::empty(shape, at::kFloat);
+  float* values = result.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < result.numel(); ++i) values[i] = static_cast<float>(normal());
+  return result;
+}
+
+std::vector<int64_t> RandomStream::permutation(int64_t size) {
+  std::vector<int64_t> order(static_cast<size_t>(size));
+  std::iota(order.begin(), order.end(), 0);
+  for (int64_t i = size - 1; i > 0; --i) std::swap(order[i], order[below(i + 1)]);
+  return order;
+}
+
+}  // namespace eidolon

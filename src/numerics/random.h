@@ -1,0 +1,47 @@
+// Counter-based random numbers: a draw depends on (seed, purpose, index, iteration) and on nothing that ran before it.
+//
+// Philox 4x32-10 (Salmon et al., SC 2011), LibTorch's engine: key = seed, subsequence = purpose << 48 | index,
+// offset = iteration << 32. Always drawn on the CPU, so that every device sees the same numbers.
+#pragma once
+
+#include <ATen/core/PhiloxRNGEngine.h>
+
+#include <cstdint>
+#include <numbers>
+#include <optional>
+#include <vector>
+
+#include "base/tensor.h"
+
+namespace eidolon {
+
+/// What a number is drawn for. Part of every artefact's identity: never renumber, only append.
+enum class Purpose : uint64_t {
+  start_noise = 1,
+  prior = 2,
+  crops = 3,
+  semantic_classes = 4,
+  soft_labels = 5,
+  variation_target = 6,
+  lane_permutation = 7,
+  prior_weight_probe = 8,
+};
+
+class RandomStream {
+ public:
+  /// `index` < 2^48 is the global image index, the lane, ...; `iteration` < 2^32 separates draws of one index.
+  RandomStream(uint64_t seed, Purpose purpose, int64_t index, int64_t iteration = 0);
+
+  double uniform();                         ///< in (0, 1)
+  double uniform(double low, double high);  ///< in (low, high)
+  int64_t below(int64_t bound);             ///< in {0, ..., bound - 1}
+  double normal();                          ///< N(0, 1), Box-Muller
+  Tensor normals(at::IntArrayRef shape);    ///< float32
+  std::vector<int64_t> permutation(int64_t size);
+
+ private:
+  at::Philox4_32 engine_;
+  std::optional<double> spare_normal_;
+};
+
+}  // namespace eidolon

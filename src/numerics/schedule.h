@@ -1,0 +1,11 @@
+// Learning-rate schedules, as factors of the peak rate.
+#pragma once
+
+#include <cstdint>
+
+namespace eidolon {
+
+/// Linear from 1/warmup to 1 over `warmup` steps, then half a cosine down to 0 at `total`. warmup may be 0; 0 <= step < total.
+double warmup_then_cosine(int64_t step, int64_t total, int64_t warmup);
+
+}  // namespace eidolon

@@ -1,0 +1,141 @@
+#include "quantization/calibration.h"
+
+#include <numeric>
+
+#include "base/error.h"
+#include "quantization/reparameterization.h"
+
+namespace eidolon {
+namespace {
+
+constexpr int64_t most_values = int64_t{1} << 22;  ///< per node
+
+/// Where a node's per-channel quantizer can be folded away: its LayerNorm and the layer behind it.
+struct Fold {
+  std::string norm, linear;
+};
+
+std::optional<Fold> fold_of(NodeId node) {
+  const std::string block = "blocks." + std::to_string(node.block) + ".";
+  if (node.kind == NodeKind::qkv_input) return Fold{block + "norm1", block + "attn.qkv"};
+  if (node.kind == NodeKind::fc1_input) return Fold{block + "norm2", block + "mlp.fc1"};
+  return std::nullopt;
+}
+
+/// One calibration: what stays the same from block to block, and the student that it fills.
+struct Calibration {
+  const VisionTransformer& teacher;
+  const Scheme& scheme;
+  const CalibrationSettings& settings;
+  int64_t images;
+  Student student;
+};
+
+/// What the full-precision teacher showed at each node: rows of the last axis, thinned.
+using Observations = std::map<NodeId, std::vector<Tensor>>;
+
+/// Every n-th of the tensor's rows (of single values where channels do not matter). n has no factor in common with the number
+/// of rows, or else a period of the layout (tokens, channels) would be sampled in step and most of it never seen.
+Tensor thinned(const Tensor& tensor, bool keeps_channels, double share_of_all) {
+  const Tensor rows = tensor.reshape({-1, keeps_channels ? tensor.size(-1) : 1});
+  const double all_values = static_cast<double>(tensor.numel()) / share_of_all;
+  auto stride = static_cast<int64_t>(std::ceil(all_values / static_cast<double>(most_values)));
+  if (stride <= 1) return rows.clone();
+  while (std::gcd(stride, rows.size(0)) != 1) ++stride;
+  return rows.slice(0, 0, std::nullopt, stride).clone();
+}
+
+bool folds(const Calibration& calibration, NodeId node) {
+  return calibration.settings.reparameterize && fold_of(node).has_value();
+}
+
+Tap observer(const Calibration& calibration, Observations& observations, int64_t batch) {
+  const double share = static_cast<double>(batch) / static_cast<double>(calibration.images);
+  return [&calibration, &observations, share](NodeId node, const Tensor& tensor) {
+    if (!is_weight(node.kind) && calibration.scheme.contains(node)) {
+      observations[node].push_back(thinned(tensor, folds(calibration, node), share));
+    }
+    return tensor;
+  };
+}
+
+Quantizer search(const Calibration& calibration, NodeId node, const Tensor& values, const QuantizerSpec& spec,
+                 bool free_zero_point = false) {
+  try {
+    return search_range(values, spec, calibration.settings.range, free_zero_point);
+  } catch (const Fault& fault) {
+    throw Fault("calibration of '" + node_name(node) + "': " + fault.what());
+  }
+}
+
+void fit_activation(Calibration& calibration, NodeId node, const Tensor& values) {
+  const QuantizerSpec& spec = calibration.scheme.at(node);
+  Student& student = calibration.student;
+  if (!folds(calibration, node)) {
+    student.quantizers[node] = search(calibration, node, values, spec);
+    return;
+  }
+  QuantizerSpec per_channel = spec;
+  per_channel.channel_axis = 1;
+  const Fold fold = *fold_of(node);
+  const Quantizer found = search(calibration, node, values, per_channel, true);
+  student.quantizers[node] = reparameterize(student.model, fold.norm, fold.linear, found);
+}
+
+void fit_activations(Calibration& calibration, Observations& observations) {
+  for (auto& [node, parts] : observations) {
+    const Tensor values = at::cat(parts);
+    parts.clear();
+    fit_activation(calibration, node, values);
+  }
+}
+
+/// After the activations: folding changes weights.
+void fit_weights(Calibration& calibration, const std::vector<NodeId>& nodes) {
+  for (const NodeId node : nodes) {
+    const auto spec = calibration.scheme.find(node);
+    if (!is_weight(node.kind) || spec == calibration.scheme.end()) continue;
+    Student& student = calibration.student;
+    student.quantizers[node] = search(calibration, node, student.model[parameter_of(node)], spec->second);
+  }
+}
+
+/// Runs `layer` over the batches of `inputs` with an observing Tap.
+template <typename Layer>
+Tensor observe(const Calibration& calibration, Observations& observations, const Tensor& inputs, Layer layer) {
+  std::vector<Tensor> outputs;
+  for (const Tensor& batch : inputs.split(std::max<int64_t>(1, calibration.settings.batch))) {
+    outputs.push_back(layer(batch, observer(calibration, observations, batch.size(0))));
+  }
+  return at::cat(outputs);
+}
+
+}  // namespace
+
+Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const Tensor& images,
+                  const CalibrationSettings& settings, const std::function<void()>& advance) {
+  const at::NoGradGuard no_gradients;
+  if (images.size(0) < 1) throw Fault("calibration needs at least one image");
+  Calibration calibration{teacher, scheme, settings, images.size(0), {teacher.clone(), {}}};
+
+  const auto run = [&](const Tensor& inputs, const std::vector<NodeId>& weights, auto layer) {
+    Observations observations;
+    const Tensor outputs = observe(calibration, observations, inputs, layer);
+    fit_activations(calibration, observations);
+    fit_weights(calibration, weights);
+    return outputs;
+  };
+
+  Tensor tokens = run(images, {{-1, NodeKind::patch_embedding_weight}},
+                      [&](const Tensor& batch, const Tap& tap) { return embed(teacher, batch, tap); });
+  for (int block = 0; block < teacher.architecture.depth; ++block) {
+    tokens = run(tokens, block_nodes(block),
+                 [&](const Tensor& batch, const Tap& tap) { return forward_block(teacher, block, batch, tap); });
+    if (advance) advance();
+  }
+  run(tokens, {{-1, NodeKind::head_weight}},
+      [&](const Tensor& batch, const Tap& tap) { return classify(teacher, batch, tap); });
+  return calibration.student;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,25 @@
+// Calibration: a teacher, a scheme and some images in; a student whose every quantizer has a range out.
+#pragma once
+
+#include <functional>
+
+#include "model/vision_transformer.h"
+#include "quantization/range_search.h"
+#include "quantization/scheme.h"
+#include "quantization/student.h"
+
+namespace eidolon {
+
+struct CalibrationSettings {
+  RangeMethod range = RangeMethod::mse;
+  bool reparameterize = true;  ///< quantization/reparameterization.h for qkv and fc1 inputs
+  int64_t batch = 16;          ///< images per forward pass
+};
+
+/// `images`: normalised float32 B x C x S x S on the model's device. Walks block by block on full-precision inputs, holding the
+/// observations of one block at a time. Long tensors are thinned to at most 2^22 values per node by a fixed stride before the
+/// search. `advance` is called after each block (progress).
+Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const Tensor& images,
+                  const CalibrationSettings& settings, const std::function<void()>& advance = {});
+
+}  // namespace eidolon

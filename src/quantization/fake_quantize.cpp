@@ -1,0 +1,57 @@
+#include <ATen/ExpandUtils.h>
+
+#include "quantization/grid.h"
+
+namespace eidolon {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// Let y(x, s) be the rounded value. With round passed straight through, all three kinds share
+///   dy/dx = a    and    dy/ds = (y - a x) / s,
+/// where a is 0 for clamped values and otherwise 1 (uniform) or y / x (log kinds: y = s 2^(-k) with k = -log2(x / s)).
+class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& scale, const Grid& grid) {
+    const Tensor place = nearest_place(x, grid);
+    const Tensor clamped = at::clamp_min(place, grid.lowest).clamp_max_(grid.highest);
+    const Tensor inside = at::eq(place, clamped);
+    const Tensor y = value_of_(clamped, grid);
+    const Tensor slope = grid.kind == QuantizerKind::uniform ? inside : at::where(inside, y / x, at::zeros({}, y.options()));
+    if (scale.requires_grad()) {
+      context->save_for_backward({slope, x, y, scale});
+    } else {
+      context->save_for_backward({slope});
+    }
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const Tensor& gradient = gradients[0];
+    const Tensor& slope = saved[0];
+    variable_list result(3);
+    if (context->needs_input_grad(0)) result[0] = gradient * slope;
+    if (saved.size() > 1) {
+      const Tensor &x = saved[1], &y = saved[2], &scale = saved[3];
+      const Tensor terms = at::mul(x, slope).neg_().add_(y).mul_(gradient);
+      result[1] = at::sum_to(terms, scale.sizes()) / scale;
+    }
+    return result;
+  }
+};
+
+}  // namespace
+
+Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer) {
+  Grid grid = grid_of(quantizer, x.sizes(), x.scalar_type());
+  if (at::GradMode::is_enabled() && (x.requires_grad() || grid.scale.requires_grad())) {
+    const Tensor scale = grid.scale;
+    grid.scale = scale.detach();
+    return FakeQuantize::apply(x, scale, grid);
+  }
+  return value_of_(nearest_place(x, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest), grid);
+}
+
+}  // namespace eidolon

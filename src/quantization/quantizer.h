@@ -1,0 +1,43 @@
+// A quantizer: what a node's tensor is rounded to, as values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/tensor.h"
+
+namespace eidolon {
+
+enum class QuantizerKind {
+  uniform,    ///< q = clamp(round(x / s) + z, lowest, highest);  x^ = (q - z) s
+  log2,       ///< q = clamp(round(-log2(x / s)), 0, 2^b - 1);    x^ = s 2^-q        (for values in [0, s])
+  log_sqrt2,  ///< q = clamp(round(-2 log2(x / s)), 0, 2^b - 1);  x^ = s 2^(-q/2), and the top code stands for exactly 0
+};
+
+struct QuantizerSpec {
+  QuantizerKind kind = QuantizerKind::uniform;
+  int64_t bits = 8;           ///< 2..8
+  bool symmetric = false;     ///< uniform: zero point fixed at 0, codes -2^(b-1)..2^(b-1)-1; otherwise codes 0..2^b-1
+  int64_t channel_axis = -1;  ///< one scale and zero point per index of this axis; -1: one for the whole tensor
+
+  int64_t lowest() const { return kind == QuantizerKind::uniform && symmetric ? -(int64_t{1} << (bits - 1)) : 0; }
+  int64_t highest() const { return lowest() + (int64_t{1} << bits) - 1; }
+  bool operator==(const QuantizerSpec&) const = default;
+};
+
+struct Quantizer {
+  QuantizerSpec spec;
+  Tensor scale;       ///< float32, [1] or [channels], > 0
+  Tensor zero_point;  ///< float32 holding integers, same shape; zeros where the kind has none
+};
+
+/// Quantize and dequantize, differentiable in `x` and in `quantizer.scale` (straight-through estimator: the gradient of round
+/// is 1). Equal to autograd of the textbook expression x + (q(x) - x).detach() with round detached the same way; clamped values
+/// pass no gradient to x. Works for float32 and float64.
+Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer);
+
+/// int64 codes; dequantize(codes) == fake_quantize(x) exactly.
+Tensor quantize_to_codes(const Tensor& x, const Quantizer& quantizer);
+Tensor dequantize(const Tensor& codes, const Quantizer& quantizer);
+
+}  // namespace eidolon

@@ -1,0 +1,165 @@
+#include "quantization/range_search.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace eidolon {
+namespace {
+
+constexpr double tail_level = 0.999;
+/// After I&S-ViT (arXiv 2311.10126) and RepQ-ViT (arXiv 2212.08254), whose lists differ for weights and activations; ascending.
+constexpr std::array<double, 10> mse_levels{0.97, 0.98, 0.99, 0.995, tail_level, 0.9995, 0.9999, 0.99995, 0.99999, 1.0};
+constexpr double smallest_shrink = 0.3, shrink_step = 0.02;
+constexpr double smallest_scale = 1e-8;
+constexpr double most_zero_point = 1 << 19;  ///< places this large still leave float32 a bit for the fraction of a step
+
+/// One entry per row.
+struct Range {
+  Tensor low, high;
+};
+
+/// channels x values (or 1 x values) in fresh memory on the CPU.
+Tensor as_rows(const Tensor& values, const QuantizerSpec& spec) {
+  const Tensor flat = spec.channel_axis < 0 ? values.reshape({1, -1}) : values.movedim(spec.channel_axis, 0).flatten(1);
+  const Tensor rows = at::empty(flat.sizes(), at::kFloat).copy_(flat);
+  if (rows.numel() == 0) throw Fault("a quantizer's range was to be fitted to no values at all; give at least one image");
+  if (!rows.isfinite().all().item<bool>()) {
+    throw Fault("a quantizer's range was to be fitted to values with NaN or infinity; the model overflows on these images");
+  }
+  return rows;
+}
+
+/// How many values lie outside of a percentile on each side.
+int64_t outside(double level, int64_t size) {
+  return static_cast<int64_t>((1.0 - level) * static_cast<double>(size - 1) + 0.5);
+}
+
+/// The two-sided percentiles of each row for ascending levels, by repeated selection in the shrinking tails: linear time.
+/// Reorders the rows: afterwards the values outside of each level stand at the ends.
+std::vector<Range> percentiles(Tensor& rows, at::ArrayRef<double> levels) {
+  const int64_t size = rows.size(1);
+  std::vector<Range> ranges;
+  for (size_t i = 0; i < levels.size(); ++i) ranges.push_back({at::empty({rows.size(0)}), at::empty({rows.size(0)})});
+
+  at::parallel_for(0, rows.size(0), 1, [&](int64_t first_row, int64_t last_row) {
+    for (int64_t row = first_row; row < last_row; ++row) {
+      float* const begin = rows.data_ptr<float>() + row * size;
+      float *left = begin + size, *right = begin;  // the tails end where the selection before this one stood
+      for (size_t i = 0; i < levels.size(); ++i) {
+        float* const low = begin + outside(levels[i], size);
+        float* const high = begin + size - 1 - outside(levels[i], size);
+        if (low < left) std::nth_element(begin, low, left);
+        ranges[i].low.data_ptr<float>()[row] = *low;
+        if (high > right || i == 0) std::nth_element(i == 0 ? low : right, high, begin + size);
+        ranges[i].high.data_ptr<float>()[row] = *high;
+        left = low;
+        right = high;
+      }
+    }
+  });
+  return ranges;
+}
+
+/// What the squared error is measured on: each row whole, or its tails whole and its middle thinned.
+struct Sample {
+  Tensor rows;
+  Tensor weights;  ///< how many values each column stands for; undefined if one
+};
+
+/// `rows` as percentiles() left them. Tails count in full because a few large values can carry most of the error.
+Sample thinned(const Tensor& rows) {
+  const int64_t size = rows.size(1);
+  const int64_t limit = rows.size(0) == 1 ? 65521 : 4093;  // primes, so that no period of the values is sampled in step
+  if (size <= limit) return {rows, {}};
+  const int64_t tail = std::min(outside(tail_level, size), limit / 4);
+  const int64_t middle = size - 2 * tail, kept = limit - 2 * tail;
+  const Tensor picks = at::arange(kept, at::kLong).mul_(middle).floor_divide_(kept).add_(tail);
+  const Tensor columns = at::cat({at::arange(tail, at::kLong), picks, at::arange(size - tail, size, at::kLong)});
+  Tensor weights = at::ones({limit}, at::kDouble);
+  weights.narrow(0, tail, kept).fill_(static_cast<double>(middle) / static_cast<double>(kept));
+  return {rows.index_select(1, columns), weights};
+}
+
+Quantizer quantizer_of(const Range& range, const QuantizerSpec& spec, bool free_zero_point) {
+  const Tensor none = at::zeros_like(range.low);
+  if (spec.kind != QuantizerKind::uniform) return {spec, range.high.clamp_min(smallest_scale), none};
+  const auto lowest = static_cast<double>(spec.lowest()), highest = static_cast<double>(spec.highest());
+  if (spec.symmetric) {
+    const Tensor scale = at::maximum(range.low / lowest, range.high / highest);
+    return {spec, scale.clamp_min(smallest_scale), none};
+  }
+  const Tensor low = free_zero_point ? range.low : range.low.clamp_max(0);
+  const Tensor high = free_zero_point ? range.high : range.high.clamp_min(0);
+  const Tensor magnitude = at::maximum(low.abs(), high.abs());
+  const Tensor scale = at::maximum((high - low) / (highest - lowest), magnitude / most_zero_point).clamp_min(smallest_scale);
+  const Tensor zero_point = at::round(lowest - low / scale);
+  return {spec, scale, free_zero_point ? zero_point : zero_point.clamp(lowest, highest)};
+}
+
+Tensor squared_error(const Sample& sample, Quantizer quantizer) {
+  quantizer.spec.channel_axis = 0;
+  const Tensor error = fake_quantize(sample.rows, quantizer).sub_(sample.rows).square_();
+  return sample.weights.defined() ? at::mv(error.to(at::kDouble), sample.weights) : error.sum(1, false, at::kDouble);
+}
+
+/// Percentiles, and the extremes drawn in: towards 0, or towards the mean where the range need not hold 0.
+std::vector<Range> mse_candidates(const Tensor& rows, const std::vector<Range>& at_levels, bool around_mean) {
+  const Range extremes = at_levels.back();
+  const Tensor anchor = around_mean ? rows.mean(1) : at::zeros_like(extremes.low);
+  std::vector<Range> candidates{extremes};
+  for (double shrink = 1.0 - shrink_step; shrink > smallest_shrink - shrink_step / 2; shrink -= shrink_step) {
+    candidates.push_back({anchor + (extremes.low - anchor) * shrink, anchor + (extremes.high - anchor) * shrink});
+  }
+  candidates.insert(candidates.end(), at_levels.begin(), at_levels.end() - 1);
+  return candidates;
+}
+
+Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_point) {
+  const std::vector<Range> at_levels = percentiles(rows, mse_levels);
+  const Sample sample = thinned(rows);
+  Quantizer best;
+  Tensor least;
+  for (const Range& range : mse_candidates(rows, at_levels, free_zero_point && !spec.symmetric)) {
+    const Quantizer candidate = quantizer_of(range, spec, free_zero_point);
+    const Tensor error = squared_error(sample, candidate);
+    if (!least.defined()) {
+      best = candidate;
+      least = error;
+      continue;
+    }
+    const Tensor better = at::lt(error, least);
+    best.scale = at::where(better, candidate.scale, best.scale);
+    best.zero_point = at::where(better, candidate.zero_point, best.zero_point);
+    least = at::minimum(error, least);
+  }
+  return best;
+}
+
+}  // namespace
+
+RangeMethod range_method(const std::string& name) {
+  if (name == "minmax") return RangeMethod::minmax;
+  if (name == "percentile") return RangeMethod::percentile;
+  if (name == "mse") return RangeMethod::mse;
+  throw BadInput("quantization.range = \"" + name + "\" is not known; it is minmax, percentile or mse");
+}
+
+Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, RangeMethod method, bool free_zero_point) {
+  const at::NoGradGuard no_gradients;
+  Tensor rows = as_rows(values, spec);
+  Quantizer found;
+  if (method == RangeMethod::mse) {
+    found = least_squares(rows, spec, free_zero_point);
+  } else {
+    const double level = method == RangeMethod::minmax ? 1.0 : 0.9999;
+    found = quantizer_of(percentiles(rows, {level}).front(), spec, free_zero_point);
+  }
+  return {spec, found.scale.to(values.device()), found.zero_point.to(values.device())};
+}
+
+}  // namespace eidolon

@@ -1,0 +1,20 @@
+// RepQ-ViT's scale reparameterization (Li et al., ICCV 2023, arXiv 2212.08254): per-channel quantization of a LayerNorm's
+// output, made per-tensor by folding the difference into the LayerNorm's affine and the next linear layer. Lossless in real
+// arithmetic.
+#pragma once
+
+#include <string>
+
+#include "model/vision_transformer.h"
+#include "quantization/quantizer.h"
+
+namespace eidolon {
+
+/// `per_channel`: scale s and integer zero point z per channel of the output of LayerNorm `norm` ("blocks.0.norm1"), which
+/// feeds `linear` ("blocks.0.attn.qkv"). With s~ = mean(s), z~ = an integer in [lowest, highest], r1 = s / s~, r2 = z - z~:
+///   gamma <- gamma / r1,  beta <- (beta + s r2) / r1,  W[:, c] <- r1[c] W[:, c],  b <- b - W (s r2)      (W before its update)
+/// Returns the per-tensor quantizer (s~, z~). Folding is done in float64.
+Quantizer reparameterize(VisionTransformer& model, const std::string& norm, const std::string& linear,
+                         const Quantizer& per_channel);
+
+}  // namespace eidolon

@@ -1,0 +1,26 @@
+// The scheme: which quantizer stands on which node. The manifest: the same, for people and for export.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "job/job.h"
+#include "model/node.h"
+#include "quantization/quantizer.h"
+
+namespace eidolon {
+
+/// Nodes without an entry stay float. After I&S-ViT (DESIGN, methods 1.7): every weight and every matrix-product input is
+/// quantized, the image is not; patch embedding and head included; probabilities by `attention` (auto: uniform from 6 bits,
+/// log_sqrt2 below).
+using Scheme = std::map<NodeId, QuantizerSpec>;
+
+Scheme scheme_of(const QuantizationJob& job, int depth);
+
+/// JSON of every node of the model, float ones included: {"nodes": [{"name", "bits", "kind", "symmetric", "granularity",
+/// "axis"} or {"name", "float": true}]}. read back by scheme_from_json.
+std::string scheme_to_json(const Scheme& scheme, int depth);
+Scheme scheme_from_json(const std::string& text);
+
+}  // namespace eidolon

@@ -1,0 +1,117 @@
+#include "quantization/student.h"
+
+#include "base/error.h"
+
+namespace eidolon {
+namespace {
+
+std::string model_key(const std::string& parameter) {
+  return "model/" + parameter;
+}
+
+std::string quantizer_key(NodeId node, const char* part) {
+  return "quantizers/" + node_name(node) + "/" + part;
+}
+
+std::string text(at::IntArrayRef shape) {
+  std::string result = "[";
+  for (size_t i = 0; i < shape.size(); ++i) result += (i ? ", " : "") + std::to_string(shape[i]);
+  return result + "]";
+}
+
+Tensor take(const TensorMap& tensors, const std::string& name, at::IntArrayRef shape) {
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) throw Fault("a stored student lacks '" + name + "'; remove the file and run again");
+  if (found->second.sizes() != shape) {
+    throw Fault("a stored student has '" + name + "' of shape " + text(found->second.sizes()) + " instead of " + text(shape) +
+                "; remove the file and run again");
+  }
+  return found->second.to(at::kFloat);
+}
+
+int64_t scales_of(NodeId node, const QuantizerSpec& spec, const Architecture& architecture) {
+  if (spec.channel_axis < 0) return 1;
+  if (!is_weight(node.kind))
+    throw Fault("the scheme gives node '" + node_name(node) + "' channels, but only weights have them");
+  const auto shapes = parameter_shapes(architecture);
+  const auto found = shapes.find(parameter_of(node));
+  if (found == shapes.end() || spec.channel_axis >= static_cast<int64_t>(found->second.size())) {
+    throw Fault("the scheme's node '" + node_name(node) + "' does not fit the model's architecture");
+  }
+  return found->second[static_cast<size_t>(spec.channel_axis)];
+}
+
+void check_quantizer(const Quantizer& quantizer, NodeId node) {
+  const bool sound = at::logical_and(quantizer.scale > 0, quantizer.scale.isfinite()).all().item<bool>() &&
+                     at::eq(quantizer.zero_point, quantizer.zero_point.round()).all().item<bool>();
+  if (!sound) {
+    throw Fault("a stored student has a scale that is not positive or a zero point that is no integer at node '" +
+                node_name(node) + "'; remove the file and run again");
+  }
+}
+
+}  // namespace
+
+Student Student::to(at::Device device) const {
+  Student moved{model.to(device, at::kFloat), {}};
+  for (const auto& [node, q] : quantizers) moved.quantizers[node] = {q.spec, q.scale.to(device), q.zero_point.to(device)};
+  return moved;
+}
+
+Student Student::clone() const {
+  Student copy{model.clone(), {}};
+  for (const auto& [node, q] : quantizers) {
+    copy.quantizers[node] = {q.spec, q.scale.detach().clone(), q.zero_point.detach().clone()};
+  }
+  return copy;
+}
+
+Tap quantizing_tap(const Student& student) {
+  return [&student](NodeId node, const Tensor& tensor) {
+    const auto found = student.quantizers.find(node);
+    return found == student.quantizers.end() ? tensor : fake_quantize(tensor, found->second);
+  };
+}
+
+Student with_rounded_weights(const Student& student) {
+  const at::NoGradGuard no_gradients;
+  Student rounded = student;
+  for (const auto& [node, quantizer] : student.quantizers) {
+    if (is_weight(node.kind))
+      rounded.model.parameters[parameter_of(node)] = fake_quantize(student.model[parameter_of(node)], quantizer);
+  }
+  return rounded;
+}
+
+Tap activation_tap(const Student& student) {
+  return [all = quantizing_tap(student)](NodeId node, const Tensor& tensor) {
+    return is_weight(node.kind) ? tensor : all(node, tensor);
+  };
+}
+
+TensorMap student_tensors(const Student& student) {
+  TensorMap tensors;
+  for (const auto& [name, parameter] : student.model.parameters) tensors[model_key(name)] = parameter.detach();
+  for (const auto& [node, quantizer] : student.quantizers) {
+    tensors[quantizer_key(node, "scale")] = quantizer.scale.detach();
+    tensors[quantizer_key(node, "zero_point")] = quantizer.zero_point.detach();
+  }
+  return tensors;
+}
+
+Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, const Architecture& architecture) {
+  Student student{{architecture, {}}, {}};
+  for (const auto& [name, shape] : parameter_shapes(architecture)) {
+    student.model.parameters[name] = take(tensors, model_key(name), shape);
+  }
+  for (const auto& [node, spec] : scheme) {
+    const int64_t count = scales_of(node, spec, architecture);
+    const Quantizer quantizer{spec, take(tensors, quantizer_key(node, "scale"), {count}),
+                              take(tensors, quantizer_key(node, "zero_point"), {count})};
+    check_quantizer(quantizer, node);
+    student.quantizers[node] = quantizer;
+  }
+  return student;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,33 @@
+// The student: the teacher's architecture with its own parameters, and a quantizer per node of the scheme.
+#pragma once
+
+#include <map>
+
+#include "model/node.h"
+#include "model/vision_transformer.h"
+#include "quantization/quantizer.h"
+#include "quantization/scheme.h"
+
+namespace eidolon {
+
+struct Student {
+  VisionTransformer model;  ///< float32 parameters, not yet rounded (the Tap rounds them in every forward pass)
+  std::map<NodeId, Quantizer> quantizers;
+
+  Student to(at::Device device) const;
+  Student clone() const;
+};
+
+/// The Tap that quantizes. Refers to `student`, which must outlive it.
+Tap quantizing_tap(const Student& student);
+
+/// The student with every weight already rounded, and a Tap for its activations alone: the same function, faster to evaluate.
+Student with_rounded_weights(const Student& student);
+Tap activation_tap(const Student& student);
+
+/// "model/<parameter>" and "quantizers/<node>/scale|zero_point", for checkpoints; and back, checked against scheme and
+/// architecture (Fault naming the first missing or misshapen entry).
+TensorMap student_tensors(const Student& student);
+Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, const Architecture& architecture);
+
+}  // namespace eidolon

@@ -1,0 +1,118 @@
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include "cluster/log.h"
+#include "evaluation/image_folder.h"
+#include "finetuning/section.h"
+#include "quantization/calibration.h"
+#include "stages/stages.h"
+#include "stages/stopwatch.h"
+#include "synthesis/optimization.h"
+#include "synthesis/start.h"
+
+namespace eidolon {
+namespace {
+
+constexpr int timed_iterations = 3;
+
+struct Estimate {
+  double seconds = 0;
+  double disk_megabytes = 0;
+};
+
+void print(const char* stage, const Estimate& estimate, const std::string& what) {
+  std::printf("  %-11s %9.1f min  %8.1f MB on disk  %s\n", stage, estimate.seconds / 60, estimate.disk_megabytes, what.c_str());
+}
+
+/// Peak resident memory of this process so far, in MB, as Linux states it; 0 where it does not.
+double peak_memory_megabytes() {
+  std::ifstream lines("/proc/self/status");
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) / 1024;
+  }
+  return 0;
+}
+
+Estimate time_synthesis(const RunContext& context) {
+  const SynthesisJob& job = context.job.synthesis;
+  const size_t units = units_of(job).size(), ranks = static_cast<size_t>(context.cluster.size());
+  const Architecture& a = context.teacher.model.architecture;
+  const double image_megabytes = static_cast<double>(a.channels * a.image_size * a.image_size) / 1e6;
+  Estimate estimate{0, static_cast<double>(units) * static_cast<double>(job.unit_images) * image_megabytes};
+  if (job.method == "gaussian" || job.iterations == 0) return estimate;
+
+  const SynthesisTeacher teacher = context.synthesis_teacher();
+  const Unit unit{0, job.unit_images};
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  UnitState state = start_unit(teacher, job, unit);
+  optimise_once(teacher, job, objective, state);  // the first also warms up
+  const Stopwatch watch;
+  const int64_t count = std::min<int64_t>(timed_iterations, std::max<int64_t>(job.iterations - 1, 1));
+  for (int64_t i = 0; i < count && state.iteration < job.iterations; ++i) optimise_once(teacher, job, objective, state);
+  const double per_iteration = watch.seconds() / static_cast<double>(count);
+  estimate.seconds = per_iteration * static_cast<double>(job.iterations) * static_cast<double>((units + ranks - 1) / ranks);
+  return estimate;
+}
+
+Estimate time_finetuning(const RunContext& context) {
+  const FinetuningJob& job = context.job.finetuning;
+  const VisionTransformer teacher = context.teacher_on_device();
+  const auto depth = static_cast<int>(teacher.architecture.depth);
+  const int64_t ranks = context.cluster.size(), local = std::max<int64_t>((job.batch + ranks - 1) / ranks, 1);
+  const Tensor images = start_pixels(context.job.synthesis, context.teacher.preprocessing, {0, local}).to(context.device());
+  Student student = calibrate(teacher, scheme_of(context.job.quantization, depth), images, {RangeMethod::minmax, false});
+  for (auto& [name, parameter] : student.model.parameters) parameter.requires_grad_(true);
+
+  const Stopwatch watch;
+  for (int i = 0; i < timed_iterations; ++i) {
+    torch::autograd::backward({forward(student.model, images, quantizing_tap(student)).sum()}, {});
+  }
+  // A whole pass forward and back is what one distillation step, or one reconstruction step of every section, costs.
+  const double per_step = watch.seconds() / timed_iterations;
+  double parameters = 0;
+  for (const auto& [name, tensor] : teacher.parameters) parameters += static_cast<double>(tensor.numel());
+  const double checkpoints = static_cast<double>(context.job.run.keep_checkpoints + 1) * parameters * 4 / 1e6;
+  return {job.method == "none" ? 0 : per_step * static_cast<double>(job.iterations), checkpoints};
+}
+
+Estimate time_evaluation(const RunContext& context, size_t images) {
+  at::NoGradGuard no_grad;
+  const VisionTransformer teacher = context.teacher_on_device();
+  const Unit unit{0, std::min<int64_t>(context.job.evaluation.batch, 8)};
+  const Tensor batch = start_pixels(context.job.synthesis, context.teacher.preprocessing, unit).to(context.device());
+  const Stopwatch watch;
+  for (int i = 0; i < timed_iterations; ++i) forward(teacher, batch);
+  const double per_image = watch.seconds() / timed_iterations / static_cast<double>(unit.images);
+  constexpr double passes = 5;  // teacher, and two students that each cost about two teachers
+  return {passes * per_image * static_cast<double>(images) / context.cluster.size(), 0};
+}
+
+}  // namespace
+
+ExitCode dry_run(RunContext& context) {
+  const Job& job = context.job;
+  const Architecture& a = context.teacher.model.architecture;
+  const size_t labelled =
+      job.evaluation.images.empty() ? 0 : list_labelled_images(job.evaluation.images, job.evaluation.classes, a.classes).size();
+  const Estimate synthesis = time_synthesis(context), finetuning = time_finetuning(context);
+  const Estimate evaluation = time_evaluation(context, labelled);
+  context.cluster.communicator.barrier();
+  if (!context.cluster.is_root()) return ExitCode::done;
+
+  const size_t units = units_of(job.synthesis).size();
+  std::printf("%s: nothing was written\n", job.file.string().c_str());
+  std::printf("  teacher     width %ld, depth %ld, heads %ld, patch %ld, image %ld, %ld classes\n", static_cast<long>(a.width),
+              static_cast<long>(a.depth), static_cast<long>(a.heads), static_cast<long>(a.patch_size),
+              static_cast<long>(a.image_size), static_cast<long>(a.classes));
+  std::printf("  ranks       %d, %s, %ld threads each%s\n", context.cluster.size(), job.run.device->c_str(),
+              static_cast<long>(*job.run.threads),
+              static_cast<size_t>(context.cluster.size()) > units ? " (more ranks than units: some will be idle)" : "");
+  print("synthesis", synthesis, std::to_string(units) + " units of " + std::to_string(job.synthesis.unit_images) + " images");
+  print("fine-tuning", finetuning, job.finetuning.method + ", " + std::to_string(job.finetuning.iterations) + " iterations");
+  print("evaluation", evaluation, std::to_string(labelled) + " labelled images");
+  std::printf("  memory      %.0f MB at the peak of this rehearsal, per rank\n", peak_memory_megabytes());
+  return ExitCode::done;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,154 @@
+#include <cmath>
+#include <numeric>
+
+#include "cluster/log.h"
+#include "finetuning/lanes.h"
+#include "finetuning/training.h"
+#include "numerics/schedule.h"
+#include "reporting/metrics_log.h"
+#include "reporting/progress.h"
+#include "stages/held_out_figures.h"
+#include "stages/shard_set.h"
+#include "stages/stages.h"
+#include "stages/stopwatch.h"
+#include "stages/student_source.h"
+
+namespace eidolon {
+namespace {
+
+constexpr size_t loss_interval = 10;  ///< steps whose losses are summed over ranks, and looked at, together
+
+/// What all ranks do after a step. The largest wish of any rank is everybody's.
+enum class AfterStep : int64_t { go_on = 0, checkpoint = 1, checkpoint_and_stop = 2 };
+
+AfterStep agreed_next(const RunContext& context, const Stopwatch& since_checkpoint) {
+  auto wish = AfterStep::go_on;
+  if (context.cluster.is_root() && since_checkpoint.seconds() > context.job.run.checkpoint_seconds)
+    wish = AfterStep::checkpoint;
+  if (context.cluster.stop_requested()) wish = AfterStep::checkpoint_and_stop;
+  return static_cast<AfterStep>(context.cluster.communicator.max(static_cast<int64_t>(wish)));
+}
+
+/// Sums the steps' losses over ranks in one message and writes them down. NaN or Inf ends the run.
+double report_losses(RunContext& context, MetricsLog& metrics, const TrainingPosition& at, std::vector<Tensor>& losses) {
+  Tensor sums = at::stack(losses).to(at::kFloat);
+  context.cluster.communicator.all_reduce_sum(sums);
+  const Tensor values = sums.cpu();
+  const auto count = static_cast<int64_t>(losses.size());
+  losses.clear();
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t step = at.step - count + 1 + i;
+    const double loss = values[i].item<double>();
+    if (!std::isfinite(loss)) {
+      throw Fault(at.phase + ", step " + std::to_string(step) + ": the loss is not finite; lower finetuning.learning_rate");
+    }
+    metrics.append("finetune/" + at.phase, step, {{"loss", loss}});
+  }
+  return values[count - 1].item<double>();
+}
+
+/// Writes the checkpoint of a step on rank 0, then removes older ones but for step 0 and the newest few.
+void save(const RunContext& context, const Student& student, const TrainingPosition& at, const TensorMap& optimizer) {
+  if (!context.cluster.is_root()) return;
+  write_checkpoint(context.run.checkpoint(at.step), {student, at, optimizer}, checkpoint_owner(context));
+  const std::vector<int64_t> steps = checkpoint_steps(context.run);
+  for (size_t i = static_cast<size_t>(context.job.run.keep_checkpoints); i < steps.size(); ++i) {
+    if (steps[i] != 0) std::filesystem::remove(context.run.checkpoint(steps[i]));
+  }
+}
+
+/// Trains the phase that `at` stands in from its phase_step on. Returns false if it was stopped; the checkpoint is then on
+/// disk.
+bool train_phase(RunContext& context, Strategy& strategy, Student& student, std::vector<Trainable>& trainables,
+                 const Lanes& lanes, TrainingPosition& at, Progress& progress) {
+  const FinetuningJob& job = context.job.finetuning;
+  GradientReducer reducer(parameters_of(trainables), context.cluster.communicator,
+                          context.job.run.reduction == "plain" ? Reduction::plain : Reduction::overlapped);
+  MetricsLog metrics(context.run.metrics(), context.cluster.is_root());
+  std::vector<Tensor> losses;
+  Stopwatch since_checkpoint;
+  Figures figures;
+
+  while (at.phase_step < job.iterations) {
+    const double rate = warmup_then_cosine(at.phase_step, job.iterations, 0);
+    losses.push_back(train_step(strategy, trainables, reducer, lanes.at(at.step), lanes.batch(), rate));
+    ++at.phase_step;
+    ++at.step;
+    const AfterStep next = agreed_next(context, since_checkpoint);
+    const bool last = at.phase_step == job.iterations;
+    if (losses.size() == loss_interval || last || next != AfterStep::go_on) {
+      figures = {{"loss", report_losses(context, metrics, at, losses)}};
+      context.heartbeat->set({"finetune", at.phase + " step " + std::to_string(at.phase_step)});
+    }
+    progress.advance(static_cast<double>(lanes.batch()), figures);
+    if (next != AfterStep::go_on) {
+      save(context, student, at, optimizer_tensors(trainables));
+      since_checkpoint.restart();
+    }
+    if (next == AfterStep::checkpoint_and_stop) return false;
+  }
+  return true;
+}
+
+int phase_index(const Strategy& strategy, const std::string& name) {
+  if (name == "calibrated") return 0;
+  for (int phase = 0; phase < strategy.phases(); ++phase) {
+    if (strategy.phase_name(phase) == name) return phase;
+  }
+  throw Fault("the checkpoint stands in phase '" + name + "', which this fine-tuning does not have; remove it and run again");
+}
+
+void report_outcome(const RunContext& context, const std::string& phase, const PhaseOutcome& outcome) {
+  if (!context.cluster.is_root()) return;
+  char line[200];
+  std::snprintf(line, sizeof line, "%s: held-out loss %.5g calibrated, %.5g trained%s", phase.c_str(), outcome.calibrated,
+                outcome.trained, outcome.kept ? "" : "; no better, the calibrated tensors stay");
+  log::info(line);
+  MetricsLog(context.run.metrics())
+      .append("outcome/" + phase, 0,
+              {{"held_out_calibrated", outcome.calibrated},
+               {"held_out_trained", outcome.trained},
+               {"kept", outcome.kept ? 1.0 : 0.0}});
+}
+
+}  // namespace
+
+ExitCode finetune(RunContext& context) {
+  const Cluster& cluster = context.cluster;
+  const FinetuningJob& job = context.job.finetuning;
+  const std::vector<std::filesystem::path> shards = finished_shards(context);
+
+  std::optional<Checkpoint> newest = newest_checkpoint(context);
+  if (newest && newest->position.phase == "finished") return ExitCode::done;
+  Checkpoint start = newest ? std::move(*newest) : calibrate_student(context, shards);
+  const Student calibrated = calibrated_checkpoint(context).student.to(context.device());
+  Student student = start.student.to(context.device()).clone();
+  TrainingPosition at = start.position;
+  if (cluster.is_root()) MetricsLog(context.run.metrics()).cut_back("finetune/" + at.phase, at.step);
+
+  const Lanes lanes(job.seed, context.job.synthesis.images, job.batch, cluster.rank(), cluster.size());
+  const SyntheticImages images = read_images(shards, lanes.own_images());
+  const SyntheticImages held_out = read_images(shards, held_out_share(context));
+  const VisionTransformer teacher = context.teacher_on_device();
+  const auto strategy = make_strategy({teacher, student, calibrated, images, held_out, context.teacher.preprocessing, job,
+                                       cluster.communicator, context.job.run.cache_megabytes << 20});
+
+  const double steps = static_cast<double>(strategy->phases() * job.iterations * lanes.batch());
+  Progress progress("finetune", steps, "images", cluster.is_root());
+  progress.done_before(static_cast<double>(at.step * lanes.batch()));
+  for (int phase = phase_index(*strategy, at.phase); phase < strategy->phases(); ++phase) {
+    at.phase = strategy->phase_name(phase);
+    std::vector<Trainable> trainables = strategy->begin(phase);
+    if (at.phase_step > 0) restore_optimizer(start.optimizer, trainables);
+    if (!train_phase(context, *strategy, student, trainables, lanes, at, progress)) return ExitCode::again;
+    freeze(trainables);
+    report_outcome(context, at.phase, strategy->conclude(trainables));
+    at.phase_step = 0;
+  }
+  at.phase = "finished";
+  save(context, student, at, {});
+  cluster.communicator.barrier();
+  return ExitCode::done;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,28 @@
+// The student against the teacher on held-out synthetic images: what can be said without any labelled image. Optimistic, since
+// the teacher itself made the images.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "evaluation/metrics.h"
+#include "quantization/student.h"
+#include "stages/run_context.h"
+
+namespace eidolon {
+
+struct HeldOutFigures {
+  int64_t images = 0;
+  Figure agreement, kl;
+  std::vector<double> sqnr_per_block;  ///< dB, of the tokens behind each block
+};
+
+/// `student`: with rounded weights, on the device. Collective.
+HeldOutFigures held_out_figures(const RunContext& context, const Student& student);
+
+/// Global indices of this rank's share of the held-out images: every size-th.
+std::vector<int64_t> held_out_share(const RunContext& context);
+
+std::string describe(const std::string& name, const HeldOutFigures& figures);
+
+}  // namespace eidolon

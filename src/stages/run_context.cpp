@@ -1,0 +1,99 @@
+#include "stages/run_context.h"
+
+#include <ATen/cpu/Utils.h>
+#include <torch/version.h>
+#include <nlohmann/json.hpp>
+
+#include "cluster/log.h"
+#include "cluster/on_root.h"
+#include "job/provenance.h"
+#include "job/reader.h"
+#include "storage/atomic_file.h"
+#include "synthesis/prior_weight.h"
+
+namespace eidolon {
+namespace {
+
+/// bf16 where the device multiplies it faster than fp32: GPUs, and CPUs with matrix tiles.
+std::string fastest_precision(const at::Device& device) {
+  return device.is_cuda() || at::cpu::init_amx() ? "bf16" : "fp32";
+}
+
+at::ScalarType scalar_type(const std::string& precision) {
+  return precision == "bf16" ? at::kBFloat16 : at::kFloat;
+}
+
+/// One value for all ranks, computed where there is a teacher and a device.
+double agreed_prior_weight(const RunContext& context) {
+  return std::stod(from_root(context.cluster.communicator, [&] {
+    return std::to_string(balanced_prior_weight(context.synthesis_teacher(), context.job.synthesis));
+  }));
+}
+
+void resolve_autos(RunContext& context) {
+  Job& job = context.job;
+  if (!job.synthesis.precision) job.synthesis.precision = fastest_precision(context.device());
+  if (!job.quantization.attention) {
+    job.quantization.attention = job.quantization.activation_bits >= 6 ? "uniform" : "log_sqrt2";
+  }
+  if (!job.synthesis.prior_weight) {
+    job.synthesis.prior_weight = job.synthesis.method == "sardfq" ? agreed_prior_weight(context) : 0.0;
+  }
+}
+
+void write_provenance(const RunContext& context, const std::vector<std::string>& command_line) {
+  const Cluster& cluster = context.cluster;
+  const std::vector<std::string> hosts = cluster.communicator.gather_texts(cluster.placement.host);
+  from_root(cluster.communicator, [&] {
+    write_resolved_job(context.job, context.run);
+    write_text_atomically(context.run.environment(),
+                          environment_json({mpi_library_version(), hosts, context.identity.device, context.identity.threads,
+                                            command_line, std::chrono::system_clock::now()}));
+    return std::string();
+  });
+}
+
+}  // namespace
+
+SynthesisTeacher RunContext::synthesis_teacher() const {
+  return {teacher.model.to(device(), scalar_type(job.synthesis.precision.value())), teacher.preprocessing};
+}
+
+ShardOwner RunContext::shard_owner() const {
+  const std::string versions = nlohmann::json{{"eidolon", program_version()}, {"libtorch", TORCH_VERSION}}.dump();
+  return {synthesis_id(job, identity), synthesis_facts(job, identity), to_toml(job), versions};
+}
+
+std::filesystem::path RunContext::shard(const Unit& unit) const {
+  const std::filesystem::path own = run.shard(unit.first, unit.last());
+  return job.run.shards.empty() ? own : job.run.shards / own.filename();
+}
+
+RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::path& directory, Access access,
+                    const std::vector<std::string>& command_line) {
+  const Communicator& communicator = cluster.communicator;
+  RunContext context{given, cluster, {directory}, {}, {}, nullptr};
+  if (access == Access::write) {
+    from_root(communicator, [&] {
+      open_run_directory(directory);
+      if (!given.run.shards.empty()) std::filesystem::create_directories(given.run.shards);
+      return std::string();
+    });
+    log::open(context.run.log(cluster.rank()), cluster.rank(), cluster.size());
+    context.heartbeat =
+        std::make_unique<Heartbeat>(context.run.root / "heartbeat", cluster.rank(), cluster.size(), given.run.watchdog_seconds);
+  }
+  Job& job = context.job;
+  job = with_resolved_autos(given, context.run);
+  cluster.placement = bind_rank(communicator, job.run.device.value_or(""), job.run.threads.value_or(0));
+  job.run.device = context.device().is_cuda() ? "cuda" : "cpu";
+  if (!job.run.threads) job.run.threads = cluster.placement.threads;
+
+  context.teacher = load_teacher(job.teacher.weights, communicator);
+  resolve_autos(context);
+  context.identity = {context.teacher.content_hash, to_json(context.teacher.preprocessing), *job.run.device, *job.run.threads};
+  if (access == Access::write) write_provenance(context, command_line);
+  return context;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,43 @@
+// What every stage of a run starts from.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/cluster.h"
+#include "cluster/heartbeat.h"
+#include "job/identity.h"
+#include "job/job.h"
+#include "job/run_directory.h"
+#include "model/teacher.h"
+#include "synthesis/objective.h"
+#include "synthesis/unit_files.h"
+
+namespace eidolon {
+
+struct RunContext {
+  Job job;  ///< every `auto` resolved
+  Cluster& cluster;
+  RunDirectory run;
+  Teacher teacher;  ///< float32, on the CPU
+  IdentityContext identity;
+  std::unique_ptr<Heartbeat> heartbeat;
+
+  at::Device device() const { return cluster.placement.device; }
+  VisionTransformer teacher_on_device() const { return teacher.model.to(device(), at::kFloat); }
+  SynthesisTeacher synthesis_teacher() const;  ///< on the device, in the working precision
+  ShardOwner shard_owner() const;
+  std::filesystem::path shard(const Unit& unit) const;  ///< in run.shards if that is set, else in the run directory
+};
+
+enum class Access { write, look };  ///< look: nothing is created or written
+
+/// Opens the run directory, binds the rank to its device and threads, loads the teacher, resolves every `auto` (as at the run's
+/// first start, if there was one) and writes job.resolved.toml and environment.json. Collective.
+RunContext open_run(const Job& job, Cluster& cluster, const std::filesystem::path& directory, Access access,
+                    const std::vector<std::string>& command_line);
+
+}  // namespace eidolon

@@ -1,0 +1,106 @@
+#include "stages/student_source.h"
+
+#include <numeric>
+#include <sstream>
+
+#include "cluster/broadcast_tensors.h"
+#include "cluster/log.h"
+#include "cluster/on_root.h"
+#include "finetuning/synthetic_images.h"
+#include "quantization/calibration.h"
+#include "reporting/progress.h"
+#include "storage/atomic_file.h"
+#include "storage/tensor_archive.h"
+
+namespace eidolon {
+namespace {
+
+/// The newest checkpoint that verifies, on rank 0 alone.
+std::optional<Checkpoint> read_newest(const RunContext& context) {
+  for (const int64_t step : checkpoint_steps(context.run)) {
+    const std::filesystem::path path = context.run.checkpoint(step);
+    if (verify_archive(path) == ArchiveState::sound) {
+      return read_checkpoint(path, checkpoint_owner(context), context.teacher.model.architecture);
+    }
+    log::warn(path.string() + " is damaged; the checkpoint before it is used");
+  }
+  return std::nullopt;
+}
+
+/// Rank 0's checkpoint, or its absence, on every rank.
+std::optional<Checkpoint> shared(const RunContext& context, const std::function<std::optional<Checkpoint>()>& read) {
+  const Communicator& communicator = context.cluster.communicator;
+  std::optional<Checkpoint> checkpoint;
+  const std::string header = from_root(communicator, [&] {
+    checkpoint = read();
+    if (!checkpoint) return std::string();
+    const TrainingPosition& at = checkpoint->position;
+    return at.phase + " " + std::to_string(at.phase_step) + " " + std::to_string(at.step);
+  });
+  if (header.empty()) return std::nullopt;
+
+  TensorMap student, optimizer;
+  if (checkpoint) {
+    student = student_tensors(checkpoint->student);
+    optimizer = checkpoint->optimizer;
+  }
+  broadcast_tensors(student, communicator);
+  broadcast_tensors(optimizer, communicator);
+  const Architecture& architecture = context.teacher.model.architecture;
+  Checkpoint received;
+  received.student =
+      student_from_tensors(student, scheme_of(context.job.quantization, static_cast<int>(architecture.depth)), architecture);
+  received.optimizer = std::move(optimizer);
+  std::istringstream(header) >> received.position.phase >> received.position.phase_step >> received.position.step;
+  return received;
+}
+
+Student calibrated_on(const RunContext& context, const SyntheticImages& images) {
+  const Architecture& architecture = context.teacher.model.architecture;
+  const QuantizationJob& job = context.job.quantization;
+  Progress progress("calibrate", static_cast<double>(architecture.depth), "blocks", true);
+  const Tensor input = normalise(context.teacher.preprocessing, images.bytes).to(context.device());
+  return calibrate(context.teacher_on_device(), scheme_of(job, static_cast<int>(architecture.depth)), input,
+                   {range_method(job.range), job.reparameterize}, [&] { progress.advance(1); })
+      .to(at::kCPU);
+}
+
+}  // namespace
+
+CheckpointOwner checkpoint_owner(const RunContext& context) {
+  return {student_id(context.job, context.identity), student_facts(context.job, context.identity),
+          context.teacher.content_hash};
+}
+
+std::optional<Checkpoint> newest_checkpoint(const RunContext& context) {
+  return shared(context, [&] { return read_newest(context); });
+}
+
+Checkpoint calibrated_checkpoint(const RunContext& context) {
+  auto checkpoint = shared(context, [&]() -> std::optional<Checkpoint> {
+    const std::filesystem::path path = context.run.checkpoint(0);
+    if (verify_archive(path) != ArchiveState::sound) {
+      throw BadInput(path.string() + " is missing or damaged; remove the checkpoints and run `eidolon finetune` again");
+    }
+    return read_checkpoint(path, checkpoint_owner(context), context.teacher.model.architecture);
+  });
+  return std::move(*checkpoint);
+}
+
+Checkpoint calibrate_student(const RunContext& context, const std::vector<std::filesystem::path>& shards) {
+  auto checkpoint = shared(context, [&]() -> std::optional<Checkpoint> {
+    const int64_t count = std::min(context.job.quantization.calibration_images, context.job.synthesis.images);
+    std::vector<int64_t> first(static_cast<size_t>(count));
+    std::iota(first.begin(), first.end(), 0);
+    log::info("calibrate: ranges from " + std::to_string(count) + " synthetic images");
+    Checkpoint calibrated{calibrated_on(context, read_images(shards, first)), {}, {}};
+    write_checkpoint(context.run.checkpoint(0), calibrated, checkpoint_owner(context));
+    const Scheme scheme = scheme_of(context.job.quantization, static_cast<int>(context.teacher.model.architecture.depth));
+    write_text_atomically(context.run.manifest(),
+                          scheme_to_json(scheme, static_cast<int>(context.teacher.model.architecture.depth)));
+    return calibrated;
+  });
+  return std::move(*checkpoint);
+}
+
+}  // namespace eidolon

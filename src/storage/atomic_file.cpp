@@ -1,0 +1,77 @@
+#include "storage/atomic_file.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <span>
+#include <system_error>
+
+#include "base/error.h"
+#include "storage/posix_file.h"
+
+namespace eidolon {
+
+namespace {
+
+std::filesystem::path part_path(const std::filesystem::path& target) {
+  std::array<char, 256> host{};  // a longer name is cut; the last byte stays 0
+  if (::gethostname(host.data(), host.size() - 1) != 0) throw_system_error("ask for the host name to write", target, errno);
+  std::filesystem::path part = target;
+  part += std::string(".") + host.data() + "." + std::to_string(::getpid()) + ".part";
+  return part;
+}
+
+void sync_file(const std::filesystem::path& path) {
+  PosixFile file = PosixFile::open_for_reading(path);
+  file.sync();
+  file.close();
+}
+
+/// Makes the rename itself durable.
+void sync_folder_of(const std::filesystem::path& target) {
+  const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
+  PosixFile file = PosixFile::open_folder(folder);
+  file.sync_folder();
+  file.close();
+}
+
+void rename_file(const std::filesystem::path& part, const std::filesystem::path& target) {
+  std::error_code error;
+  std::filesystem::rename(part, target, error);
+  if (error) throw_system_error("rename " + part.string() + " to", target, error.value());
+}
+
+}  // namespace
+
+void write_atomically(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& write) {
+  const std::filesystem::path part = part_path(target);
+  try {
+    write(part);
+    sync_file(part);
+    rename_file(part, target);
+  } catch (...) {
+    std::error_code ignored;  // the first error is the one that tells the cause
+    std::filesystem::remove(part, ignored);
+    throw;
+  }
+  sync_folder_of(target);
+}
+
+void write_text_atomically(const std::filesystem::path& target, std::string_view text) {
+  write_atomically(target, [&](const std::filesystem::path& part) {
+    PosixFile file = PosixFile::create(part);
+    file.write(text);
+    file.close();
+  });
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  PosixFile file = PosixFile::open_for_reading(path);
+  std::string text;
+  std::array<char, 1 << 16> block;
+  while (const std::size_t count = file.read(std::as_writable_bytes(std::span(block)))) text.append(block.data(), count);
+  return text;
+}
+
+}  // namespace eidolon

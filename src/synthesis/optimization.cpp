@@ -1,0 +1,53 @@
+#include "synthesis/optimization.h"
+
+#include <algorithm>
+
+#include "numerics/schedule.h"
+#include "synthesis/start.h"
+
+namespace eidolon {
+namespace {
+
+constexpr AdamSettings pixel_adam{0.5, 0.9, 1e-8};
+
+/// Rounds share the iterations evenly; the last takes the rest.
+struct RoundPosition {
+  int64_t step, length;
+};
+
+RoundPosition round_at(const SynthesisJob& job, int64_t iteration) {
+  const int64_t even = job.iterations / job.rounds;
+  const int64_t round = std::min(iteration / even, job.rounds - 1);
+  const int64_t length = round == job.rounds - 1 ? job.iterations - round * even : even;
+  return {iteration - round * even, length};
+}
+
+}  // namespace
+
+double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocessing, int64_t iteration) {
+  const RoundPosition position = round_at(job, iteration);
+  const int64_t warmup = std::min(job.warmup_iterations, position.length / 5);
+  return job.learning_rate * 0.226 / preprocessing.mean_std() * warmup_then_cosine(position.step, position.length, warmup);
+}
+
+UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
+  const Tensor pixels = start_pixels(job, teacher.preprocessing, unit).to(teacher.device());
+  return {pixels, AdamMoments::zeros_like(pixels), 0};
+}
+
+LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
+                        UnitState& state) {
+  if (round_at(job, state.iteration).step == 0) state.moments = AdamMoments::zeros_like(state.pixels);
+  const Tensor pixels = state.pixels.detach().requires_grad_(true);
+  const LossTerms terms = evaluate_objective(teacher, job, objective, pixels);
+  const Tensor gradient = torch::autograd::grad({weighted_sum(terms, job, teacher.preprocessing)}, {pixels})[0];
+
+  const double rate = learning_rate_at(job, teacher.preprocessing, state.iteration);
+  adam_step(state.pixels, gradient, state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
+  const PixelRange valid = valid_pixels(teacher.preprocessing, state.pixels.options());
+  state.pixels.clamp_(valid.lowest, valid.highest);
+  ++state.iteration;
+  return terms;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,28 @@
+// The optimisation of one unit's pixels: Adam with clamped steps.
+#pragma once
+
+#include <cstdint>
+
+#include "numerics/adam.h"
+#include "synthesis/objective.h"
+
+namespace eidolon {
+
+/// All that an unfinished unit is: committed to a file now and then, adopted by any rank.
+struct UnitState {
+  Tensor pixels;  ///< normalised float32 B x C x S x S
+  AdamMoments moments;
+  int64_t iteration = 0;  ///< iterations done
+};
+
+UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit);
+
+/// One iteration: gradient of the unit's loss, Adam step (betas 0.5, 0.9; warm-up then cosine, anew each round), clamp to valid
+/// pixels. Returns the terms at the pixels before the step. Does not wait for the device.
+LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
+                        UnitState& state);
+
+/// Adam's rate at an iteration, in normalised units: learning_rate * 0.226 / mean(std) * schedule.
+double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocessing, int64_t iteration);
+
+}  // namespace eidolon

@@ -1,0 +1,89 @@
+#include "synthesis/semantic_targets.h"
+
+#include "numerics/random.h"
+
+namespace eidolon {
+namespace {
+
+constexpr int64_t quadrants = 4;
+
+struct RelevantClass {
+  int64_t index;
+  double logit;
+};
+
+Tensor target_of(const std::vector<RelevantClass>& relevant, bool soft, int64_t classes, RandomStream random) {
+  if (!soft) {
+    Tensor target = at::zeros({classes});
+    for (const RelevantClass& entry : relevant) target[entry.index] = 1.0 / static_cast<double>(relevant.size());
+    return target;
+  }
+  Tensor logits = random.normals({classes});
+  for (const RelevantClass& entry : relevant) logits[entry.index] = entry.logit;
+  return logits.softmax(0);
+}
+
+std::vector<RelevantClass> draw_classes(const SynthesisJob& job, int64_t classes, int64_t image, int64_t count) {
+  RandomStream random(job.seed, Purpose::semantic_classes, image);
+  std::vector<RelevantClass> relevant;
+  while (static_cast<int64_t>(relevant.size()) < count) {
+    const int64_t candidate = random.below(classes);
+    const bool taken = std::any_of(relevant.begin(), relevant.end(), [&](auto& entry) { return entry.index == candidate; });
+    if (!taken) relevant.push_back({candidate, random.uniform(job.soft_label_low, job.soft_label_high)});
+  }
+  return relevant;
+}
+
+Tensor box_of(int64_t quadrant, int64_t image_size) {
+  const int64_t side = image_size / 2;
+  return at::tensor(std::vector<int64_t>{quadrant / 2 * side, quadrant % 2 * side, side, side}, at::kInt);
+}
+
+}  // namespace
+
+SemanticTargets SemanticTargets::to(at::Device device) const {
+  return {classes,
+          class_logits,
+          boxes,
+          image_targets.to(device),
+          crop_targets.to(device),
+          crop_quadrants.to(device),
+          crop_shares.to(device)};
+}
+
+SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Architecture& architecture, const Unit& unit) {
+  const int64_t classes = architecture.classes, batch = unit.images;
+  SemanticTargets targets;
+  targets.classes = at::full({batch, quadrants}, -1, at::kInt);
+  targets.class_logits = at::zeros({batch, quadrants});
+  targets.boxes = at::full({batch, quadrants, 4}, -1, at::kInt);
+  std::vector<Tensor> image_targets, crop_targets, shares;
+  std::vector<int64_t> sources;
+
+  for (int64_t i = 0; i < batch; ++i) {
+    const int64_t image = unit.first + i, crops = job.crops == 0 ? 0 : 1 + image % job.crops;
+    const auto relevant = draw_classes(job, classes, image, std::max<int64_t>(crops, 1));
+    const auto labels = [&](int64_t draw) { return RandomStream(job.seed, Purpose::soft_labels, image, draw); };
+    image_targets.push_back(target_of(relevant, job.soft_labels, classes, labels(0)));
+    const std::vector<int64_t> places = RandomStream(job.seed, Purpose::crops, image).permutation(quadrants);
+    for (size_t k = 0; k < relevant.size(); ++k) {
+      targets.classes[i][k] = relevant[k].index;
+      targets.class_logits[i][k] = relevant[k].logit;
+    }
+    for (int64_t k = 0; k < crops; ++k) {
+      targets.boxes[i][k] = box_of(places[k], architecture.image_size);
+      crop_targets.push_back(target_of({relevant[k]}, job.soft_labels, classes, labels(1 + k)));
+      sources.push_back(quadrants * i + places[k]);
+      Tensor share = at::zeros({batch});
+      share[i] = 1.0 / static_cast<double>(crops);
+      shares.push_back(share);
+    }
+  }
+  targets.image_targets = at::stack(image_targets);
+  targets.crop_targets = crop_targets.empty() ? at::empty({0, classes}) : at::stack(crop_targets);
+  targets.crop_quadrants = at::tensor(sources, at::kLong);
+  targets.crop_shares = shares.empty() ? at::empty({batch, 0}) : at::stack(shares, 1);
+  return targets;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,31 @@
+// Soft labels and crops: which classes an image shall contain, where, and what the teacher should say (SARDFQ, arXiv
+// 2412.16553, multi-semantic reinforcement and soft-label learning).
+#pragma once
+
+#include "base/tensor.h"
+#include "job/job.h"
+#include "model/architecture.h"
+#include "synthesis/unit.h"
+
+namespace eidolon {
+
+/// Drawn once per image and fixed: the class of a region must be stable to emerge. B images, M crops in all, C classes.
+struct SemanticTargets {
+  Tensor classes;         ///< int32 B x 4, -1 = none
+  Tensor class_logits;    ///< float32 B x 4, drawn logits of those classes
+  Tensor boxes;           ///< int32 B x 4 x 4, (y, x, height, width) of each crop, -1 = none
+  Tensor image_targets;   ///< float32 B x C, probabilities
+  Tensor crop_targets;    ///< float32 M x C
+  Tensor crop_quadrants;  ///< int64 M, 4 * (image within the unit) + quadrant; see synthesis/crops.h
+  Tensor crop_shares;     ///< float32 B x M, 1/m_i where crop belongs to image i: averages crops per image
+
+  int64_t crops() const { return crop_quadrants.size(0); }
+  SemanticTargets to(at::Device device) const;
+};
+
+/// Image i has 1 + (i mod job.crops) crops, in different quadrants, with different classes (none if job.crops is 0: one class
+/// and no crop). Relevant logits ~ U(low, high), all others N(0, 1), targets softmax of them; without soft labels, equal shares
+/// of the relevant classes.
+SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Architecture& architecture, const Unit& unit);
+
+}  // namespace eidolon

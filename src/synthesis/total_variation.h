@@ -1,0 +1,23 @@
+// Total variation with a target: images should be as rough as photographs, neither smoother nor rougher.
+#pragma once
+
+#include "base/tensor.h"
+#include "job/job.h"
+#include "model/preprocessing.h"
+#include "synthesis/unit.h"
+
+namespace eidolon {
+
+/// | ||dx|| + ||dy|| + ||d1|| + ||d2|| - v | per image: L2 norms of the horizontal, vertical and both diagonal differences
+/// (PSAQ-ViT's form, arXiv 2203.02250, taken per image so that an image does not depend on its batch). images: B x C x S x S;
+/// targets: B.
+Tensor total_variation_loss(const Tensor& images, const Tensor& targets);
+
+/// v ~ U(low, high) for 3 x 224 x 224 pixels normalised by ImageNet's constants (mean std 0.226), times variation_scale().
+Tensor draw_variation_targets(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit);
+
+/// sqrt(C S S / 150528) * 0.226 / mean(std): what the norms above grow by at another image size or normalisation. The term's
+/// weight is divided by it, so that its meaning stays.
+double variation_scale(const Preprocessing& preprocessing);
+
+}  // namespace eidolon

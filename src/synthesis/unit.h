@@ -1,0 +1,25 @@
+// The unit of work of synthesis: a block of consecutive global image indices, optimised together, one shard.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "job/job.h"
+
+namespace eidolon {
+
+struct Unit {
+  int64_t first = 0;  ///< global index of its first image
+  int64_t images = 0;
+
+  int64_t last() const { return first + images - 1; }
+};
+
+/// The units that hold the training images [0, job.images) and the held-out images behind them. Units are always whole: where
+/// `images` is no multiple of the unit, the rest of its last unit is held out too.
+std::vector<Unit> units_of(const SynthesisJob& job);
+
+/// Every `size`-th unit, from `rank` on.
+std::vector<Unit> share_of(const std::vector<Unit>& units, int rank, int size);
+
+}  // namespace eidolon

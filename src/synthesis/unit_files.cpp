@@ -1,0 +1,76 @@
+#include "synthesis/unit_files.h"
+
+#include "base/error.h"
+#include "storage/tensor_archive.h"
+#include "synthesis/start.h"
+
+namespace eidolon {
+namespace {
+
+Tensor global_indices(const Unit& unit) {
+  return at::arange(unit.first, unit.last() + 1, at::kLong);
+}
+
+}  // namespace
+
+void write_unit_state(const std::filesystem::path& path, const UnitState& state, const ShardOwner& owner) {
+  TensorArchive archive;
+  archive.tensors = {{"pixels", state.pixels.cpu()},
+                     {"exp_avg", state.moments.exp_avg.cpu()},
+                     {"exp_avg_sq", state.moments.exp_avg_sq.cpu()},
+                     {"step", at::scalar_tensor(state.moments.step, at::kLong)},
+                     {"iteration", at::scalar_tensor(state.iteration, at::kLong)}};
+  archive.attributes = {{"synthesis_id", owner.synthesis_id}};
+  write_archive(path, "eidolon unit state", archive);
+}
+
+std::optional<UnitState> read_unit_state(const std::filesystem::path& path, const ShardOwner& owner, at::Device device) {
+  if (verify_archive(path) != ArchiveState::sound) return std::nullopt;
+  const TensorArchive archive = read_archive(path);
+  const auto id = archive.attributes.find("synthesis_id");
+  if (id == archive.attributes.end() || id->second != owner.synthesis_id) return std::nullopt;
+  UnitState state;
+  state.pixels = archive.tensors.at("pixels").to(device);
+  state.moments = {archive.tensors.at("exp_avg").to(device), archive.tensors.at("exp_avg_sq").to(device),
+                   archive.tensors.at("step").item<int64_t>()};
+  state.iteration = archive.tensors.at("iteration").item<int64_t>();
+  return state;
+}
+
+ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit,
+                          const UnitObjective& objective, const UnitState& state) {
+  at::NoGradGuard no_grad;
+  ImageShard shard;
+  shard.images = to_bytes(teacher.preprocessing, state.pixels).cpu();
+  shard.global_index = global_indices(unit);
+  shard.semantic_classes = objective.semantics.classes;
+  shard.crop_boxes = objective.semantics.boxes;
+  shard.class_logits = objective.semantics.class_logits;
+  shard.soft_labels = objective.semantics.image_targets.cpu();
+  const Tensor as_stored = normalise(teacher.preprocessing, shard.images.to(teacher.device()));
+  const LossTable losses = loss_table(evaluate_objective(teacher, job, objective, as_stored), objective);
+  shard.losses = losses.values;
+  shard.loss_names = losses.names;
+  return shard;
+}
+
+ImageShard noise_shard(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
+  ImageShard shard;
+  shard.images = to_bytes(preprocessing, start_pixels(job, preprocessing, unit));
+  shard.global_index = global_indices(unit);
+  return shard;
+}
+
+void stamp(ImageShard& shard, const SynthesisJob& job, const Preprocessing& preprocessing, const ShardOwner& owner) {
+  shard.attributes = {{"synthesis_id", owner.synthesis_id},
+                      {"identity", owner.facts},
+                      {"preprocessing", to_json(preprocessing)},
+                      {"layout", "NCHW"},
+                      {"channels", preprocessing.channels() == 3 ? "RGB" : std::to_string(preprocessing.channels())},
+                      {"method", job.method},
+                      {"data_free", "true"},
+                      {"job", owner.job},
+                      {"versions", owner.versions}};
+}
+
+}  // namespace eidolon

@@ -1,0 +1,86 @@
+// Starts mpirun and judges exit code and output, as a batch script would.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+namespace {
+
+struct Outcome {
+  int code = -1;
+  std::string output;
+};
+
+Outcome run_shell(const std::string& command) {
+  Outcome outcome;
+  FILE* pipe = popen(("timeout -k 5 90 " + command + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return outcome;
+  char buffer[4096];
+  while (std::fgets(buffer, sizeof buffer, pipe) != nullptr) outcome.output += buffer;
+  const int status = pclose(pipe);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return outcome;
+}
+
+bool contains(const Outcome& outcome, const std::string& text) {
+  return outcome.output.find(text) != std::string::npos;
+}
+
+class LaunchedProgram : public testing::Test {
+ protected:
+  void TearDown() override { std::filesystem::remove_all(folder); }
+  Outcome with_rank_1(const std::string& how) {
+    return run_shell(std::string(MPIRUN) + " 3 " + MISBEHAVING_RANK + " " + how + " " + folder.string());
+  }
+  std::filesystem::path folder = std::filesystem::temp_directory_path() / ("eidolon-hung-" + std::to_string(getpid()));
+};
+
+TEST_F(LaunchedProgram, EndsWellWhenNobodyMisbehaves) {
+  const Outcome outcome = with_rank_1("none");
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  EXPECT_TRUE(contains(outcome, "sum 3000")) << outcome.output;
+}
+
+TEST_F(LaunchedProgram, NamesARankThatWasStopped) {
+  const Outcome outcome = with_rank_1("stop");
+  EXPECT_EQ(outcome.code, 70) << outcome.output;
+  EXPECT_TRUE(contains(outcome, "behind: rank 1 on ")) << outcome.output;
+}
+
+TEST_F(LaunchedProgram, NamesARankThatNeverCame) {
+  const Outcome outcome = with_rank_1("sleep");
+  EXPECT_EQ(outcome.code, 70) << outcome.output;
+  EXPECT_TRUE(contains(outcome, "behind: rank 1 on ")) << outcome.output;
+  EXPECT_TRUE(contains(outcome, "test step 1")) << outcome.output;
+}
+
+TEST_F(LaunchedProgram, EndsWhenARankIsKilled) {
+  const Outcome outcome = with_rank_1("die");
+  EXPECT_EQ(outcome.code, 137) << outcome.output;
+}
+
+// Nobody waits in MPI_Finalize for a rank that left by an exception.
+TEST_F(LaunchedProgram, EndsWithTheCodeOfARankThatThrew) {
+  const Outcome outcome = with_rank_1("throw");
+  EXPECT_EQ(outcome.code, 70) << outcome.output;
+  EXPECT_TRUE(contains(outcome, "[rank 1] error: rank 1 gave up")) << outcome.output;
+}
+
+TEST_F(LaunchedProgram, StartedAsLoneSlurmTasksIsRefused) {
+  const Outcome outcome =
+      run_shell("env SLURM_NTASKS=4 SLURM_STEP_ID=0 " + std::string(MISBEHAVING_RANK) + " none " + folder.string());
+  EXPECT_EQ(outcome.code, 64) << outcome.output;
+  EXPECT_TRUE(contains(outcome, "srun --mpi=pmix")) << outcome.output;
+  EXPECT_FALSE(std::filesystem::exists(folder));
+}
+
+TEST(Harness, PrefixesAFailureByItsRank) {
+  const Outcome outcome = run_shell(std::string(MPIRUN) + " 3 " + ONE_RANK_FAILS);
+  EXPECT_EQ(outcome.code, 1) << outcome.output;
+  EXPECT_TRUE(contains(outcome, "[rank 2] Harness.HearsOfAFailureOnTheLastRank failed")) << outcome.output;
+}
+
+}  // namespace

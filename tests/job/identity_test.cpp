@@ -1,0 +1,148 @@
+#include "job/identity.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "job/format_version.h"
+#include "job_fixture.h"
+#include "storage/sha256.h"
+
+namespace eidolon {
+namespace {
+
+IdentityContext a_context() {
+  return {"7e4c", R"({"mean":[0.5,0.5,0.5],"size":224,"std":[0.5,0.5,0.5]})", "cpu", 1};
+}
+
+/// As the documentation states it, not as the schema marks it.
+bool should_decide_images(const std::string& key) {
+  return key.starts_with("synthesis.") && key != "synthesis.images" && key != "synthesis.held_out_images";
+}
+
+bool should_decide_student(const std::string& key) {
+  return key.starts_with("synthesis.") || key.starts_with("quantization.") || key.starts_with("finetuning.");
+}
+
+TEST(Identity, DependsOnExactlyTheKeysOfItsStage) {
+  const Job job = resolved_job();
+  std::set<std::string> unchangeable;
+  visit_keys(job, [&](const Key& key, const auto&) {
+    const std::string name = full_name(key);
+    const auto changed = with_changed(job, name);
+    if (!changed) {
+      unchangeable.insert(name);
+      return;
+    }
+    EXPECT_EQ(synthesis_id(*changed, a_context()) != synthesis_id(job, a_context()), should_decide_images(name)) << name;
+    EXPECT_EQ(student_id(*changed, a_context()) != student_id(job, a_context()), should_decide_student(name)) << name;
+  });
+  EXPECT_EQ(unchangeable, std::set<std::string>{"synthesis.start"}) << "only keys with a single choice cannot be tried";
+}
+
+TEST(Identity, ContainsEveryKeyOfItsStageByName) {
+  const auto images = nlohmann::json::parse(synthesis_facts(resolved_job(), a_context()));
+  const auto student = nlohmann::json::parse(student_facts(resolved_job(), a_context()));
+  const Job job;
+  visit_keys(job, [&](const Key& key, const auto&) {
+    const nlohmann::json::json_pointer place("/" + std::string(key.section) + "/" + std::string(key.name));
+    EXPECT_EQ(images.contains(place), should_decide_images(full_name(key))) << full_name(key);
+    EXPECT_EQ(student.contains(place), should_decide_student(full_name(key)) && !should_decide_images(full_name(key)));
+  });
+  EXPECT_EQ(images["format_version"], format_version);
+  EXPECT_EQ(images["preprocessing"]["size"], 224);
+  EXPECT_EQ(student["synthesis_id"], synthesis_id(resolved_job(), a_context()));
+}
+
+TEST(Identity, DependsOnItsContext) {
+  const Job job = resolved_job();
+  std::set<std::string> ids{synthesis_id(job, a_context())};
+  for (const auto& change : std::vector<void (*)(IdentityContext&)>{
+           [](IdentityContext& context) { context.teacher_hash = "7e4d"; },
+           [](IdentityContext& context) { context.preprocessing = R"({"size":225})"; },
+           [](IdentityContext& context) { context.device = "cuda"; },
+           [](IdentityContext& context) { context.threads = 2; },
+       }) {
+    IdentityContext context = a_context();
+    change(context);
+    ids.insert(synthesis_id(job, context));
+    EXPECT_NE(student_id(job, context), student_id(job, a_context()));
+  }
+  EXPECT_EQ(ids.size(), 5u);
+}
+
+TEST(Identity, IgnoresNameAndFile) {
+  Job job = resolved_job();
+  const std::string id = student_id(job, a_context());
+  job.name = "another";
+  job.file = "/another.toml";
+  EXPECT_EQ(student_id(job, a_context()), id);
+}
+
+TEST(Identity, IsTheHashOfSortedFactsWithoutSpaces) {
+  const std::string facts = synthesis_facts(resolved_job(), a_context());
+  EXPECT_EQ(synthesis_id(resolved_job(), a_context()), sha256_hex(facts));
+  EXPECT_EQ(sha256_hex(facts).size(), 64u);
+  EXPECT_TRUE(facts.starts_with(R"({"device":"cpu","format_version":)")) << facts;
+  EXPECT_EQ(facts.find(' '), std::string::npos);
+}
+
+TEST(Identity, RefusesAutosThatAreNotResolved) {
+  for (const char* name : {"synthesis.precision", "synthesis.prior_weight", "quantization.attention"}) {
+    Job job = resolved_job();
+    visit_keys(job, [&](const Key& key, auto& field) {
+      if constexpr (can_be_auto<std::decay_t<decltype(field)>>) {
+        if (full_name(key) == name) {
+          field.reset();
+        }
+      }
+    });
+    try {
+      student_id(job, a_context());
+      ADD_FAILURE() << name;
+    } catch (const Fault& fault) {
+      EXPECT_NE(std::string(fault.what()).find(name), std::string::npos) << fault.what();
+    }
+  }
+}
+
+TEST(FirstDifference, NamesTheKeyAndBothValues) {
+  const Job here = resolved_job();
+  visit_keys(here, [&](const Key& key, const auto&) {
+    const auto there = with_changed(here, full_name(key));
+    if (!there || key.decides != Decides::images) {
+      return;
+    }
+    const std::string said = first_difference(synthesis_facts(here, a_context()), synthesis_facts(*there, a_context()));
+    EXPECT_TRUE(said.starts_with(full_name(key) + " is ")) << said;
+  });
+  Job there = here;
+  there.synthesis.seed = 2;
+  EXPECT_EQ(first_difference(synthesis_facts(there, a_context()), synthesis_facts(here, a_context())),
+            "synthesis.seed is 2 here and 1 there");
+}
+
+TEST(FirstDifference, TakesTheFirstInSortedOrder) {
+  EXPECT_EQ(first_difference(R"({"b":1,"a":{"y":1,"x":1}})", R"({"b":2,"a":{"y":2,"x":2}})"), "a.x is 1 here and 2 there");
+}
+
+TEST(FirstDifference, NamesKeysThatOneSideLacks) {
+  EXPECT_EQ(first_difference(R"({"a":1})", "{}"), "a is 1 here and absent there");
+  EXPECT_EQ(first_difference("{}", R"({"a":{"b":"x"}})"), R"(a is absent here and {"b":"x"} there)");
+}
+
+TEST(FirstDifference, OfEqualFactsIsEmpty) {
+  const std::string facts = synthesis_facts(resolved_job(), a_context());
+  EXPECT_EQ(first_difference(facts, facts), "");
+  EXPECT_EQ(first_difference(R"({"a":1,"b":2})", R"({"b":2,"a":1})"), "");
+}
+
+TEST(FirstDifference, SurvivesWhatIsNoJson) {
+  EXPECT_EQ(first_difference("{}", "garbage"), "what is recorded there is no JSON object");
+  EXPECT_EQ(first_difference("[1]", "{}"), "what is recorded here is no JSON object");
+  EXPECT_EQ(first_difference("x", "x"), "");
+}
+
+}  // namespace
+}  // namespace eidolon

@@ -1,0 +1,158 @@
+// What the reader says when a job is wrong: the whole text, since it is what the user gets.
+#include <cstdlib>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "job/reader.h"
+#include "job_fixture.h"
+
+namespace eidolon {
+namespace {
+
+class ReaderErrors : public JobFolder {
+ protected:
+  static std::string message(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+    try {
+      read_job(file, overrides);
+    } catch (const BadInput& error) {
+      return error.what();
+    }
+    return "(accepted)";
+  }
+
+  /// Of a file, with its folder cut off: "job.toml:3: ...".
+  std::string of_file(std::string_view text) const {
+    const std::string said = message(write("job.toml", text), {});
+    const std::string prefix = folder.string() + "/";
+    return said.starts_with(prefix) ? said.substr(prefix.size()) : said;
+  }
+
+  /// Of `[section]` with one line below it, which is line 4 of a job that is right otherwise.
+  std::string of_line(const std::string& section, const std::string& line) const {
+    return of_file("[teacher]\nweights = \"/m\"\n[" + section + "]\n" + line + "\n");
+  }
+
+  std::string of_override(const std::string& text) const {
+    return message(write("job.toml", "[teacher]\nweights = \"/m\"\n"), {text});
+  }
+};
+
+TEST_F(ReaderErrors, UnknownKeys) {
+  EXPECT_EQ(of_line("synthesis", "iteratons = 3"), "job.toml:4: unknown key 'synthesis.iteratons'; nearest is 'iterations'");
+  EXPECT_EQ(of_line("quantization", "weight_bit = 3\nweigth_bits = 4"),
+            "job.toml:4: unknown key 'quantization.weight_bit'; nearest is 'weight_bits'");
+  EXPECT_EQ(of_line("synthesis", "weight_bits = 3"),
+            "job.toml:4: unknown key 'synthesis.weight_bits'; nearest is 'quantization.weight_bits'");
+  EXPECT_EQ(of_line("synthesis", "\"crop\\ns\" = 3"), "job.toml:4: unknown key 'synthesis.crop?s'; nearest is 'crops'");
+  EXPECT_EQ(of_line("synthesis", "Images = 3"), "job.toml:4: unknown key 'synthesis.Images'; nearest is 'images'");
+}
+
+TEST_F(ReaderErrors, UnknownSections) {
+  EXPECT_EQ(of_line("synthesys", "images = 3"), "job.toml:3: unknown section 'synthesys'; nearest is 'synthesis'");
+  EXPECT_EQ(of_file("[runs]\n"), "job.toml:1: unknown section 'runs'; nearest is 'run'");
+  EXPECT_EQ(of_file("\nimages = 3\n"), "job.toml:2: 'images' stands outside any section; nearest is 'synthesis.images'");
+  EXPECT_EQ(of_file("zzz = 3\n"), "job.toml:1: 'zzz' stands outside any section; the first section is [teacher]");
+  EXPECT_EQ(of_file("synthesis = 3\n"), "job.toml:1: 'synthesis' is a section; write [synthesis] and its keys below");
+  EXPECT_EQ(of_file("[[synthesis]]\nimages = 3\n"),
+            "job.toml:1: 'synthesis' is a section; write [synthesis] and its keys below");
+}
+
+TEST_F(ReaderErrors, WrongTypes) {
+  const auto expect = [&](const std::string& section, const std::string& line, const std::string& said) {
+    EXPECT_EQ(of_line(section, line), "job.toml:4: " + said);
+  };
+  expect("synthesis", "images = \"many\"", "'synthesis.images' is 'many', but must be an integer from 1 to 99999999");
+  expect("synthesis", "images = 2.5", "'synthesis.images' is 2.5, but must be an integer from 1 to 99999999");
+  expect("synthesis", "images = [1]", "'synthesis.images' is an array, but must be an integer from 1 to 99999999");
+  expect("synthesis", "images = 2020-01-01", "'synthesis.images' is a date or time, but must be an integer from 1 to 99999999");
+  expect("synthesis", "soft_labels = 1", "'synthesis.soft_labels' is 1, but must be true or false");
+  expect("synthesis", "crop_weight = true", "'synthesis.crop_weight' is true, but must be a number from 0 to 1e+09");
+  expect("synthesis", "method = 3", "'synthesis.method' is 3, but must be \"sardfq\" or \"gaussian\"");
+  expect("evaluation", "images = 3", "'evaluation.images' is 3, but must be a path in quotes");
+  expect("synthesis", "images = \"auto\"", "'synthesis.images' is 'auto', but must be an integer from 1 to 99999999");
+  expect("run", "threads = \"all\"", "'run.threads' is 'all', but must be an integer from 1 to 4096 or \"auto\"");
+  EXPECT_EQ(of_file("[synthesis.crops]\n"), "job.toml:1: 'synthesis.crops' is a table, but must be an integer from 0 to 4");
+}
+
+TEST_F(ReaderErrors, ValuesOutOfRange) {
+  const auto expect = [&](const std::string& section, const std::string& line, const std::string& said) {
+    EXPECT_EQ(of_line(section, line), "job.toml:4: " + said);
+  };
+  for (const char* bits : {"1", "9", "-4"}) {
+    for (const std::string key : {"weight_bits", "activation_bits"}) {
+      expect("quantization", key + " = " + bits,
+             "'quantization." + key + "' is " + bits + ", but must be an integer from 2 to 8");
+    }
+  }
+  expect("synthesis", "unit_images = 0", "'synthesis.unit_images' is 0, but must be an integer from 1 to 4096");
+  expect("synthesis", "iterations = -1", "'synthesis.iterations' is -1, but must be an integer from 0 to 1000000000");
+  expect("synthesis", "seed = -1", "'synthesis.seed' is -1, but must be an integer of at least 0");
+  expect("synthesis", "method = \"gausian\"", "'synthesis.method' is 'gausian', but must be \"sardfq\" or \"gaussian\"");
+  expect("run", "device = \"gpu\"", "'run.device' is 'gpu', but must be \"cpu\", \"cuda\" or \"auto\"");
+  for (const char* number : {"nan", "inf", "-inf"}) {
+    expect("synthesis", std::string("learning_rate = ") + number,
+           std::string("'synthesis.learning_rate' is ") + number + ", but must be a number from 0 to 1e+09");
+  }
+}
+
+TEST_F(ReaderErrors, ValuesThatContradictEachOther) {
+  EXPECT_EQ(of_line("synthesis", "soft_label_low = 12"),
+            "job.toml: 'synthesis.soft_label_low' is 12.0, more than 'synthesis.soft_label_high', which is 10.0");
+  EXPECT_EQ(of_line("synthesis", "variation_high = 1"),
+            "job.toml: 'synthesis.variation_low' is 442.0, more than 'synthesis.variation_high', which is 1.0");
+  EXPECT_EQ(of_line("synthesis", "iterations = 1"),
+            "job.toml: 'synthesis.rounds' is 2, more than 'synthesis.iterations', which is 1");
+  EXPECT_EQ(of_file(""),
+            "job.toml: 'teacher.weights' is missing; give the folder that holds model.safetensors and config.json");
+}
+
+TEST_F(ReaderErrors, Variables) {
+  unsetenv("EIDOLON_TEST_UNSET");
+  EXPECT_EQ(of_file("[teacher]\nweights = \"${EIDOLON_TEST_UNSET}/m\"\n"),
+            "job.toml:2: the environment variable 'EIDOLON_TEST_UNSET' is not set; set it or write the path out");
+  EXPECT_EQ(of_file("[teacher]\nweights = \"${HOME/m\"\n"), "job.toml:2: '${' has no closing '}' in '${HOME/m'");
+  EXPECT_EQ(of_file("[teacher]\nweights = \"${}/m\"\n"),
+            "job.toml:2: the environment variable '' is not set; set it or write the path out");
+}
+
+TEST_F(ReaderErrors, PathsThatCannotBeWrittenBack) {
+  EXPECT_EQ(of_file("[teacher]\nweights = \"/a\\u0000b\"\n"),
+            "job.toml:2: the path '/a?b' is not UTF-8 text; rename the folder");
+  EXPECT_EQ(of_override("teacher.weights=/a\xff"),
+            "--set teacher.weights=/a\xff: the path '/a\xff' is not UTF-8 text; rename the folder");
+}
+
+TEST_F(ReaderErrors, Overrides) {
+  EXPECT_EQ(of_override("synthesis.iteratons=3"),
+            "--set synthesis.iteratons=3: unknown key 'synthesis.iteratons'; nearest is 'iterations'");
+  EXPECT_EQ(of_override("sintesis.images=3"), "--set sintesis.images=3: unknown section 'sintesis'; nearest is 'synthesis'");
+  for (const std::string text : {"synthesis.images", "images=3", "", "=", "a=b.c"}) {
+    EXPECT_EQ(of_override(text), "--set " + text + ": expected section.key=value, such as synthesis.images=256");
+  }
+  EXPECT_EQ(of_override("synthesis.images=12x"),
+            "--set synthesis.images=12x: 'synthesis.images' is '12x', but must be an integer from 1 to 99999999");
+  EXPECT_EQ(of_override("synthesis.images=3\nunit_images=4"),
+            "--set synthesis.images=3?unit_images=4: 'synthesis.images' is '3?unit_images=4', but must be an integer from 1 to "
+            "99999999");
+  EXPECT_EQ(of_override("synthesis.images=[1,2]"),
+            "--set synthesis.images=[1,2]: 'synthesis.images' is an array, but must be an integer from 1 to 99999999");
+}
+
+TEST_F(ReaderErrors, FilesThatAreNoJob) {
+  EXPECT_EQ(message(folder / "absent.toml", {}), (folder / "absent.toml").string() + ": there is no such job file");
+  EXPECT_EQ(message(folder, {}), folder.string() + ": is a folder; give the job file inside it");
+  EXPECT_TRUE(of_file("[synthesis]\nimages = \n").starts_with("job.toml:2: not TOML: ")) << of_file("[synthesis]\nimages = \n");
+  EXPECT_TRUE(of_file("[synthesis]\nimages = 1\nimages = 2\n").starts_with("job.toml:3: not TOML: "));
+  EXPECT_TRUE(of_file("\x89PNG\r\n").starts_with("job.toml:1: not TOML: "));
+  for (const char* header : {"[[[1]]]", "[[=", "[\nrun]", "[[", "["}) {
+    EXPECT_NE(of_file(header).find(": not TOML: "), std::string::npos) << header;
+  }
+  for (const std::string& text : {std::string(70000, ' '), "# " + std::string(3000, '.')}) {
+    EXPECT_EQ(of_file(text), "job.toml: is larger than any job (64 KiB, 2048 dots); is it a job file?");
+  }
+}
+
+}  // namespace
+}  // namespace eidolon

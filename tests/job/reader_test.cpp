@@ -1,0 +1,119 @@
+#include "job/reader.h"
+
+#include <cmath>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "job_fixture.h"
+
+namespace eidolon {
+namespace {
+
+using Reader = JobFolder;
+
+constexpr const char* minimal = "[teacher]\nweights = \"models/tiny\"\n";
+
+TEST_F(Reader, FillsTheStructFromAFile) {
+  const Job job = read_job(write("tiny_w4a4.toml", R"(# a recipe
+[teacher]
+weights = "/models/tiny"
+[synthesis]
+images = 64
+learning_rate = 1       # an integer where a number is expected
+prior_weight = 2.5
+soft_labels = false
+seed = 7
+[quantization]
+weight_bits = 8
+attention = "log2"
+[run]
+threads = 3
+)"),
+                           {});
+  EXPECT_EQ(job.name, "tiny_w4a4");
+  EXPECT_EQ(job.teacher.weights, "/models/tiny");
+  EXPECT_EQ(job.synthesis.images, 64);
+  EXPECT_EQ(job.synthesis.learning_rate, 1.0);
+  EXPECT_EQ(job.synthesis.prior_weight, 2.5);
+  EXPECT_FALSE(job.synthesis.soft_labels);
+  EXPECT_EQ(job.synthesis.seed, 7u);
+  EXPECT_EQ(job.quantization.weight_bits, 8);
+  EXPECT_EQ(job.quantization.activation_bits, QuantizationJob().activation_bits);
+  EXPECT_EQ(job.quantization.attention, "log2");
+  EXPECT_EQ(job.run.threads, 3);
+  EXPECT_EQ(job.run.device, std::nullopt);
+}
+
+TEST_F(Reader, AutoIsAWordForEveryKeyThatCanBeAuto) {
+  const Job job =
+      read_job(write("job.toml", std::string(minimal) +
+                                     "[synthesis]\nprior_weight = \"auto\"\n[run]\nthreads = \"auto\"\ndevice = \"auto\"\n"),
+               {});
+  EXPECT_EQ(job.synthesis.prior_weight, std::nullopt);
+  EXPECT_EQ(job.run.threads, std::nullopt);
+  EXPECT_EQ(job.run.device, std::nullopt);
+}
+
+TEST_F(Reader, PathsAreRelativeToTheJobFile) {
+  const Job job = read_job(write("job.toml", "[teacher]\nweights = \"../models/./tiny\"\n[evaluation]\nimages = \"\"\n"), {});
+  EXPECT_EQ(job.teacher.weights, folder.parent_path() / "models/tiny");
+  EXPECT_EQ(job.evaluation.images, "");
+}
+
+TEST_F(Reader, PathsOfOverridesAreRelativeToTheWorkingDirectory) {
+  const Job job = read_job(write("job.toml", minimal), {"teacher.weights=models/small"});
+  EXPECT_EQ(job.teacher.weights, std::filesystem::current_path() / "models/small");
+}
+
+TEST_F(Reader, ExpandsVariablesInPaths) {
+  setenv("EIDOLON_TEST_ROOT", "/data", 1);
+  const auto file = write("job.toml", "[teacher]\nweights = \"${EIDOLON_TEST_ROOT}/m/$x/$${y}\"\n");
+  EXPECT_EQ(read_job(file, {}).teacher.weights, "/data/m/$x/${y}");
+  EXPECT_EQ(read_job(file, {"evaluation.images=${EIDOLON_TEST_ROOT}/val"}).evaluation.images, "/data/val");
+  unsetenv("EIDOLON_TEST_ROOT");
+}
+
+TEST_F(Reader, OverridesApplyInOrderAndTakeTomlValuesOrBareWords) {
+  const Job job = read_job(write("job.toml", minimal),
+                           {"synthesis.images=32", "synthesis.images = 48", "synthesis.method=gaussian", "run.device=\"cpu\"",
+                            "synthesis.soft_labels=false", "synthesis.prior_weight=auto", "finetuning.learning_rate=1e-3",
+                            "synthesis.seed=0x10", "evaluation.images=/with space/and=sign", "evaluation.classes="});
+  EXPECT_EQ(job.synthesis.images, 48);
+  EXPECT_EQ(job.synthesis.method, "gaussian");
+  EXPECT_EQ(job.run.device, "cpu");
+  EXPECT_FALSE(job.synthesis.soft_labels);
+  EXPECT_EQ(job.synthesis.prior_weight, std::nullopt);
+  EXPECT_EQ(job.finetuning.learning_rate, 1e-3);
+  EXPECT_EQ(job.synthesis.seed, 16u);
+  EXPECT_EQ(job.evaluation.images, "/with space/and=sign");
+  EXPECT_EQ(job.evaluation.classes, "");
+}
+
+TEST_F(Reader, AnOverrideMaySupplyTheTeacher) {
+  EXPECT_EQ(read_job(write("job.toml", ""), {"teacher.weights=/m"}).teacher.weights, "/m");
+}
+
+TEST_F(Reader, OverridesMayMendContradictionsOfTheFile) {
+  const auto file = write("job.toml", std::string(minimal) + "[synthesis]\nsoft_label_low = 20\n");
+  EXPECT_THROW(read_job(file, {}), BadInput);
+  EXPECT_EQ(read_job(file, {"synthesis.soft_label_high=30"}).synthesis.soft_label_high, 30);
+}
+
+TEST_F(Reader, NoIterationsAndFewImagesAreFine) {
+  const Job job = read_job(write("job.toml", minimal),
+                           {"synthesis.iterations=0", "finetuning.iterations=0", "synthesis.images=1", "synthesis.crops=0"});
+  EXPECT_EQ(job.synthesis.iterations, 0);
+  EXPECT_GT(job.quantization.calibration_images, job.synthesis.images);
+}
+
+TEST_F(Reader, MinusZeroIsZero) {
+  EXPECT_FALSE(std::signbit(read_job(write("job.toml", minimal), {"synthesis.crop_weight=-0.0"}).synthesis.crop_weight));
+}
+
+TEST_F(Reader, ResolvedJobsOfOtherVersionsMayHoldKeysThatThisOneDoesNotKnow) {
+  const auto file = write("job.resolved.toml", "top = 1\n[run]\nthreads = 5\nfuture = true\n[elsewhere]\nx = 1\n");
+  EXPECT_EQ(read_resolved_job(file).run.threads, 5);
+}
+
+}  // namespace
+}  // namespace eidolon

@@ -1,0 +1,61 @@
+#include <cstdlib>
+
+#include "job/reader.h"
+#include "job_fixture.h"
+
+namespace eidolon {
+namespace {
+
+using ToToml = JobFolder;
+
+void expect_equal(const Job& expected, const Job& actual) {
+  visit_keys(expected, [&]<class Field>(const Key& key, const Field& value) {
+    visit_keys(actual, [&]<class Other>(const Key& other, const Other& other_value) {
+      if constexpr (std::is_same_v<Field, Other>) {
+        if (full_name(key) == full_name(other)) {
+          EXPECT_TRUE(value == other_value) << full_name(key);
+        }
+      }
+    });
+  });
+}
+
+TEST_F(ToToml, EveryKeyChangedFromItsDefaultSurvivesTheRoundTrip) {
+  Job job;
+  visit_keys(job, [](const Key& key, auto& field) { change(key, field); });
+  const Job read = read_job(write("round_trip.toml", to_toml(job)), {});
+  expect_equal(job, read);
+  EXPECT_EQ(read.name, "round_trip");
+  EXPECT_EQ(read.file, folder / "round_trip.toml");
+}
+
+TEST_F(ToToml, DefaultsAndAutosSurviveTheRoundTrip) {
+  Job job;
+  job.teacher.weights = "/models/teacher";
+  const std::string text = to_toml(job);
+  EXPECT_NE(text.find("device = \"auto\"\n"), std::string::npos);
+  EXPECT_NE(text.find("variation_low = 442.0\n"), std::string::npos);
+  expect_equal(job, read_job(write("job.toml", text), {}));
+}
+
+TEST_F(ToToml, OddPathsSurviveTheRoundTrip) {
+  for (const char* path : {"/a \"quoted\"\\ path", "/a${HOME}b", "/$${x", "/line\nbreak\x01",
+                           "/gr\xc3\xbc\xc3\x9f"
+                           "e"}) {
+    Job job;
+    job.teacher.weights = path;
+    EXPECT_EQ(read_job(write("job.toml", to_toml(job)), {}).teacher.weights, job.teacher.weights) << path;
+  }
+}
+
+TEST_F(ToToml, DoublesKeepEveryBit) {
+  Job job;
+  job.teacher.weights = "/models/teacher";
+  for (const double value : {0.1, 1.0 / 3, 1e-300, 5e-324, 123456.0, 1e-5}) {
+    job.synthesis.learning_rate = value;
+    EXPECT_EQ(read_job(write("job.toml", to_toml(job)), {}).synthesis.learning_rate, value);
+  }
+}
+
+}  // namespace
+}  // namespace eidolon

@@ -1,0 +1,124 @@
+#include "quantization/calibration.h"
+
+#include <limits>
+
+#include "base/error.h"
+#include "gtest/gtest.h"
+#include "random_model.h"
+
+namespace eidolon {
+namespace {
+
+QuantizationJob bits(int64_t weights, int64_t activations) {
+  QuantizationJob job;
+  job.weight_bits = weights;
+  job.activation_bits = activations;
+  return job;
+}
+
+Tensor logits(const Student& student, const Tensor& images) {
+  const at::NoGradGuard no_gradients;
+  return forward(student.model, images, quantizing_tap(student));
+}
+
+double quality(const QuantizationJob& job, const CalibrationSettings& settings, const VisionTransformer& teacher) {
+  const Scheme scheme = scheme_of(job, static_cast<int>(teacher.architecture.depth));
+  const Student student = calibrate(teacher, scheme, random_images(teacher.architecture, 24), settings);
+  const Tensor images = random_images(teacher.architecture, 16, 21);
+  return sqnr(forward(teacher, images), logits(student, images));
+}
+
+TEST(Calibration, MoreBitsComeCloserToTheTeacher) {
+  const VisionTransformer teacher = random_model(small_architecture());
+  const double eight = quality(bits(8, 8), {}, teacher), four = quality(bits(4, 4), {}, teacher),
+               two = quality(bits(2, 2), {}, teacher);
+  EXPECT_GT(eight, 25);
+  EXPECT_GT(eight, four);
+  EXPECT_GT(four, two);
+}
+
+TEST(Calibration, EveryCombinationOfChoicesIsCloseAtEightBits) {
+  const VisionTransformer teacher = random_model(small_architecture());
+  QuantizationJob job = bits(8, 8);
+  for (const bool symmetric : {false, true}) {
+    job.weight_symmetric = job.activation_symmetric = symmetric;
+    for (const RangeMethod range : {RangeMethod::minmax, RangeMethod::percentile, RangeMethod::mse}) {
+      for (const bool reparameterize : {false, true}) {
+        CalibrationSettings settings;
+        settings.range = range;
+        settings.reparameterize = reparameterize;
+        EXPECT_GT(quality(job, settings, teacher), 20) << symmetric << static_cast<int>(range) << reparameterize;
+      }
+    }
+  }
+}
+
+TEST(Calibration, ReparameterizationHelpsWhereChannelsDiffer) {
+  const VisionTransformer teacher = random_model(small_architecture());
+  CalibrationSettings plain;
+  plain.reparameterize = false;
+  EXPECT_GT(quality(bits(8, 4), {}, teacher), quality(bits(8, 4), plain, teacher) + 1);
+}
+
+TEST(Calibration, GivesExactlyTheQuantizersOfTheScheme) {
+  const VisionTransformer teacher = random_model(small_architecture());
+  Scheme scheme = scheme_of(bits(4, 4), 3);
+  scheme.erase({1, NodeKind::qkv_input});
+  scheme.erase({2, NodeKind::fc2_weight});
+  int blocks = 0;
+  const Student student =
+      calibrate(teacher, scheme, random_images(teacher.architecture, 5), {RangeMethod::mse, true, 2}, [&] { ++blocks; });
+  EXPECT_EQ(blocks, 3);
+  ASSERT_EQ(student.quantizers.size(), scheme.size());
+  for (const auto& [node, spec] : scheme) {
+    ASSERT_TRUE(student.quantizers.contains(node)) << node_name(node);
+    EXPECT_EQ(student.quantizers.at(node).spec, spec) << node_name(node);
+  }
+  EXPECT_TRUE(at::equal(student.model["blocks.1.norm1.weight"], teacher["blocks.1.norm1.weight"]));
+  EXPECT_FALSE(at::equal(student.model["blocks.0.norm1.weight"], teacher["blocks.0.norm1.weight"]));
+}
+
+TEST(Calibration, LeavesTheTeacherAloneAndTheFloatFunctionUnchanged) {
+  const VisionTransformer teacher = random_model(small_architecture());
+  const VisionTransformer before = teacher.clone();
+  const Tensor images = random_images(teacher.architecture, 8);
+  const Student student = calibrate(teacher, scheme_of(bits(4, 4), 3), images, {});
+  for (const auto& [name, parameter] : before.parameters) EXPECT_TRUE(at::equal(parameter, teacher[name])) << name;
+  EXPECT_LT((forward(student.model, images) - forward(teacher, images)).abs().max().item<double>(), 1e-4);
+}
+
+TEST(Calibration, DoesNotDependOnTheBatch) {
+  const VisionTransformer teacher = random_model(small_architecture());
+  const Tensor images = random_images(teacher.architecture, 8);
+  const Scheme scheme = scheme_of(bits(4, 4), 3);
+  const Student whole = calibrate(teacher, scheme, images, {RangeMethod::minmax, false, 8});
+  const Student split = calibrate(teacher, scheme, images, {RangeMethod::minmax, false, 3});
+  for (const auto& [node, quantizer] : whole.quantizers) {
+    EXPECT_TRUE(at::allclose(quantizer.scale, split.quantizers.at(node).scale, 1e-4)) << node_name(node);
+  }
+}
+
+TEST(Calibration, SurvivesDeadChannels) {
+  VisionTransformer teacher = random_model(small_architecture());
+  for (const std::string norm : {"blocks.0.norm2", "blocks.1.norm1"}) {
+    teacher.parameters[norm + ".weight"].narrow(0, 3, 6).zero_();
+    teacher.parameters[norm + ".bias"].narrow(0, 3, 6).zero_();
+  }
+  EXPECT_GT(quality(bits(8, 8), {}, teacher), 25);
+  EXPECT_GT(quality(bits(4, 4), {}, teacher), 3);
+}
+
+TEST(Calibration, NamesTheNodeThatOverflows) {
+  VisionTransformer teacher = random_model(small_architecture());
+  teacher.parameters["blocks.1.attn.qkv.bias"].fill_(std::numeric_limits<float>::infinity());
+  try {
+    calibrate(teacher, scheme_of(bits(4, 4), 3), random_images(teacher.architecture, 2), {});
+    FAIL() << "accepted";
+  } catch (const Fault& fault) {
+    EXPECT_NE(std::string(fault.what()).find("blocks.1.attn."), std::string::npos) << fault.what();
+  }
+  EXPECT_THROW(calibrate(teacher, {}, at::empty({0, 3, 16, 16}), {}), Fault);
+}
+
+}  // namespace
+}  // namespace eidolon

@@ -1,0 +1,82 @@
+#include "quantization/quantizer.h"
+
+#include <limits>
+
+#include "base/error.h"
+#include "gtest/gtest.h"
+#include "quantization/range_search.h"
+
+namespace eidolon {
+namespace {
+
+Tensor values_for(const QuantizerSpec& spec) {
+  at::manual_seed(static_cast<uint64_t>(spec.bits));
+  const Tensor noise = at::randn({9, 11, 13});
+  return spec.kind == QuantizerKind::uniform ? noise : at::softmax(2 * noise, -1);
+}
+
+template <typename Check>
+void for_all_specs(Check check) {
+  for (const QuantizerKind kind : {QuantizerKind::uniform, QuantizerKind::log2, QuantizerKind::log_sqrt2}) {
+    for (int64_t bits = 2; bits <= 8; ++bits) {
+      for (const int64_t axis : {-1, 0, 2}) {
+        for (const bool symmetric : {false, true}) {
+          if (symmetric && kind != QuantizerKind::uniform) continue;
+          SCOPED_TRACE("kind " + std::to_string(static_cast<int>(kind)) + " bits " + std::to_string(bits) + " axis " +
+                       std::to_string(axis) + (symmetric ? " symmetric" : ""));
+          check(QuantizerSpec{kind, bits, symmetric, axis});
+        }
+      }
+    }
+  }
+}
+
+TEST(Quantizer, DequantizedCodesAreTheFakeQuantizedValues) {
+  for_all_specs([](const QuantizerSpec& spec) {
+    const Tensor x = values_for(spec);
+    const Quantizer quantizer = search_range(x, spec, RangeMethod::mse);
+    EXPECT_TRUE(at::equal(dequantize(quantize_to_codes(x, quantizer), quantizer), fake_quantize(x, quantizer)));
+  });
+}
+
+TEST(Quantizer, CodesAndZeroPointsAreIntegersWithinTheRange) {
+  for_all_specs([](const QuantizerSpec& spec) {
+    const Tensor x = values_for(spec);
+    const Quantizer quantizer = search_range(x, spec, RangeMethod::minmax);
+    const Tensor codes = quantize_to_codes(4 * x, quantizer);
+    EXPECT_EQ(codes.scalar_type(), at::kLong);
+    EXPECT_GE(codes.min().item<int64_t>(), spec.lowest());
+    EXPECT_LE(codes.max().item<int64_t>(), spec.highest());
+    EXPECT_TRUE(at::equal(quantizer.zero_point, quantizer.zero_point.round()));
+    EXPECT_GE(quantizer.zero_point.min().item<float>(), static_cast<float>(spec.lowest()));
+    EXPECT_LE(quantizer.zero_point.max().item<float>(), static_cast<float>(spec.highest()));
+  });
+}
+
+TEST(Quantizer, SymmetricCodesAreSignedAndOthersUnsigned) {
+  const QuantizerSpec symmetric{QuantizerKind::uniform, 4, true, -1}, affine{QuantizerKind::uniform, 4, false, -1};
+  EXPECT_EQ(symmetric.lowest(), -8);
+  EXPECT_EQ(symmetric.highest(), 7);
+  EXPECT_EQ(affine.lowest(), 0);
+  EXPECT_EQ(affine.highest(), 15);
+}
+
+TEST(Quantizer, RoundsByHandComputedExample) {
+  const Quantizer quantizer{{QuantizerKind::uniform, 2, false, -1}, at::full({1}, 0.5f), at::ones({1})};
+  const Tensor x = at::tensor({-3.0f, -0.6f, -0.2f, 0.3f, 0.9f, 7.0f});
+  EXPECT_TRUE(at::equal(quantize_to_codes(x, quantizer), at::tensor({0, 0, 1, 2, 3, 3}, at::kLong)));
+  EXPECT_TRUE(at::equal(fake_quantize(x, quantizer), at::tensor({-0.5f, -0.5f, 0.0f, 0.5f, 1.0f, 1.0f})));
+}
+
+TEST(Quantizer, TopCodeOfLogSqrt2IsExactlyZero) {
+  const Quantizer quantizer{{QuantizerKind::log_sqrt2, 3, false, -1}, at::ones({1}), at::zeros({1})};
+  EXPECT_TRUE(at::equal(dequantize(at::tensor({0, 2, 7}, at::kLong), quantizer), at::tensor({1.0f, 0.5f, 0.0f})));
+}
+
+TEST(Quantizer, RefusesToCodeNotANumber) {
+  const Quantizer quantizer{{}, at::ones({1}), at::zeros({1})};
+  EXPECT_THROW(quantize_to_codes(at::full({2}, std::numeric_limits<float>::quiet_NaN()), quantizer), Fault);
+}
+
+}  // namespace
+}  // namespace eidolon

@@ -1,0 +1,131 @@
+#include "quantization/reparameterization.h"
+
+#include "gtest/gtest.h"
+#include "quantization/range_search.h"
+#include "random_model.h"
+
+namespace eidolon {
+namespace {
+
+struct Observed {
+  Tensor tokens;  ///< input of block 1
+  Tensor qkv_input, fc1_input;
+};
+
+Observed observe_block(const VisionTransformer& model, const Tensor& images) {
+  Observed seen;
+  seen.tokens = forward_block(model, 0, embed(model, images));
+  forward_block(model, 1, seen.tokens, [&](NodeId node, const Tensor& x) {
+    if (node.kind == NodeKind::qkv_input) seen.qkv_input = x;
+    if (node.kind == NodeKind::fc1_input) seen.fc1_input = x;
+    return x;
+  });
+  return seen;
+}
+
+struct Folded {
+  VisionTransformer model;
+  Quantizer qkv_channels, fc1_channels, qkv, fc1;
+};
+
+Folded fold(const VisionTransformer& model, const Observed& seen, int64_t bits, bool symmetric) {
+  const QuantizerSpec spec{QuantizerKind::uniform, bits, symmetric, 2};
+  Folded f{model.clone(),
+           search_range(seen.qkv_input, spec, RangeMethod::mse, true),
+           search_range(seen.fc1_input, spec, RangeMethod::mse, true),
+           {},
+           {}};
+  f.qkv = reparameterize(f.model, "blocks.1.norm1", "blocks.1.attn.qkv", f.qkv_channels);
+  f.fc1 = reparameterize(f.model, "blocks.1.norm2", "blocks.1.mlp.fc1", f.fc1_channels);
+  return f;
+}
+
+Tap rounding(const Quantizer& qkv, const Quantizer& fc1) {
+  return [qkv, fc1](NodeId node, const Tensor& x) {
+    if (node.kind == NodeKind::qkv_input) return fake_quantize(x, qkv);
+    return node.kind == NodeKind::fc1_input ? fake_quantize(x, fc1) : x;
+  };
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+TEST(Reparameterization, FoldingLeavesTheFullPrecisionModelUnchanged) {
+  const VisionTransformer model = random_model(small_architecture());
+  const Observed seen = observe_block(model, random_images(model.architecture, 8));
+  for (const bool symmetric : {false, true}) {
+    const Folded f = fold(model, seen, 4, symmetric);
+    EXPECT_GT(largest_difference(f.model["blocks.1.norm1.weight"], model["blocks.1.norm1.weight"]), 0.01);
+    EXPECT_LT(largest_difference(forward_block(f.model, 1, seen.tokens), forward_block(model, 1, seen.tokens)), 1e-4);
+  }
+}
+
+TEST(Reparameterization, OneQuantizerAfterFoldingRoundsAsOnePerChannelBefore) {
+  const VisionTransformer model = random_model(small_architecture());
+  const Observed seen = observe_block(model, random_images(model.architecture, 8));
+  for (const int64_t bits : {2, 4, 8}) {
+    for (const bool symmetric : {false, true}) {
+      const Folded f = fold(model, seen, bits, symmetric);
+      const auto node_inputs = [&](const VisionTransformer& m) { return observe_block(m, random_images(m.architecture, 8)); };
+      const Observed folded = node_inputs(f.model);
+      // A value on the edge between two codes may fall to either side; all others agree.
+      const Tensor unfolded_codes = quantize_to_codes(seen.qkv_input, f.qkv_channels);
+      const Tensor folded_codes = quantize_to_codes(folded.qkv_input, f.qkv);
+      EXPECT_LT(at::ne(unfolded_codes, folded_codes).to(at::kDouble).mean().item<double>(), 1e-3);
+      const Tensor same = at::eq(unfolded_codes, folded_codes).all(2);
+
+      const Tensor weight = model["blocks.1.attn.qkv.weight"], bias = model["blocks.1.attn.qkv.bias"];
+      const Tensor before = at::linear(fake_quantize(seen.qkv_input, f.qkv_channels), weight, bias);
+      const Tensor after = at::linear(fake_quantize(folded.qkv_input, f.qkv), f.model["blocks.1.attn.qkv.weight"],
+                                      f.model["blocks.1.attn.qkv.bias"]);
+      EXPECT_LT(largest_difference(before.index({same}), after.index({same})), 1e-4);
+    }
+  }
+}
+
+TEST(Reparameterization, ReturnsAnExportableQuantizer) {
+  const VisionTransformer model = random_model(small_architecture());
+  const Folded f = fold(model, observe_block(model, random_images(model.architecture, 4)), 4, false);
+  for (const Quantizer& quantizer : {f.qkv, f.fc1}) {
+    EXPECT_EQ(quantizer.spec, (QuantizerSpec{QuantizerKind::uniform, 4, false, -1}));
+    EXPECT_EQ(quantizer.scale.sizes(), at::IntArrayRef({1}));
+    const float zero_point = quantizer.zero_point.item<float>();
+    EXPECT_EQ(zero_point, std::round(zero_point));
+    EXPECT_GE(zero_point, 0);
+    EXPECT_LE(zero_point, 15);
+  }
+}
+
+TEST(Reparameterization, DeadAndConstantChannelsStayFiniteAndLossless) {
+  VisionTransformer model = random_model(small_architecture());
+  for (const std::string norm : {"blocks.1.norm1", "blocks.1.norm2"}) {
+    model.parameters[norm + ".weight"].narrow(0, 0, 5).zero_();
+    model.parameters[norm + ".bias"].narrow(0, 0, 3).zero_();  // two stay constant but not zero
+    model.parameters[norm + ".weight"].narrow(0, 5, 1).fill_(1e-6);
+  }
+  const Observed seen = observe_block(model, random_images(model.architecture, 8));
+  for (const bool symmetric : {false, true}) {
+    const Folded f = fold(model, seen, 4, symmetric);
+    for (const auto& [name, parameter] : f.model.parameters) {
+      EXPECT_TRUE(parameter.isfinite().all().item<bool>()) << name;
+      EXPECT_LT(parameter.abs().max().item<double>(), 1e3) << name;
+    }
+    EXPECT_LT(largest_difference(forward_block(f.model, 1, seen.tokens), forward_block(model, 1, seen.tokens)), 1e-4);
+    const Tensor rounded = forward_block(f.model, 1, seen.tokens, rounding(f.qkv, f.fc1));
+    EXPECT_TRUE(rounded.isfinite().all().item<bool>());
+  }
+}
+
+TEST(Reparameterization, ALayerNormThatIsAllZeroStaysFinite) {
+  VisionTransformer model = random_model(small_architecture());
+  model.parameters["blocks.1.norm1.weight"].zero_();
+  model.parameters["blocks.1.norm1.bias"].zero_();
+  const Observed seen = observe_block(model, random_images(model.architecture, 4));
+  const Folded f = fold(model, seen, 4, false);
+  const Tensor rounded = forward_block(f.model, 1, seen.tokens, rounding(f.qkv, f.fc1));
+  EXPECT_TRUE(rounded.isfinite().all().item<bool>());
+}
+
+}  // namespace
+}  // namespace eidolon

@@ -1,0 +1,90 @@
+#include "quantization/student.h"
+
+#include "base/error.h"
+#include "gtest/gtest.h"
+#include "quantization/calibration.h"
+#include "random_model.h"
+
+namespace eidolon {
+namespace {
+
+Student small_student() {
+  const VisionTransformer teacher = random_model(small_architecture());
+  return calibrate(teacher, scheme_of({}, 3), random_images(teacher.architecture, 4), {});
+}
+
+Scheme scheme_behind(const Student& student) {
+  Scheme scheme;
+  for (const auto& [node, quantizer] : student.quantizers) scheme[node] = quantizer.spec;
+  return scheme;
+}
+
+TEST(Student, RoundedWeightsWithActivationTapGiveTheSameBits) {
+  const at::NoGradGuard no_gradients;
+  const Student student = small_student();
+  const Student rounded = with_rounded_weights(student);
+  const Tensor images = random_images(student.model.architecture, 6, 11);
+  const Tensor both = forward(student.model, images, quantizing_tap(student));
+  EXPECT_TRUE(at::equal(both, forward(rounded.model, images, activation_tap(rounded))));
+  EXPECT_FALSE(at::equal(both, forward(student.model, images)));
+}
+
+TEST(Student, SurvivesTensors) {
+  const Student student = small_student();
+  const TensorMap tensors = student_tensors(student);
+  EXPECT_TRUE(tensors.contains("model/blocks.2.mlp.fc2.bias"));
+  EXPECT_TRUE(tensors.contains("quantizers/blocks.0.attn.probs/scale"));
+  const Student back = student_from_tensors(tensors, scheme_behind(student), student.model.architecture);
+  EXPECT_EQ(scheme_behind(back), scheme_behind(student));
+  const TensorMap again = student_tensors(back);
+  ASSERT_EQ(again.size(), tensors.size());
+  for (const auto& [name, tensor] : tensors) EXPECT_TRUE(at::equal(tensor, again.at(name))) << name;
+}
+
+TEST(Student, NamesWhatAStoredOneLacks) {
+  const Student student = small_student();
+  const Scheme scheme = scheme_behind(student);
+  const auto message_without = [&](const std::string& name, const Tensor& instead) -> std::string {
+    TensorMap tensors = student_tensors(student);
+    tensors.erase(name);
+    if (instead.defined()) tensors[name] = instead;
+    try {
+      student_from_tensors(tensors, scheme, student.model.architecture);
+    } catch (const Fault& fault) {
+      return fault.what();
+    }
+    return "accepted";
+  };
+  const std::string parameter = "model/blocks.1.norm2.bias", scale = "quantizers/head.weight/scale",
+                    zero_point = "quantizers/head.input/zero_point";
+  for (const std::string& name : {parameter, scale, zero_point}) {
+    EXPECT_NE(message_without(name, {}).find("lacks '" + name + "'"), std::string::npos);
+    EXPECT_NE(message_without(name, at::ones({3, 3})).find("'" + name + "' of shape [3, 3]"), std::string::npos);
+  }
+  EXPECT_NE(message_without(scale, at::zeros({10})).find("'head.weight'"), std::string::npos);
+  EXPECT_NE(message_without(zero_point, at::full({1}, 0.5f)).find("'head.input'"), std::string::npos);
+}
+
+TEST(Student, CloneSharesNothing) {
+  const Student student = small_student();
+  const Student copy = student.clone();
+  copy.model["head.bias"].fill_(7);
+  copy.quantizers.at({-1, NodeKind::head_input}).scale.fill_(7);
+  EXPECT_NE(student.model["head.bias"][0].item<float>(), 7);
+  EXPECT_NE(student.quantizers.at({-1, NodeKind::head_input}).scale.item<float>(), 7);
+}
+
+TEST(Student, GradientsReachWeightsAndScales) {
+  Student student = small_student().clone();
+  for (auto& [name, parameter] : student.model.parameters) parameter.requires_grad_();
+  for (auto& [node, quantizer] : student.quantizers) quantizer.scale.requires_grad_();
+  forward(student.model, random_images(student.model.architecture, 2), quantizing_tap(student)).square().sum().backward();
+  for (const auto& [name, parameter] : student.model.parameters) EXPECT_TRUE(parameter.grad().defined()) << name;
+  for (const auto& [node, quantizer] : student.quantizers) {
+    ASSERT_TRUE(quantizer.scale.grad().defined()) << node_name(node);
+    EXPECT_TRUE(quantizer.scale.grad().isfinite().all().item<bool>()) << node_name(node);
+  }
+}
+
+}  // namespace
+}  // namespace eidolon
