@@ -83,8 +83,8 @@ ModelConfig read_model_config(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
   const json config = read_json(path);
   ModelConfig result;
-  result.architecture = config.value("architecture", config.value("model_type", std::string("unnamed")));
   try {
+    result.architecture = config.value("architecture", config.value("model_type", std::string("unnamed")));
     if (config.contains("pretrained_cfg")) {
       read_timm(config, result);
     } else {

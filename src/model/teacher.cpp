@@ -37,7 +37,18 @@ const Tensor& required(const TensorMap& tensors, const std::string& name, int64_
     throw BadInput(file + ": parameter '" + name + "' has shape " + shape_text(found->second.sizes()) + ", expected " +
                    std::to_string(dimensions) + " dimensions");
   }
+  if (found->second.numel() == 0) throw BadInput(file + ": parameter '" + name + "' is empty; the weights are damaged");
   return found->second;
+}
+
+/// std::regex recurses once per character, so a name of a damaged file could exhaust the stack.
+void refuse_long_names(const TensorMap& tensors, const std::string& file) {
+  for (const auto& [name, tensor] : tensors) {
+    if (name.size() > 1000) {
+      throw BadInput(file + ": the name of a parameter has " + std::to_string(name.size()) +
+                     " characters; this is not a ViT or DeiT with timm or Hugging Face names");
+    }
+  }
 }
 
 int64_t count_blocks(const TensorMap& tensors) {
@@ -155,6 +166,7 @@ Teacher read_teacher(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "model.safetensors";
   const std::string file = path.string();
   const SafetensorsFile weights = read_safetensors(path);
+  refuse_long_names(weights.tensors, file);
   const TensorMap tensors = has_hugging_face_names(weights.tensors) ? from_hugging_face(weights.tensors) : weights.tensors;
 
   refuse_unsupported(tensors, config, file);

@@ -9,6 +9,14 @@ Tensor seen(const Tap& tap, NodeId node, const Tensor& tensor) {
   return tap ? tap(node, tensor) : tensor;
 }
 
+/// Shows the input, then the weight: arguments of one call would be shown in an order that the compiler chooses.
+Tensor linear(const VisionTransformer& model, const std::string& name, NodeId input_node, const Tensor& x, NodeId weight_node,
+              const Tap& tap) {
+  const Tensor input = seen(tap, input_node, x);
+  const Tensor weight = seen(tap, weight_node, model[name + ".weight"]);
+  return at::linear(input, weight, model[name + ".bias"]);
+}
+
 Tensor layer_norm(const VisionTransformer& model, const std::string& name, const Tensor& x) {
   return at::layer_norm(x, {model.architecture.width}, model[name + ".weight"], model[name + ".bias"],
                         model.architecture.layer_norm_epsilon);
@@ -19,8 +27,7 @@ Tensor attention(const VisionTransformer& model, int block, const Tensor& x, con
   const int64_t batch = x.size(0), tokens = x.size(1), width = x.size(2), heads = model.architecture.heads;
   const auto node = [&](NodeKind kind, const Tensor& tensor) { return seen(tap, {block, kind}, tensor); };
 
-  const Tensor qkv = at::linear(node(NodeKind::qkv_input, x), node(NodeKind::qkv_weight, model[name + "qkv.weight"]),
-                                model[name + "qkv.bias"]);
+  const Tensor qkv = linear(model, name + "qkv", {block, NodeKind::qkv_input}, x, {block, NodeKind::qkv_weight}, tap);
   const Tensor split = qkv.reshape({batch, tokens, 3, heads, width / heads}).permute({2, 0, 3, 1, 4});
   const Tensor query = node(NodeKind::query, split[0]);
   const Tensor key = node(NodeKind::key, split[1]);
@@ -31,17 +38,14 @@ Tensor attention(const VisionTransformer& model, int block, const Tensor& x, con
   const at::ScalarType accumulate = at::promote_types(x.scalar_type(), at::kFloat);
   const Tensor probabilities = node(NodeKind::probabilities, at::softmax(scores, -1, accumulate).to(x.scalar_type()));
   const Tensor mixed = at::matmul(probabilities, value).transpose(1, 2).reshape({batch, tokens, width});
-  return at::linear(node(NodeKind::proj_input, mixed), node(NodeKind::proj_weight, model[name + "proj.weight"]),
-                    model[name + "proj.bias"]);
+  return linear(model, name + "proj", {block, NodeKind::proj_input}, mixed, {block, NodeKind::proj_weight}, tap);
 }
 
 Tensor mlp(const VisionTransformer& model, int block, const Tensor& x, const Tap& tap) {
   const std::string name = "blocks." + std::to_string(block) + ".mlp.";
-  const auto node = [&](NodeKind kind, const Tensor& tensor) { return seen(tap, {block, kind}, tensor); };
-  const Tensor hidden = at::gelu(at::linear(node(NodeKind::fc1_input, x),
-                                            node(NodeKind::fc1_weight, model[name + "fc1.weight"]), model[name + "fc1.bias"]));
-  return at::linear(node(NodeKind::fc2_input, hidden), node(NodeKind::fc2_weight, model[name + "fc2.weight"]),
-                    model[name + "fc2.bias"]);
+  const Tensor hidden =
+      at::gelu(linear(model, name + "fc1", {block, NodeKind::fc1_input}, x, {block, NodeKind::fc1_weight}, tap));
+  return linear(model, name + "fc2", {block, NodeKind::fc2_input}, hidden, {block, NodeKind::fc2_weight}, tap);
 }
 
 }  // namespace
@@ -79,8 +83,7 @@ Tensor forward_block(const VisionTransformer& model, int block, const Tensor& to
 
 Tensor classify(const VisionTransformer& model, const Tensor& tokens, const Tap& tap) {
   const Tensor class_token = layer_norm(model, "norm", tokens.select(1, 0));
-  return at::linear(seen(tap, {-1, NodeKind::head_input}, class_token),
-                    seen(tap, {-1, NodeKind::head_weight}, model["head.weight"]), model["head.bias"]);
+  return linear(model, "head", {-1, NodeKind::head_input}, class_token, {-1, NodeKind::head_weight}, tap);
 }
 
 Tensor forward(const VisionTransformer& model, const Tensor& images, const Tap& tap) {

@@ -1,6 +1,9 @@
 #include "quantization/calibration.h"
 
+#include <algorithm>
+#include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "quantization/reparameterization.h"

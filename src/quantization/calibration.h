@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "model/vision_transformer.h"
+#include "student/vision_transformer.h"
 #include "quantization/range_search.h"
 #include "quantization/scheme.h"
 #include "quantization/student.h"
@@ -18,7 +18,9 @@ struct CalibrationSettings {
 
 /// `images`: normalised float32 B x C x S x S on the model's device. Walks block by block on full-precision inputs, holding the
 /// observations of one block at a time. Long tensors are thinned to at most 2^22 values per node by a fixed stride before the
-/// search. `advance` is called after each block (progress).
+/// search; the stride has no factor in common with the tensor's layout, so that every channel is seen. `advance` is called
+/// after each block (progress). Folding leaves the student's float function that of the teacher. Throws Fault naming the node
+/// if the teacher overflows on the images, or if there are none.
 Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const Tensor& images,
                   const CalibrationSettings& settings, const std::function<void()>& advance = {});
 

@@ -36,7 +36,8 @@ struct Quantizer {
 /// pass no gradient to x. Works for float32 and float64.
 Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer);
 
-/// int64 codes; dequantize(codes) == fake_quantize(x) exactly.
+/// int64 codes; dequantize(codes) == fake_quantize(x) exactly where x has the dtype of the scale (float32). NaN, which
+/// fake_quantize passes on, has no code: Fault.
 Tensor quantize_to_codes(const Tensor& x, const Quantizer& quantizer);
 Tensor dequantize(const Tensor& codes, const Quantizer& quantizer);
 

@@ -1,12 +1,11 @@
 #include "quantization/range_search.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "base/error.h"
+#include "quantization/percentile.h"
 
 namespace eidolon {
 namespace {
@@ -18,11 +17,6 @@ constexpr double smallest_shrink = 0.3, shrink_step = 0.02;
 constexpr double smallest_scale = 1e-8;
 constexpr double most_zero_point = 1 << 19;  ///< places this large still leave float32 a bit for the fraction of a step
 
-/// One entry per row.
-struct Range {
-  Tensor low, high;
-};
-
 /// channels x values (or 1 x values) in fresh memory on the CPU.
 Tensor as_rows(const Tensor& values, const QuantizerSpec& spec) {
   const Tensor flat = spec.channel_axis < 0 ? values.reshape({1, -1}) : values.movedim(spec.channel_axis, 0).flatten(1);
@@ -32,37 +26,6 @@ Tensor as_rows(const Tensor& values, const QuantizerSpec& spec) {
     throw Fault("a quantizer's range was to be fitted to values with NaN or infinity; the model overflows on these images");
   }
   return rows;
-}
-
-/// How many values lie outside of a percentile on each side.
-int64_t outside(double level, int64_t size) {
-  return static_cast<int64_t>((1.0 - level) * static_cast<double>(size - 1) + 0.5);
-}
-
-/// The two-sided percentiles of each row for ascending levels, by repeated selection in the shrinking tails: linear time.
-/// Reorders the rows: afterwards the values outside of each level stand at the ends.
-std::vector<Range> percentiles(Tensor& rows, at::ArrayRef<double> levels) {
-  const int64_t size = rows.size(1);
-  std::vector<Range> ranges;
-  for (size_t i = 0; i < levels.size(); ++i) ranges.push_back({at::empty({rows.size(0)}), at::empty({rows.size(0)})});
-
-  at::parallel_for(0, rows.size(0), 1, [&](int64_t first_row, int64_t last_row) {
-    for (int64_t row = first_row; row < last_row; ++row) {
-      float* const begin = rows.data_ptr<float>() + row * size;
-      float *left = begin + size, *right = begin;  // the tails end where the selection before this one stood
-      for (size_t i = 0; i < levels.size(); ++i) {
-        float* const low = begin + outside(levels[i], size);
-        float* const high = begin + size - 1 - outside(levels[i], size);
-        if (low < left) std::nth_element(begin, low, left);
-        ranges[i].low.data_ptr<float>()[row] = *low;
-        if (high > right || i == 0) std::nth_element(i == 0 ? low : right, high, begin + size);
-        ranges[i].high.data_ptr<float>()[row] = *high;
-        left = low;
-        right = high;
-      }
-    }
-  });
-  return ranges;
 }
 
 /// What the squared error is measured on: each row whole, or its tails whole and its middle thinned.

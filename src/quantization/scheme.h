@@ -6,12 +6,12 @@
 #include <string>
 
 #include "job/job.h"
-#include "model/node.h"
+#include "student/node.h"
 #include "quantization/quantizer.h"
 
 namespace eidolon {
 
-/// Nodes without an entry stay float. After I&S-ViT (DESIGN, methods 1.7): every weight and every matrix-product input is
+/// Nodes without an entry stay float. After I&S-ViT (arXiv 2311.10126): every weight and every matrix-product input is
 /// quantized, the image is not; patch embedding and head included; probabilities by `attention` (auto: uniform from 6 bits,
 /// log_sqrt2 below).
 using Scheme = std::map<NodeId, QuantizerSpec>;
@@ -19,7 +19,8 @@ using Scheme = std::map<NodeId, QuantizerSpec>;
 Scheme scheme_of(const QuantizationJob& job, int depth);
 
 /// JSON of every node of the model, float ones included: {"nodes": [{"name", "bits", "kind", "symmetric", "granularity",
-/// "axis"} or {"name", "float": true}]}. read back by scheme_from_json.
+/// "axis"} or {"name", "float": true}]}. "axis" is null for a whole tensor.
+/// Read back by scheme_from_json (Fault if the text is damaged).
 std::string scheme_to_json(const Scheme& scheme, int depth);
 Scheme scheme_from_json(const std::string& text);
 

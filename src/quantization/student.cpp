@@ -6,7 +6,7 @@ namespace eidolon {
 namespace {
 
 std::string model_key(const std::string& parameter) {
-  return "model/" + parameter;
+  return "student/" + parameter;
 }
 
 std::string quantizer_key(NodeId node, const char* part) {

@@ -3,8 +3,8 @@
 
 #include <map>
 
-#include "model/node.h"
-#include "model/vision_transformer.h"
+#include "student/node.h"
+#include "student/vision_transformer.h"
 #include "quantization/quantizer.h"
 #include "quantization/scheme.h"
 
@@ -25,7 +25,7 @@ Tap quantizing_tap(const Student& student);
 Student with_rounded_weights(const Student& student);
 Tap activation_tap(const Student& student);
 
-/// "model/<parameter>" and "quantizers/<node>/scale|zero_point", for checkpoints; and back, checked against scheme and
+/// "student/<parameter>" and "quantizers/<node>/scale|zero_point", for checkpoints; and back, checked against scheme and
 /// architecture (Fault naming the first missing or misshapen entry).
 TensorMap student_tensors(const Student& student);
 Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, const Architecture& architecture);

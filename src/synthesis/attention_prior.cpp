@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "numerics/random.h"
 
@@ -22,14 +23,19 @@ void draw_map(RandomStream& random, const SynthesisJob& job, int64_t grid, float
     g.sigma_row = random.uniform(0.05, 0.25) * side * job.prior_sigma_scale;
     g.sigma_column = random.uniform(0.05, 0.25) * side * job.prior_sigma_scale;
   }
-  double total = 0;
+  std::vector<double> exponents(static_cast<size_t>(grid * grid), -std::numeric_limits<double>::infinity());
   for (int64_t i = 0; i < grid * grid; ++i) {
     const double row = static_cast<double>(i / grid) + 0.5, column = static_cast<double>(i % grid) + 0.5;
-    double height = 0;
     for (const Gaussian& g : mixture) {
       const double dy = (row - g.row) / g.sigma_row, dx = (column - g.column) / g.sigma_column;
-      height = std::max(height, std::exp(-0.5 * (dy * dy + dx * dx)));
+      exponents[i] = std::max(exponents[i], -0.5 * (dy * dy + dx * dx));
     }
+  }
+  // Relative to the highest patch: Gaussians much narrower than a patch would otherwise vanish everywhere.
+  const double highest = *std::max_element(exponents.begin(), exponents.end());
+  double total = 0;
+  for (int64_t i = 0; i < grid * grid; ++i) {
+    const double height = std::exp(exponents[i] - highest);
     values[i] = static_cast<float>(height);
     total += height;
   }

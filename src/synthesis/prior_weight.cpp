@@ -16,6 +16,7 @@ double rounded_to_two_digits(double value) {
 }  // namespace
 
 double balanced_prior_weight(const SynthesisTeacher& teacher, const SynthesisJob& job) {
+  if (job.prior_ratio == 0.0) return 0.0;
   const Unit probe{0, std::min<int64_t>(job.unit_images, 8)};
   const UnitObjective objective = draw_objective(teacher, job, probe);
   const Tensor pixels = start_pixels(job, teacher.preprocessing, probe).to(teacher.device()).requires_grad_(true);

@@ -1,5 +1,8 @@
 #include "synthesis/semantic_targets.h"
 
+#include <algorithm>
+
+#include "base/error.h"
 #include "numerics/random.h"
 
 namespace eidolon {
@@ -53,6 +56,10 @@ SemanticTargets SemanticTargets::to(at::Device device) const {
 
 SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Architecture& architecture, const Unit& unit) {
   const int64_t classes = architecture.classes, batch = unit.images;
+  if (job.crops > classes) {
+    throw BadInput("synthesis.crops is " + std::to_string(job.crops) + ", but the teacher has " + std::to_string(classes) +
+                   " classes and every crop of an image shows another one; lower it");
+  }
   SemanticTargets targets;
   targets.classes = at::full({batch, quadrants}, -1, at::kInt);
   targets.class_logits = at::zeros({batch, quadrants});

@@ -25,7 +25,7 @@ struct SemanticTargets {
 
 /// Image i has 1 + (i mod job.crops) crops, in different quadrants, with different classes (none if job.crops is 0: one class
 /// and no crop). Relevant logits ~ U(low, high), all others N(0, 1), targets softmax of them; without soft labels, equal shares
-/// of the relevant classes.
+/// of the relevant classes. BadInput if the teacher has fewer classes than job.crops.
 SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Architecture& architecture, const Unit& unit);
 
 }  // namespace eidolon

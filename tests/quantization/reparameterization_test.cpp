@@ -114,6 +114,7 @@ TEST(Reparameterization, DeadAndConstantChannelsStayFiniteAndLossless) {
     EXPECT_LT(largest_difference(forward_block(f.model, 1, seen.tokens), forward_block(model, 1, seen.tokens)), 1e-4);
     const Tensor rounded = forward_block(f.model, 1, seen.tokens, rounding(f.qkv, f.fc1));
     EXPECT_TRUE(rounded.isfinite().all().item<bool>());
+    EXPECT_TRUE(at::equal(f.model["blocks.1.norm1.bias"].narrow(0, 0, 3), at::zeros({3}))) << "a dead channel stays at 0";
   }
 }
 

@@ -32,7 +32,7 @@ TEST(Student, RoundedWeightsWithActivationTapGiveTheSameBits) {
 TEST(Student, SurvivesTensors) {
   const Student student = small_student();
   const TensorMap tensors = student_tensors(student);
-  EXPECT_TRUE(tensors.contains("model/blocks.2.mlp.fc2.bias"));
+  EXPECT_TRUE(tensors.contains("student/blocks.2.mlp.fc2.bias"));
   EXPECT_TRUE(tensors.contains("quantizers/blocks.0.attn.probs/scale"));
   const Student back = student_from_tensors(tensors, scheme_behind(student), student.model.architecture);
   EXPECT_EQ(scheme_behind(back), scheme_behind(student));
@@ -55,7 +55,7 @@ TEST(Student, NamesWhatAStoredOneLacks) {
     }
     return "accepted";
   };
-  const std::string parameter = "model/blocks.1.norm2.bias", scale = "quantizers/head.weight/scale",
+  const std::string parameter = "student/blocks.1.norm2.bias", scale = "quantizers/head.weight/scale",
                     zero_point = "quantizers/head.input/zero_point";
   for (const std::string& name : {parameter, scale, zero_point}) {
     EXPECT_NE(message_without(name, {}).find("lacks '" + name + "'"), std::string::npos);

@@ -1,0 +1,77 @@
+#include "finetuning/checkpoint.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "quantization/calibration.h"
+#include "tests/finetuning/small_model.h"
+
+namespace eidolon {
+namespace {
+
+struct CheckpointFile : ::testing::Test {
+  std::filesystem::path folder = std::filesystem::temp_directory_path() / ("eidolon-checkpoint-" + std::to_string(::getpid()));
+  void SetUp() override { std::filesystem::create_directories(folder); }
+  void TearDown() override { std::filesystem::remove_all(folder); }
+
+  static Student student() {
+    const VisionTransformer model = small_model();
+    const Tensor images = normalise(small_preprocessing(), small_images(4, {0, 1, 2, 3}).bytes);
+    return calibrate(model, scheme_of(QuantizationJob{}, 2), images, {});
+  }
+};
+
+TEST_F(CheckpointFile, GivesBackStudentPositionAndOptimizerBitForBit) {
+  Student original = student();
+  std::vector<Trainable> trainables = trainable_weights(original, {{0, NodeKind::qkv_weight}, {1, NodeKind::fc2_weight}}, 0.01);
+  for (Trainable& entry : trainables) {
+    entry.moments.exp_avg.normal_();
+    entry.moments.exp_avg_sq.uniform_();
+    entry.moments.step = 9;
+  }
+  const TrainingPosition position{"reconstruct/blocks.1", 9, 209};
+  const CheckpointOwner owner{"id", R"({"a":1})", "hash"};
+  write_checkpoint(folder / "c.h5", {original, position, optimizer_tensors(trainables)}, owner);
+
+  Checkpoint read = read_checkpoint(folder / "c.h5", owner, original.model.architecture);
+  EXPECT_EQ(read.position.phase, position.phase);
+  EXPECT_EQ(read.position.phase_step, 9);
+  EXPECT_EQ(read.position.step, 209);
+  const TensorMap before = student_tensors(original), after = student_tensors(read.student);
+  ASSERT_EQ(before.size(), after.size());
+  for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, after.at(name))) << name;
+
+  std::vector<Trainable> fresh = trainable_weights(read.student, {{0, NodeKind::qkv_weight}, {1, NodeKind::fc2_weight}}, 0.01);
+  restore_optimizer(read.optimizer, fresh);
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    EXPECT_TRUE(at::equal(fresh[i].moments.exp_avg, trainables[i].moments.exp_avg));
+    EXPECT_TRUE(at::equal(fresh[i].moments.exp_avg_sq, trainables[i].moments.exp_avg_sq));
+    EXPECT_EQ(fresh[i].moments.step, 9);
+  }
+}
+
+TEST_F(CheckpointFile, OfAnotherStudentIsRefusedAndTheKeyNamed) {
+  const Student original = student();
+  write_checkpoint(folder / "c.h5", {original, {}, {}}, {"one", R"({"quantization.weight_bits":8})", "hash"});
+  try {
+    read_checkpoint(folder / "c.h5", {"two", R"({"quantization.weight_bits":4})", "hash"}, original.model.architecture);
+    FAIL() << "was accepted";
+  } catch (const BadInput& error) {
+    EXPECT_NE(std::string(error.what()).find("weight_bits"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(CheckpointFile, WithoutAnOptimizerEntryNamesIt) {
+  Student original = student();
+  std::vector<Trainable> trainables = trainable_weights(original, {{0, NodeKind::qkv_weight}}, 0.01);
+  try {
+    restore_optimizer({}, trainables);
+    FAIL() << "was accepted";
+  } catch (const Fault& error) {
+    EXPECT_NE(std::string(error.what()).find("blocks.0.attn.qkv.weight"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace eidolon

@@ -1,0 +1,133 @@
+#include "finetuning/reconstruction.h"
+
+#include <gtest/gtest.h>
+#include <mpi.h>
+
+#include "finetuning/distillation.h"
+#include "finetuning/section.h"
+#include "finetuning/training.h"
+#include "quantization/calibration.h"
+#include "tests/finetuning/small_model.h"
+
+namespace eidolon {
+namespace {
+
+/// MPI for a single process, once per program.
+const Communicator& alone() {
+  static const Communicator communicator = [] {
+    int initialised = 0;
+    MPI_Initialized(&initialised);
+    if (!initialised) MPI_Init(nullptr, nullptr);
+    return Communicator::world();
+  }();
+  return communicator;
+}
+
+struct Setting {
+  VisionTransformer teacher = small_model();
+  Preprocessing preprocessing = small_preprocessing();
+  SyntheticImages images = small_images(24, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
+  SyntheticImages held_out = small_images(24, {16, 17, 18, 19, 20, 21, 22, 23});
+  FinetuningJob job;
+  Student calibrated = calibrate(teacher, scheme_of(QuantizationJob{}, 2), normalise(preprocessing, images.bytes), {});
+  Student student = calibrated.clone();
+
+  StrategyContext context(int64_t cache_bytes = 1 << 20) {
+    return {teacher, student, calibrated, images, held_out, preprocessing, job, alone(), cache_bytes};
+  }
+};
+
+void train(Strategy& strategy, std::vector<Trainable>& trainables, int steps, const std::vector<int64_t>& batch) {
+  GradientReducer reducer(parameters_of(trainables), alone(), Reduction::overlapped);
+  for (int step = 0; step < steps; ++step) {
+    train_step(strategy, trainables, reducer, batch, static_cast<int64_t>(batch.size()), 1.0);
+  }
+  freeze(trainables);
+}
+
+TEST(Sections, InSequenceAreTheForwardPass) {
+  const VisionTransformer model = small_model();
+  const Tensor images = normalise(small_preprocessing(), small_images(3, {0, 1, 2}).bytes);
+  Tensor x = images;
+  for (int section = 0; section < section_count(model.architecture); ++section) x = forward_section(model, section, x);
+  EXPECT_TRUE(at::equal(x, forward(model, images)));
+}
+
+TEST(Prefix, GivesTheSameRowsWithAndWithoutACache) {
+  Setting setting;
+  Prefix cached(setting.student.model, quantizing_tap(setting.student), setting.images, setting.preprocessing, 1 << 20);
+  Prefix computed(setting.student.model, quantizing_tap(setting.student), setting.images, setting.preprocessing, 0);
+  for (Prefix* prefix : {&cached, &computed}) {
+    for (int section = 0; section <= 2; ++section) prefix->advance_to(section);
+  }
+  const Tensor rows = at::tensor(std::vector<int64_t>{3, 11, 0}, at::kLong);
+  EXPECT_TRUE(at::allclose(cached.rows(rows), computed.rows(rows), 1e-5, 1e-6));
+}
+
+TEST(Reconstruction, LowersTheHeldOutErrorOfEverySection) {
+  Setting setting;
+  setting.job.learning_rate = 0.02;
+  Reconstruction strategy(setting.context());
+  int kept = 0;
+  for (int phase = 0; phase < strategy.phases(); ++phase) {
+    std::vector<Trainable> trainables = strategy.begin(phase);
+    train(strategy, trainables, 30, setting.images.global);
+    kept += strategy.conclude(trainables).kept ? 1 : 0;
+  }
+  EXPECT_GE(kept, 3) << "of " << strategy.phases() << " sections";
+}
+
+TEST(Reconstruction, PutsTheCalibratedTensorsBackWhenTrainingMadeThingsWorse) {
+  Setting setting;
+  setting.job.learning_rate = 50.0;  // fifty quantizer steps at a time: ruinous
+  Reconstruction strategy(setting.context());
+  std::vector<Trainable> trainables = strategy.begin(1);
+  train(strategy, trainables, 5, setting.images.global);
+  const PhaseOutcome outcome = strategy.conclude(trainables);
+  EXPECT_FALSE(outcome.kept);
+  EXPECT_GT(outcome.trained, outcome.calibrated);
+  const TensorMap now = student_tensors(setting.student), before = student_tensors(setting.calibrated);
+  for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, now.at(name))) << name;
+}
+
+TEST(Reconstruction, LossIsTheSquaredErrorOfTheSection) {
+  Setting setting;
+  Reconstruction strategy(setting.context());
+  strategy.begin(1);
+  const std::vector<int64_t> batch{2, 5};
+  const Tensor images = normalise(setting.preprocessing, setting.images.bytes.index_select(0, setting.images.rows(batch)));
+  const Tensor target = forward_block(setting.teacher, 0, embed(setting.teacher, images));
+  const Tap tap = quantizing_tap(setting.student);
+  const Tensor output = forward_block(setting.student.model, 0, embed(setting.student.model, images, tap), tap);
+  const double expected = (output - target).square().sum().item<double>() / 16.0;
+  EXPECT_NEAR(strategy.loss(batch).item<double>(), expected, 1e-4 * expected);
+}
+
+TEST(Distillation, LowersTheDivergenceFromTheTeacher) {
+  Setting setting;
+  setting.job.learning_rate = 0.02;
+  setting.job.scale_learning_rate = 1e-3;
+  Distillation strategy(setting.context());
+  std::vector<Trainable> trainables = strategy.begin(0);
+  const double before = strategy.loss(setting.images.global).item<double>();
+  train(strategy, trainables, 40, setting.images.global);
+  EXPECT_LT(strategy.loss(setting.images.global).item<double>(), before);
+}
+
+TEST(Distillation, LossIsTheKullbackLeiblerDivergenceInNats) {
+  Setting setting;
+  Distillation strategy(setting.context());
+  strategy.begin(0);
+  const Tensor images = normalise(setting.preprocessing, setting.images.bytes.narrow(0, 0, 2));
+  const Tensor p = forward(setting.teacher, images).to(at::kDouble).softmax(-1);
+  const Tensor q = forward(setting.student.model, images, quantizing_tap(setting.student)).to(at::kDouble).softmax(-1);
+  double expected = 0;
+  for (int64_t i = 0; i < p.numel(); ++i) {
+    const double pi = p.flatten()[i].item<double>(), qi = q.flatten()[i].item<double>();
+    expected += pi * std::log(pi / qi);
+  }
+  EXPECT_NEAR(strategy.loss({0, 1}).item<double>(), expected, 1e-4 * std::abs(expected) + 1e-6);
+}
+
+}  // namespace
+}  // namespace eidolon
