@@ -31,7 +31,7 @@ struct SynthesisJob {
   std::optional<double> prior_weight;  ///< alpha_1; auto: from prior_ratio
   double prior_ratio = 1.0;            ///< auto: |gradient of the prior term| / |gradient of the semantic term| at the start
   int64_t prior_components = 5;        ///< K_APA, Gaussians per map at most
-  double prior_sigma_scale = 1.0;      ///< multiplies sigma ~ U(0.05, 0.25) x grid side
+  double prior_sigma_scale = 0.5;      ///< multiplies sigma ~ U(0.05, 0.25) x grid side
   std::string prior_self_attention = "current";  ///< current | uniform: the law of x0
 
   double semantic_weight = 1.0;

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "student/vision_transformer.h"
+#include "model/vision_transformer.h"
 #include "quantization/range_search.h"
 #include "quantization/scheme.h"
 #include "quantization/student.h"

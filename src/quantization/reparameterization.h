@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "student/vision_transformer.h"
+#include "model/vision_transformer.h"
 #include "quantization/quantizer.h"
 
 namespace eidolon {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "job/job.h"
-#include "student/node.h"
+#include "model/node.h"
 #include "quantization/quantizer.h"
 
 namespace eidolon {

@@ -3,8 +3,8 @@
 
 #include <map>
 
-#include "student/node.h"
-#include "student/vision_transformer.h"
+#include "model/node.h"
+#include "model/vision_transformer.h"
 #include "quantization/quantizer.h"
 #include "quantization/scheme.h"
 

@@ -37,14 +37,16 @@ void append_line(const std::filesystem::path& path, std::string line) {
   if (written != static_cast<ssize_t>(line.size())) throw_system_error("write", path, written < 0 ? errno : ENOSPC);
 }
 
-/// False for lines to drop: torn ones, and those of `stage` after `step`.
+/// False for lines to drop: torn ones, and those of `stage` and what is below it after `step`.
 bool keeps(const std::string& line, const std::string& stage, int64_t step) {
   const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return false;
   const auto its_stage = json.find("stage");
   const auto its_step = json.find("step");
   if (its_stage == json.end() || its_step == json.end() || !its_step->is_number_integer()) return true;
-  return *its_stage != stage || its_step->get<int64_t>() <= step;
+  const std::string name = its_stage->is_string() ? its_stage->get<std::string>() : "";
+  const bool covered = name == stage || name.starts_with(stage + "/");
+  return !covered || its_step->get<int64_t>() <= step;
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ class MetricsLog {
   /// {"stage":..,"step":..,"time":<unix seconds>,<figures>}; a figure that is not finite is null. Fault if it cannot be
   /// written.
   void append(const std::string& stage, int64_t step, const Figures& figures);
-  /// Removes lines of `stage` whose step is greater than `step`, and a torn last line. Atomic.
+  /// Removes lines of `stage` and of stages below it ("finetune" covers "finetune/distill") whose step is greater than `step`,
+  /// and a torn last line. Atomic.
   void cut_back(const std::string& stage, int64_t step);
 
  private:

@@ -98,17 +98,15 @@ int phase_index(const Strategy& strategy, const std::string& name) {
   throw Fault("the checkpoint stands in phase '" + name + "', which this fine-tuning does not have; remove it and run again");
 }
 
-void report_outcome(const RunContext& context, const std::string& phase, const PhaseOutcome& outcome) {
+void report_outcome(const RunContext& context, const TrainingPosition& at, const PhaseOutcome& outcome) {
   if (!context.cluster.is_root()) return;
   char line[200];
-  std::snprintf(line, sizeof line, "%s: held-out loss %.5g calibrated, %.5g trained%s", phase.c_str(), outcome.calibrated,
+  std::snprintf(line, sizeof line, "%s: held-out loss %.5g calibrated, %.5g trained%s", at.phase.c_str(), outcome.calibrated,
                 outcome.trained, outcome.kept ? "" : "; no better, the calibrated tensors stay");
   log::info(line);
   MetricsLog(context.run.metrics())
-      .append("outcome/" + phase, 0,
-              {{"held_out_calibrated", outcome.calibrated},
-               {"held_out_trained", outcome.trained},
-               {"kept", outcome.kept ? 1.0 : 0.0}});
+      .append("finetune/" + at.phase + "/held_out", at.step,
+              {{"calibrated", outcome.calibrated}, {"trained", outcome.trained}, {"kept", outcome.kept ? 1.0 : 0.0}});
 }
 
 }  // namespace
@@ -124,7 +122,7 @@ ExitCode finetune(RunContext& context) {
   const Student calibrated = calibrated_checkpoint(context).student.to(context.device());
   Student student = start.student.to(context.device()).clone();
   TrainingPosition at = start.position;
-  if (cluster.is_root()) MetricsLog(context.run.metrics()).cut_back("finetune/" + at.phase, at.step);
+  if (cluster.is_root()) MetricsLog(context.run.metrics()).cut_back("finetune", at.step);
 
   const Lanes lanes(job.seed, context.job.synthesis.images, job.batch, cluster.rank(), cluster.size());
   const SyntheticImages images = read_images(shards, lanes.own_images());
@@ -142,7 +140,7 @@ ExitCode finetune(RunContext& context) {
     if (at.phase_step > 0) restore_optimizer(start.optimizer, trainables);
     if (!train_phase(context, *strategy, student, trainables, lanes, at, progress)) return ExitCode::again;
     freeze(trainables);
-    report_outcome(context, at.phase, strategy->conclude(trainables));
+    report_outcome(context, at, strategy->conclude(trainables));
     at.phase_step = 0;
   }
   at.phase = "finished";

@@ -2,6 +2,7 @@
 
 #include <ATen/cpu/Utils.h>
 #include <torch/version.h>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cluster/log.h"
@@ -26,7 +27,9 @@ at::ScalarType scalar_type(const std::string& precision) {
 /// One value for all ranks, computed where there is a teacher and a device.
 double agreed_prior_weight(const RunContext& context) {
   return std::stod(from_root(context.cluster.communicator, [&] {
-    return std::to_string(balanced_prior_weight(context.synthesis_teacher(), context.job.synthesis));
+    char exact[32];
+    std::snprintf(exact, sizeof exact, "%.17g", balanced_prior_weight(context.synthesis_teacher(), context.job.synthesis));
+    return std::string(exact);
   }));
 }
 

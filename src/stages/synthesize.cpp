@@ -70,8 +70,13 @@ ImageShard make_shard(RunContext& context, const SynthesisTeacher& teacher, cons
   if (job.method == "gaussian") return noise_shard(job, teacher.preprocessing, unit);
 
   const UnitObjective objective = draw_objective(teacher, job, unit);
-  auto resumed = read_unit_state(context.run.unit_state(unit.first), context.shard_owner(), context.device());
+  const std::filesystem::path state_file = context.run.unit_state(unit.first);
+  auto resumed = read_unit_state(state_file, context.shard_owner(), context.device());
+  if (!resumed && std::filesystem::exists(state_file)) {
+    log::warn(state_file.string() + " is damaged or of another job; " + unit_name(unit) + " starts anew");
+  }
   UnitState state = resumed ? std::move(*resumed) : start_unit(teacher, job, unit);
+  MetricsLog(context.run.metrics(), context.cluster.is_root()).cut_back("synthesize/" + unit_name(unit), state.iteration);
   progress.done_before(static_cast<double>(state.iteration * (unit.images + objective.semantics.crops())));
   finished = synthesize_unit(context, teacher, unit, objective, state, progress);
   return finished ? finished_shard(teacher, job, unit, objective, state) : ImageShard{};
@@ -97,7 +102,10 @@ ExitCode synthesize(RunContext& context) {
   const std::vector<Unit> share = share_of(missing, cluster.rank(), cluster.size());
   if (cluster.is_root()) {
     log::info("synthesize: " + std::to_string(units_of(job).size()) + " units of " + std::to_string(job.unit_images) +
-              " images, " + std::to_string(missing.size()) + " to make on " + std::to_string(cluster.size()) + " ranks");
+              " images, " + std::to_string(missing.size()) + " to make on " + std::to_string(cluster.size()) + " ranks" +
+              (static_cast<size_t>(cluster.size()) > missing.size() && !missing.empty()
+                   ? "; more ranks than units, some are idle"
+                   : ""));
   }
   if (share.empty() && !missing.empty())
     log::info("more ranks than units: rank " + std::to_string(cluster.rank()) + " is idle");

@@ -20,7 +20,7 @@ struct ShardOwner {
 
 void write_unit_state(const std::filesystem::path& path, const UnitState& state, const ShardOwner& owner);
 
-/// Nothing if there is no state, or one that is damaged or of another identity (said in the log): the unit then starts anew.
+/// Nothing if there is no state, or one that is damaged or of another identity: the unit then starts anew.
 std::optional<UnitState> read_unit_state(const std::filesystem::path& path, const ShardOwner& owner, at::Device device);
 
 /// The finished unit's shard: bytes, targets and the losses of the bytes themselves.

@@ -2,7 +2,7 @@
 #include <filesystem>
 
 #include "gtest/gtest.h"
-#include "student/teacher.h"
+#include "model/teacher.h"
 #include "quantization/calibration.h"
 
 namespace eidolon {

@@ -1,0 +1,98 @@
+"""The main path: images, student, evaluation."""
+import json
+import subprocess
+import unittest
+
+import h5py
+import numpy
+
+from program import SOURCE, ProgramTest
+
+
+class Pipeline(ProgramTest):
+    def test_images_are_the_same_bytes_for_one_two_and_three_ranks(self):
+        for ranks in (1, 2, 3):
+            self.succeed("synthesize", ranks=ranks, run=f"ranks{ranks}")
+        alone = self.hashes("shards/*.h5", "ranks1")
+        self.assertEqual(len(alone), 3)
+        self.assertEqual(self.hashes("shards/*.h5", "ranks2"), alone)
+        self.assertEqual(self.hashes("shards/*.h5", "ranks3"), alone)
+
+    def test_more_images_only_add_units(self):
+        self.succeed("synthesize", "--set", "synthesis.iterations=2")
+        before = self.hashes("shards/*.h5")
+        stamps = {path: path.stat().st_mtime_ns for path in (self.folder / "run" / "shards").iterdir()}
+        self.succeed("synthesize", "--set", "synthesis.iterations=2", "--set", "synthesis.images=32")
+        after = self.hashes("shards/*.h5")
+        self.assertEqual(len(after), 5)
+        self.assertEqual({name: after[name] for name in before}, before)
+        for path, stamp in stamps.items():
+            self.assertEqual(path.stat().st_mtime_ns, stamp)
+
+    def test_more_ranks_than_units_works(self):
+        self.succeed("synthesize", "--set", "synthesis.images=8", "--set", "synthesis.held_out_images=0",
+                     "--set", "synthesis.iterations=1", ranks=3)
+        self.assertEqual(len(self.hashes("shards/*.h5")), 1)
+
+    def test_shard_is_ordinary_hdf5(self):
+        self.succeed("synthesize")
+        with h5py.File(self.folder / "run" / "shards" / "images-00000008-00000015.h5") as shard:
+            images, index = shard["images"][:], shard["global_index"][:]
+            classes, labels = shard["semantic_classes"][:], shard["soft_labels"][:]
+            self.assertEqual(shard.attrs["data_free"], "true")
+        self.assertEqual((images.dtype, images.shape), (numpy.uint8, (8, 3, 32, 32)))
+        self.assertEqual(list(index), list(range(8, 16)))
+        self.assertEqual([int((row >= 0).sum()) for row in classes], [1, 2, 3, 4, 1, 2, 3, 4])
+        numpy.testing.assert_allclose(labels.sum(axis=1), 1, rtol=1e-5)
+        self.assertGreater(images.std(), 10)
+
+    def test_synthesis_lowers_its_losses(self):
+        self.succeed("synthesize", "--set", "synthesis.iterations=60")
+        lines = [json.loads(line) for line in (self.folder / "run" / "metrics.jsonl").read_text().splitlines()]
+        semantic = [line["semantic"] for line in lines if line["stage"] == "synthesize/unit 0"]
+        self.assertLess(semantic[-1], 0.7 * semantic[0])
+
+    def test_run_ends_in_an_evaluation_and_a_second_run_only_repeats_that(self):
+        digits = self.folder / "digits"
+        subprocess.run([str(SOURCE / "scripts" / "write_demo_images"), str(digits)], check=True, capture_output=True,
+                       env={"PATH": f"{__import__('os').path.dirname(__import__('sys').executable)}:/usr/bin:/bin"})
+        arguments = ["--json", "--set", f"evaluation.images={digits}", "--set", "quantization.weight_bits=8",
+                     "--set", "quantization.activation_bits=8"]
+        first = self.succeed("run", *arguments, ranks=2)
+        result = json.loads(first.stdout)
+        self.assertEqual(result["images"], 359)
+        self.assertGreater(result["teacher"]["top1"], 0.97)
+        student, teacher = result["student"], result["teacher"]
+        self.assertAlmostEqual(student["top1"] - teacher["top1"], (student["gained"] - student["lost"]) / 359, places=9)
+        self.assertGreater(student["kept"], 0.9)
+        files = self.hashes("**/*.h5")
+        second = self.succeed("run", *arguments, ranks=2)
+        self.assertEqual(json.loads(second.stdout), result)
+        self.assertEqual(self.hashes("**/*.h5"), files)
+
+    def test_without_labelled_images_the_data_free_figures_are_given(self):
+        result = json.loads(self.succeed("run", "--json", ranks=2).stdout)
+        self.assertTrue(result["optimistic"])
+        self.assertEqual(result["images"], 8)
+        self.assertEqual(len(result["student"]["sqnr_db_per_block"]), 5)
+
+    def test_distillation_and_noise_run_too(self):
+        self.succeed("run", "--set", "finetuning.method=distill", "--set", "synthesis.method=gaussian", ranks=2)
+        with h5py.File(self.folder / "run" / "shards" / "images-00000000-00000007.h5") as shard:
+            self.assertEqual(sorted(shard), ["global_index", "images"])
+
+    def test_dry_run_writes_nothing(self):
+        result = self.succeed("run", "--dry-run")
+        self.assertIn("synthesis", result.stdout)
+        self.assertFalse((self.folder / "run").exists())
+
+    def test_printed_config_is_a_job_that_means_the_same(self):
+        text = self.succeed("run", "--print-config", "--set", "synthesis.seed=9").stdout
+        (self.folder / "again.toml").write_text(text)
+        again = self.succeed("run", "--print-config", job=self.folder / "again.toml").stdout
+        self.assertEqual(again, text)
+        self.assertIn("seed = 9", text)
+
+
+if __name__ == "__main__":
+    unittest.main()

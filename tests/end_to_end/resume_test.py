@@ -1,0 +1,100 @@
+"""Killed and started again: nothing is lost, and the end is the same."""
+import json
+import signal
+import unittest
+
+import h5py
+import numpy
+
+from program import ProgramTest
+
+LONG = ["--set", "synthesis.iterations=300", "--set", "run.checkpoint_seconds=0"]
+
+
+class Resume(ProgramTest):
+    def final_student(self, run):
+        newest = sorted((self.folder / run / "checkpoints").glob("step-*.h5"))[-1]
+        with h5py.File(newest) as file:
+            self.assertEqual(file.attrs["phase"], "finished")
+            tensors = {}
+            file.visititems(lambda name, item: tensors.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        return tensors
+
+    def assert_same_student(self, run_a, run_b):
+        a, b = self.final_student(run_a), self.final_student(run_b)
+        self.assertEqual(sorted(a), sorted(b))
+        for name, values in a.items():
+            numpy.testing.assert_array_equal(values, b[name], err_msg=name)
+
+    def test_a_unit_interrupted_inside_ends_in_the_same_bytes(self):
+        self.succeed("synthesize", *LONG, ranks=2, run="calm")
+        for how, code in ((signal.SIGUSR2, 75), (signal.SIGKILL, None)):
+            run = f"interrupted-{how.name}"
+            began = lambda: any((self.folder / run / "units").glob("unit-*.h5"))
+            ended = self.interrupted("synthesize", *LONG, when=began, how=how, run=run)
+            if code is not None:
+                self.assertEqual(ended, code, self.output)
+                self.assertIn("run the same command again", self.output)
+            self.assertTrue(any((self.folder / run / "units").glob("unit-*.h5")))
+            self.succeed("synthesize", *LONG, ranks=1, run=run)
+            # The job's text records checkpoint_seconds and the like, and is the same in both.
+            self.assertEqual(self.hashes("shards/*.h5", run), self.hashes("shards/*.h5", "calm"))
+            self.assertFalse(any((self.folder / run / "units").glob("unit-*.h5")))
+
+    def test_a_phase_interrupted_inside_ends_in_the_same_bits(self):
+        settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=40"]
+        self.succeed("synthesize", *settings, ranks=2, run="calm")
+        self.succeed("finetune", *settings, ranks=2, run="calm")
+        shards = ["--set", f"run.shards={self.folder / 'calm' / 'shards'}"]
+        for how in (signal.SIGUSR2, signal.SIGKILL):
+            run = f"interrupted-{how.name}"
+            steps = lambda: sorted((self.folder / run / "checkpoints").glob("step-*.h5"))
+            code = self.interrupted("finetune", *settings, *shards, when=lambda: len(steps()) > 1, how=how, run=run)
+            if how == signal.SIGUSR2:
+                self.assertEqual(code, 75, self.output)
+            with h5py.File(steps()[-1]) as file:
+                self.assertNotEqual(file.attrs["phase"], "finished")
+            self.succeed("finetune", *settings, *shards, ranks=2, run=run)
+            self.assert_same_student("calm", run)
+            self.assert_metrics_are_whole(run)
+
+    def assert_metrics_are_whole(self, run):
+        """Every step of every phase stands once in metrics.jsonl."""
+        lines = [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
+        steps = [line["step"] for line in lines if line["stage"].startswith("finetune/") and "loss" in line]
+        self.assertEqual(sorted(steps), list(range(1, 7 * 40 + 1)))
+
+    def test_another_number_of_ranks_goes_on_from_the_checkpoint(self):
+        settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=40"]
+        self.succeed("synthesize", *settings, ranks=1)
+        steps = lambda: sorted((self.folder / "run" / "checkpoints").glob("step-*.h5"))
+        self.interrupted("finetune", *settings, when=lambda: len(steps()) > 1)
+        self.succeed("finetune", *settings, ranks=1)
+        self.final_student("run")
+
+    def test_a_corrupt_newest_checkpoint_gives_way_to_the_one_before(self):
+        settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=40"]
+        self.succeed("run", *settings, run="calm")
+        shards = ["--set", f"run.shards={self.folder / 'calm' / 'shards'}"]
+        steps = lambda: sorted((self.folder / "run" / "checkpoints").glob("step-*.h5"))
+        self.interrupted("finetune", *settings, *shards, when=lambda: len(steps()) > 2, ranks=1)
+        newest = steps()[-1]
+        data = bytearray(newest.read_bytes())
+        data[len(data) // 2] ^= 1
+        newest.write_bytes(data)
+        result = self.succeed("finetune", *settings, *shards)
+        self.assertIn("damaged", result.stderr)
+        self.assert_same_student("calm", "run")
+
+    def test_a_damaged_shard_is_made_again(self):
+        self.succeed("synthesize")
+        before = self.hashes("shards/*.h5")
+        shard = self.folder / "run" / "shards" / "images-00000008-00000015.h5"
+        shard.write_bytes(shard.read_bytes()[:-100])
+        result = self.succeed("synthesize")
+        self.assertIn("damaged", result.stderr)
+        self.assertEqual(self.hashes("shards/*.h5"), before)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,201 @@
+#include "synthesis/objective.h"
+
+#include <limits>
+
+#include "synthesis/total_variation.h"
+#include "tests/synthesis/small_teacher.h"
+
+namespace eidolon {
+namespace {
+
+using testing::gradient_of;
+using testing::largest_difference;
+using testing::small_job;
+using testing::small_pixels;
+using testing::small_teacher;
+
+constexpr Unit unit{0, 4};
+
+/// x0 drawn, so that no part of the prior term is held fixed by detach and differences see the whole function.
+SynthesisJob differentiable_job() {
+  SynthesisJob job = small_job();
+  job.prior_self_attention = "uniform";
+  return job;
+}
+
+/// -sum T log p, in float64 and by the definition of softmax.
+double cross_entropy(const Tensor& logits, const Tensor& target) {
+  const Tensor exponentials = logits.to(at::kDouble).exp();
+  return -(target.to(at::kDouble) * (exponentials / exponentials.sum()).log()).sum().item<double>();
+}
+
+TEST(Objective, GradientOfEveryTermMatchesDifferences) {
+  const SynthesisTeacher teacher = small_teacher();
+  const SynthesisJob job = differentiable_job();
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  const auto check = [&](const char* name, Tensor LossTerms::*term) {
+    SCOPED_TRACE(name);
+    const auto function = [&](const Tensor& x) { return (evaluate_objective(teacher, job, objective, x).*term).sum(); };
+    testing::expect_gradient_matches_differences(function, small_pixels(4), 5e-3, 5e-3);
+  };
+  check("semantic", &LossTerms::semantic);
+  check("crops", &LossTerms::crops);
+  check("prior", &LossTerms::prior);
+  check("variation", &LossTerms::variation);
+}
+
+TEST(Objective, GradientOfTheWeightedSumMatchesDifferences) {
+  const SynthesisTeacher teacher = small_teacher();
+  const SynthesisJob job = differentiable_job();
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  const auto loss = [&](const Tensor& x) {
+    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
+  };
+  testing::expect_gradient_matches_differences(loss, small_pixels(4), 5e-3, 5e-3);
+}
+
+TEST(Objective, SemanticTermIsTheSoftCrossEntropyOfTheImage) {
+  const SynthesisTeacher teacher = small_teacher();
+  const UnitObjective objective = draw_objective(teacher, small_job(), unit);
+  const Tensor pixels = small_pixels(4), logits = forward(teacher.model, pixels);
+  const Tensor semantic = evaluate_objective(teacher, small_job(), objective, pixels).semantic;
+  for (int64_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(semantic[i].item<double>(), cross_entropy(logits[i], objective.semantics.image_targets[i]), 1e-4);
+  }
+}
+
+TEST(Objective, CropTermIsTheMeanOverAnImagesEnlargedQuadrants) {
+  const SynthesisTeacher teacher = small_teacher();
+  const UnitObjective objective = draw_objective(teacher, small_job(), unit);
+  const Tensor pixels = small_pixels(4);
+  const Tensor crops = evaluate_objective(teacher, small_job(), objective, pixels).crops;
+  int64_t crop = 0;
+  for (int64_t image = 0; image < 4; ++image) {
+    double sum = 0;
+    for (int64_t k = 0; k <= image; ++k, ++crop) {
+      const int64_t top = objective.semantics.boxes[image][k][0].item<int64_t>();
+      const int64_t left = objective.semantics.boxes[image][k][1].item<int64_t>();
+      const Tensor slice = pixels.narrow(0, image, 1).narrow(2, top, 8).narrow(3, left, 8);
+      const Tensor logits = forward(teacher.model, at::upsample_bilinear2d(slice, {16, 16}, false));
+      sum += cross_entropy(logits[0], objective.semantics.crop_targets[crop]);
+    }
+    EXPECT_NEAR(crops[image].item<double>(), sum / static_cast<double>(image + 1), 1e-4) << image;
+  }
+}
+
+TEST(Objective, PriorTermReadsTheClassTokensRowsOfTheLaterBlocks) {
+  const SynthesisTeacher teacher = small_teacher();
+  const UnitObjective objective = draw_objective(teacher, small_job(), unit);
+  const Tensor pixels = small_pixels(4);
+  std::vector<Tensor> rows;
+  const Tap tap = [&](NodeId node, const Tensor& tensor) {
+    if (node.kind == NodeKind::probabilities && node.block >= 1) rows.push_back(tensor.select(2, 0));
+    return tensor;
+  };
+  forward(teacher.model, pixels, tap);
+  const LossTerms terms = evaluate_objective(teacher, small_job(), objective, pixels);
+  ASSERT_EQ(terms.attention_rows.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_LT(largest_difference(terms.attention_rows[i], rows[i]), 1e-9);
+  EXPECT_LT(largest_difference(terms.prior, prior_loss(objective.prior, rows, 4)), 1e-7);
+}
+
+TEST(Objective, WeightedSumIsTheSumOfTheWeightedTerms) {
+  const SynthesisTeacher teacher = small_teacher();
+  SynthesisJob job = small_job();
+  job.semantic_weight = 0.7, job.crop_weight = 1.3, job.prior_weight = 50.0, job.variation_weight = 0.1;
+  const LossTerms terms = evaluate_objective(teacher, job, draw_objective(teacher, job, unit), small_pixels(4));
+  const auto sum = [](const Tensor& term) { return term.to(at::kDouble).sum().item<double>(); };
+  const double expected = 0.7 * sum(terms.semantic) + 1.3 * sum(terms.crops) + 50.0 * sum(terms.prior) +
+                          0.1 / variation_scale(teacher.preprocessing) * sum(terms.variation);
+  EXPECT_NEAR(weighted_sum(terms, job, teacher.preprocessing).item<double>(), expected, 1e-5 * expected);
+}
+
+TEST(Objective, NoTermCouplesTwoImages) {
+  const SynthesisTeacher teacher = small_teacher();
+  const SynthesisJob job = small_job();
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  const auto loss = [&](const Tensor& x) {
+    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
+  };
+  const Tensor pixels = small_pixels(4);
+  Tensor changed = pixels.clone();
+  changed[1] = small_pixels(1, 99)[0];
+  const Tensor before = gradient_of(loss, pixels), after = gradient_of(loss, changed);
+  for (const int64_t untouched : {0, 2, 3}) EXPECT_LT(largest_difference(before[untouched], after[untouched]), 1e-6);
+  EXPECT_GT(largest_difference(before[1], after[1]), 1e-3);
+}
+
+TEST(Objective, OfAnImageIsTheSameInUnitsOfFourAndOfEight) {
+  const SynthesisTeacher teacher = small_teacher();
+  const SynthesisJob job = small_job();
+  const Tensor pixels = small_pixels(8);
+  const LossTerms whole = evaluate_objective(teacher, job, draw_objective(teacher, job, {0, 8}), pixels);
+  const LossTerms half = evaluate_objective(teacher, job, draw_objective(teacher, job, {4, 4}), pixels.narrow(0, 4, 4));
+  for (const auto term : {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation}) {
+    EXPECT_LT(largest_difference((whole.*term).narrow(0, 4, 4), half.*term), 1e-5);
+  }
+}
+
+TEST(Objective, SwitchedOffTermsLeaveNoTrace) {
+  const SynthesisTeacher teacher = small_teacher();
+  SynthesisJob job = small_job();
+  UnitObjective objective = draw_objective(teacher, job, unit);
+  const auto semantic = [&](const Tensor& x) { return evaluate_objective(teacher, job, objective, x).semantic.sum(); };
+  const Tensor expected = gradient_of(semantic, small_pixels(4));
+
+  job.prior_weight = 0.0, job.crop_weight = 0.0, job.variation_weight = 0.0;
+  for (Tensor& map : objective.prior.maps) map.fill_(std::numeric_limits<double>::quiet_NaN());
+  objective.semantics.crop_targets.fill_(std::numeric_limits<double>::quiet_NaN());
+  objective.variation_targets.fill_(std::numeric_limits<double>::quiet_NaN());
+  const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));
+  EXPECT_FALSE(terms.prior.defined());
+  EXPECT_FALSE(terms.crops.defined());
+  const auto loss = [&](const Tensor& x) {
+    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
+  };
+  EXPECT_LT(largest_difference(gradient_of(loss, small_pixels(4)), expected), 1e-7);
+}
+
+TEST(Objective, WithoutTheSemanticTermOnlyTheOthersPull) {
+  const SynthesisTeacher teacher = small_teacher();
+  SynthesisJob job = small_job();
+  job.semantic_weight = 0.0, job.crop_weight = 0.0, job.prior_weight = 0.0, job.variation_weight = 1.0;
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  const auto loss = [&](const Tensor& x) {
+    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
+  };
+  const auto variation = [&](const Tensor& x) {
+    return total_variation_loss(x, objective.variation_targets).sum() / variation_scale(teacher.preprocessing);
+  };
+  EXPECT_LT(largest_difference(gradient_of(loss, small_pixels(4)), gradient_of(variation, small_pixels(4))), 1e-9);
+}
+
+TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
+  const SynthesisTeacher teacher = small_teacher();
+  const UnitObjective objective = draw_objective(teacher, small_job(), unit);
+  const LossTerms terms = evaluate_objective(teacher, small_job(), objective, small_pixels(4));
+  const LossTable table = loss_table(terms, objective);
+  EXPECT_EQ(table.names, (std::vector<std::string>{"prior", "semantic", "semantic_floor", "crops", "variation", "alignment"}));
+  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 6}));
+  EXPECT_EQ(table.values.scalar_type(), at::kFloat);
+  EXPECT_LT(largest_difference(table.values.select(1, 0), terms.prior), 1e-7);
+  EXPECT_LT(largest_difference(table.values.select(1, 3), terms.crops), 1e-7);
+  for (int64_t i = 0; i < 4; ++i) {
+    const double entropy = cross_entropy(objective.semantics.image_targets[i].log(), objective.semantics.image_targets[i]);
+    EXPECT_NEAR(table.values[i][2].item<double>(), entropy, 1e-4);
+    EXPECT_GE(table.values[i][1].item<double>(), entropy - 1e-5);
+  }
+}
+
+TEST(LossTable, HoldsZerosForWhatIsSwitchedOffAndAFiniteFloorForOneHotTargets) {
+  const SynthesisTeacher teacher = small_teacher();
+  SynthesisJob job = small_job();
+  job.prior_weight = 0.0, job.crops = 0, job.soft_labels = false;
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  const LossTable table = loss_table(evaluate_objective(teacher, job, objective, small_pixels(4)), objective);
+  EXPECT_TRUE(table.values.isfinite().all().item<bool>());
+  for (const int64_t column : {0, 2, 3}) EXPECT_EQ(table.values.select(1, column).abs().max().item<double>(), 0.0);
+}
+
+}  // namespace
+}  // namespace eidolon

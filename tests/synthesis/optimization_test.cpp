@@ -1,0 +1,127 @@
+#include "synthesis/optimization.h"
+
+#include "synthesis/start.h"
+#include "tests/synthesis/small_teacher.h"
+
+namespace eidolon {
+namespace {
+
+using testing::largest_difference;
+using testing::small_job;
+using testing::tiny_teacher;
+
+double loss_of(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective, const Tensor& pixels) {
+  const at::NoGradGuard no_gradients;
+  return weighted_sum(evaluate_objective(teacher, job, objective, pixels), job, teacher.preprocessing).item<double>();
+}
+
+TEST(Optimization, LowersTheLoss) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  const SynthesisJob job = small_job();
+  const Unit unit{0, 4};
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  UnitState state = start_unit(teacher, job, unit);
+  const double before = loss_of(teacher, job, objective, state.pixels);
+  for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
+  EXPECT_EQ(state.iteration, 20);
+  EXPECT_LT(loss_of(teacher, job, objective, state.pixels), 0.8 * before);
+}
+
+TEST(Optimization, LowersEachTermAlone) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  const auto lowers = [&](const char* name, double semantic, double crops, double prior, double variation) {
+    SynthesisJob job = small_job();
+    job.semantic_weight = semantic, job.crop_weight = crops, job.prior_weight = prior, job.variation_weight = variation;
+    const UnitObjective objective = draw_objective(teacher, job, {0, 4});
+    UnitState state = start_unit(teacher, job, {0, 4});
+    const double before = loss_of(teacher, job, objective, state.pixels);
+    for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
+    EXPECT_LT(loss_of(teacher, job, objective, state.pixels), before) << name;
+  };
+  lowers("semantic", 1, 0, 0, 0);
+  lowers("crops", 0, 1, 0, 0);
+  lowers("prior", 0, 0, 100, 0);
+  lowers("variation", 0, 0, 0, 1);
+}
+
+TEST(Optimization, ReturnsTheTermsBeforeTheStep) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  const SynthesisJob job = small_job();
+  const UnitObjective objective = draw_objective(teacher, job, {0, 4});
+  UnitState state = start_unit(teacher, job, {0, 4});
+  const LossTerms expected = evaluate_objective(teacher, job, objective, state.pixels);
+  EXPECT_LT(largest_difference(optimise_once(teacher, job, objective, state).semantic, expected.semantic), 1e-6);
+}
+
+TEST(Optimization, FirstStepIsAtMostTheRateAndStaysWithinValidPixels) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  const SynthesisJob job = small_job();
+  const UnitObjective objective = draw_objective(teacher, job, {0, 4});
+  UnitState state = start_unit(teacher, job, {0, 4});
+  const Tensor before = state.pixels.clone();
+  optimise_once(teacher, job, objective, state);
+  const double rate = learning_rate_at(job, teacher.preprocessing, 0);
+  EXPECT_NEAR(largest_difference(state.pixels, before), rate, 1e-4 * rate);
+  EXPECT_LE(state.pixels.abs().max().item<double>(), 1.0);  // mean and deviation are 0.5
+}
+
+TEST(Optimization, StartsAdamAnewEachRound) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  const SynthesisJob job = small_job();
+  const UnitObjective objective = draw_objective(teacher, job, {0, 2});
+  UnitState state = start_unit(teacher, job, {0, 2});
+  for (int64_t i = 0; i < 20; ++i) {
+    optimise_once(teacher, job, objective, state);
+    EXPECT_EQ(state.moments.step, i % 10 + 1);
+  }
+}
+
+TEST(LearningRate, IsStatedForImageNetsNormalisation) {
+  SynthesisJob job = small_job();
+  job.warmup_iterations = 0;
+  Preprocessing preprocessing;
+  preprocessing.std = {0.226, 0.226, 0.226};
+  EXPECT_DOUBLE_EQ(learning_rate_at(job, preprocessing, 0), job.learning_rate);
+  preprocessing.std = {0.452, 0.452, 0.452};
+  EXPECT_DOUBLE_EQ(learning_rate_at(job, preprocessing, 0), job.learning_rate / 2);
+}
+
+TEST(LearningRate, RepeatsItsScheduleEachRound) {
+  const SynthesisJob job = small_job();
+  const Preprocessing preprocessing = testing::small_preprocessing();
+  const double peak = job.learning_rate * 0.226 / 0.25;
+  EXPECT_NEAR(learning_rate_at(job, preprocessing, 0), peak / 2, 1e-12);  // two iterations of warm-up
+  EXPECT_NEAR(learning_rate_at(job, preprocessing, 1), peak, 1e-12);
+  for (int64_t i = 0; i < 10; ++i) {
+    EXPECT_DOUBLE_EQ(learning_rate_at(job, preprocessing, 10 + i), learning_rate_at(job, preprocessing, i));
+  }
+}
+
+TEST(LearningRate, LastRoundTakesTheRestAndWarmupIsAtMostAFifth) {
+  SynthesisJob job = small_job();
+  job.iterations = 23, job.warmup_iterations = 100;
+  const Preprocessing preprocessing = testing::small_preprocessing();
+  const double peak = job.learning_rate * 0.226 / 0.25;
+  EXPECT_NEAR(learning_rate_at(job, preprocessing, 1), peak, 1e-12);   // 11 / 5 = 2 iterations of warm-up
+  EXPECT_NEAR(learning_rate_at(job, preprocessing, 12), peak, 1e-12);  // 12 / 5 = 2
+  for (int64_t i = 0; i < 23; ++i) EXPECT_GT(learning_rate_at(job, preprocessing, i), 0.0) << i;
+}
+
+TEST(StartPixels, AreValidAndFollowTheGlobalIndex) {
+  const Preprocessing preprocessing = testing::small_preprocessing();
+  const Tensor whole = start_pixels(small_job(), preprocessing, {0, 8});
+  EXPECT_TRUE(at::equal(start_pixels(small_job(), preprocessing, {4, 4}), whole.narrow(0, 4, 4)));
+  const Tensor unit = whole * preprocessing.std_tensor() + preprocessing.mean_tensor();
+  EXPECT_GT(unit.min().item<double>(), -1e-6);
+  EXPECT_LT(unit.max().item<double>(), 1 + 1e-6);
+}
+
+TEST(StartPixels, AreStandardNormalBetweenTheLimits) {
+  const Preprocessing wide{64, {0.5}, {0.05}, 1.0, "bicubic"};  // limits at ten deviations
+  const Tensor pixels = start_pixels(small_job(), wide, {0, 8});
+  EXPECT_NEAR(pixels.mean().item<double>(), 0.0, 0.03);
+  EXPECT_NEAR(pixels.std().item<double>(), 1.0, 0.03);
+}
+
+}  // namespace
+}  // namespace eidolon

@@ -1,0 +1,60 @@
+#include "synthesis/prior_weight.h"
+
+#include "synthesis/start.h"
+#include "tests/storage/expect_error.h"
+#include "tests/synthesis/small_teacher.h"
+
+namespace eidolon {
+namespace {
+
+using testing::tiny_teacher;
+
+SynthesisJob automatic_job() {
+  SynthesisJob job = testing::small_job();
+  job.prior_weight.reset();
+  return job;
+}
+
+double gradient_norm(const SynthesisTeacher& teacher, const SynthesisJob& job, bool of_prior) {
+  const Unit probe{0, 4};
+  const UnitObjective objective = draw_objective(teacher, job, probe);
+  const auto term = [&](const Tensor& x) {
+    const LossTerms terms = evaluate_objective(teacher, job, objective, x);
+    return of_prior ? terms.prior.sum() : (terms.semantic + terms.crops).sum();
+  };
+  return testing::gradient_of(term, start_pixels(job, teacher.preprocessing, probe)).norm().item<double>();
+}
+
+TEST(PriorWeight, GivesTheStatedRatioOfGradients) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  for (const double ratio : {1.0, 0.25}) {
+    SynthesisJob job = automatic_job();
+    job.prior_ratio = ratio;
+    const double weight = balanced_prior_weight(teacher, job);
+    const double attained = weight * gradient_norm(teacher, job, true) / gradient_norm(teacher, job, false);
+    EXPECT_NEAR(attained, ratio, 0.05 * ratio);  // two digits
+  }
+}
+
+TEST(PriorWeight, HasTwoDigits) {
+  const double weight = balanced_prior_weight(tiny_teacher(), automatic_job());
+  const double digits = weight / std::pow(10.0, std::floor(std::log10(weight)) - 1);
+  EXPECT_NEAR(digits, std::round(digits), 1e-6);
+}
+
+TEST(PriorWeight, OfARatioOfZeroIsZero) {
+  SynthesisJob job = automatic_job();
+  job.prior_ratio = 0;
+  EXPECT_EQ(balanced_prior_weight(tiny_teacher(), job), 0.0);
+}
+
+TEST(PriorWeight, RefusesATeacherWhoseAttentionIgnoresThePixels) {
+  SynthesisTeacher teacher = tiny_teacher();
+  for (auto& [name, tensor] : teacher.model.parameters) {
+    if (name.ends_with("attn.qkv.weight")) tensor = at::zeros_like(tensor);
+  }
+  EXPECT_ERROR(Fault, "found no gradient of the prior term", balanced_prior_weight(teacher, automatic_job()));
+}
+
+}  // namespace
+}  // namespace eidolon

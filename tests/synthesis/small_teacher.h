@@ -1,0 +1,91 @@
+// A small random teacher in float64 and what the tests of the losses share.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "model/teacher.h"
+#include "synthesis/objective.h"
+
+namespace eidolon::testing {
+
+inline Architecture small_architecture() {
+  Architecture a;
+  a.image_size = 16, a.patch_size = 4, a.width = 12, a.depth = 4, a.heads = 2, a.hidden = 20, a.classes = 6;
+  return a;
+}
+
+inline Preprocessing small_preprocessing() {
+  return {16, {0.5, 0.4, 0.6}, {0.2, 0.25, 0.3}, 0.9, "bicubic"};
+}
+
+/// Weights large enough for attention that is far from uniform.
+inline SynthesisTeacher small_teacher(at::ScalarType dtype = at::kDouble) {
+  at::manual_seed(11);
+  VisionTransformer model{small_architecture(), {}};
+  for (const auto& [name, shape] : parameter_shapes(model.architecture)) {
+    const bool norm_scale = name.find("norm") != std::string::npos && name.ends_with(".weight");
+    model.parameters[name] = (at::randn(shape, at::kDouble) * 0.3 + (norm_scale ? 1.0 : 0.0)).to(dtype);
+  }
+  return {model, small_preprocessing()};
+}
+
+/// The committed small model, as synthesis uses it.
+inline SynthesisTeacher tiny_teacher() {
+  const Teacher teacher = read_teacher(std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "tiny_random");
+  return {teacher.model, teacher.preprocessing};
+}
+
+/// Every weight a number, few iterations.
+inline SynthesisJob small_job() {
+  SynthesisJob job;
+  job.unit_images = 4;
+  job.iterations = 20;
+  job.warmup_iterations = 2;
+  job.prior_weight = 100.0;
+  return job;
+}
+
+inline Tensor small_pixels(int64_t images, uint64_t seed = 5) {
+  at::manual_seed(seed);
+  return at::randn({images, 3, 16, 16}, at::kDouble) * 0.7;
+}
+
+using ScalarFunction = std::function<Tensor(const Tensor&)>;
+
+inline Tensor gradient_of(const ScalarFunction& function, const Tensor& at) {
+  const Tensor x = at.detach().clone().requires_grad_(true);
+  return torch::autograd::grad({function(x)}, {x})[0];
+}
+
+/// Compares autograd with central differences along the gradient and along random directions. The losses end in float32, so
+/// the step is a compromise: rounding gives about 1e-7 * value / step, curvature step^2.
+inline void expect_gradient_matches_differences(const ScalarFunction& function, const Tensor& at, double step = 1e-3,
+                                                double tolerance = 3e-3) {
+  const Tensor gradient = gradient_of(function, at).to(at::kDouble);
+  const double norm = gradient.norm().item<double>();
+  ASSERT_GT(norm, 0.0);
+  at::manual_seed(17);
+  std::vector<Tensor> directions{gradient / norm};
+  for (int i = 0; i < 4; ++i) {
+    const Tensor noise = at::randn(at.sizes(), at::kDouble);
+    directions.push_back(noise / noise.norm() * 0.7 + gradient / norm * 0.3);
+  }
+  const at::NoGradGuard no_gradients;
+  for (const Tensor& direction : directions) {
+    const double above = function(at + direction * step).item<double>(), below = function(at - direction * step).item<double>();
+    EXPECT_NEAR((above - below) / (2 * step), (gradient * direction).sum().item<double>(), tolerance * norm);
+  }
+}
+
+inline double largest_difference(const Tensor& a, const Tensor& b) {
+  if (a.sizes() != b.sizes()) return std::numeric_limits<double>::infinity();
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+}  // namespace eidolon::testing

@@ -1,0 +1,44 @@
+#include "synthesis/unit.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace eidolon {
+namespace {
+
+SynthesisJob job_of(int64_t images, int64_t held_out, int64_t unit_images) {
+  SynthesisJob job;
+  job.images = images, job.held_out_images = held_out, job.unit_images = unit_images;
+  return job;
+}
+
+TEST(Units, HoldTheTrainingAndTheHeldOutImagesInWholeUnits) {
+  const std::vector<Unit> units = units_of(job_of(10, 3, 4));
+  ASSERT_EQ(units.size(), 4u);  // [0, 12) for training and the rest, [12, 16) held out
+  for (size_t i = 0; i < units.size(); ++i) {
+    EXPECT_EQ(units[i].first, static_cast<int64_t>(4 * i));
+    EXPECT_EQ(units[i].images, 4);
+    EXPECT_EQ(units[i].last(), static_cast<int64_t>(4 * i + 3));
+  }
+  EXPECT_EQ(units_of(job_of(1, 0, 16)).size(), 1u);
+}
+
+TEST(Units, MoreImagesOnlyAddUnits) {
+  const std::vector<Unit> few = units_of(job_of(32, 0, 16)), many = units_of(job_of(64, 0, 16));
+  for (size_t i = 0; i < few.size(); ++i) EXPECT_EQ(few[i].first, many[i].first);
+}
+
+TEST(Units, AreDealtWithoutGapOrOverlapToAnyNumberOfRanks) {
+  const std::vector<Unit> units = units_of(job_of(80, 16, 16));
+  for (const int ranks : {1, 2, 3, 7, 20}) {
+    std::multiset<int64_t> dealt;
+    for (int rank = 0; rank < ranks; ++rank) {
+      for (const Unit& unit : share_of(units, rank, ranks)) dealt.insert(unit.first);
+    }
+    EXPECT_EQ(dealt, (std::multiset<int64_t>{0, 16, 32, 48, 64, 80})) << ranks;
+  }
+}
+
+}  // namespace
+}  // namespace eidolon
