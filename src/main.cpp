@@ -56,12 +56,7 @@ void define_commands(CLI::App& app, CommandLine& line) {
   app.require_subcommand(1);
 }
 
-ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
-  const auto directory = line.run_directory.empty() ? std::filesystem::path("data_out") / job.name : line.run_directory;
-  // The teacher alone leaves nothing behind, and a rehearsal neither.
-  const bool look = line.dry_run || (line.command == "evaluate" && line.evaluate.teacher_only);
-  RunContext context =
-      open_run(job, cluster, std::filesystem::absolute(directory), look ? Access::look : Access::write, line.words);
+ExitCode run_stage(const CommandLine& line, RunContext& context) {
   if (line.dry_run) return dry_run(context);
   if (line.command == "synthesize") return synthesize(context);
   if (line.command == "finetune") return finetune(context);
@@ -69,14 +64,34 @@ ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
   return run(context, line.evaluate);
 }
 
+/// Rank 0 reads first, so that what is wrong with the job is said once.
+Job read_job_everywhere(const CommandLine& line) {
+  const Communicator communicator = Communicator::world();
+  log::set_ranks(communicator.rank(), communicator.size());
+  from_root(communicator, [&] {
+    read_job(line.target, line.overrides);
+    return std::string();
+  });
+  return read_job(line.target, line.overrides);
+}
+
+ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
+  const auto directory = line.run_directory.empty() ? std::filesystem::path("data_out") / job.name : line.run_directory;
+  const bool teacher_alone = line.command == "evaluate" && line.evaluate.teacher_only;
+  const Access access = line.dry_run ? Access::rehearse : teacher_alone ? Access::look : Access::write;
+  RunContext context = open_run(job, cluster, std::filesystem::absolute(directory), access, line.words);
+  const ExitCode code = run_stage(line, context);
+  cluster.communicator.barrier();  // the last wait that the watchdog guards
+  return code;
+}
+
 /// The stages that need ranks. An error ends this rank at once, without MPI_Finalize: the launcher then ends the others, which
 /// may be waiting for it.
 ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
   MpiSession session(&argc, &argv);
   install_stop_signals();
-  const Job job = read_job(line.target, line.overrides);
+  const Job job = read_job_everywhere(line);
   Cluster cluster{Communicator::world(job.run.watchdog_seconds), {}};
-  log::set_ranks(cluster.rank(), cluster.size());
   if (line.print_config) {
     if (cluster.is_root()) std::cout << to_toml(job);
     return ExitCode::done;
@@ -119,6 +134,8 @@ int main(int argc, char** argv) {
   } catch (const Error& error) {
     log::error(line.command + ": " + error.what());
     code = error.code();
+  } catch (const c10::Error& error) {
+    log::error(line.command + ": LibTorch: " + error.what_without_backtrace());
   } catch (const std::exception& error) {
     log::error(line.command + ": unexpected: " + error.what());
   }

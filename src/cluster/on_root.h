@@ -36,4 +36,10 @@ inline std::string from_root(const Communicator& communicator, const std::functi
   return result;
 }
 
+/// For what every rank finds wrong alike: rank 0 throws the error itself and so reports it once, the others ErrorOnRoot.
+[[noreturn]] inline void throw_once(const Communicator& communicator, const Error& error) {
+  if (communicator.rank() == 0) throw error;
+  throw ErrorOnRoot(error.code(), error.what());
+}
+
 }  // namespace eidolon

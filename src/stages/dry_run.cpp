@@ -3,9 +3,9 @@
 #include <fstream>
 
 #include "cluster/log.h"
-#include "evaluation/image_folder.h"
 #include "finetuning/section.h"
 #include "quantization/calibration.h"
+#include "stages/labelled_set.h"
 #include "stages/stages.h"
 #include "stages/stopwatch.h"
 #include "synthesis/optimization.h"
@@ -93,8 +93,7 @@ Estimate time_evaluation(const RunContext& context, size_t images) {
 ExitCode dry_run(RunContext& context) {
   const Job& job = context.job;
   const Architecture& a = context.teacher.model.architecture;
-  const size_t labelled =
-      job.evaluation.images.empty() ? 0 : list_labelled_images(job.evaluation.images, job.evaluation.classes, a.classes).size();
+  const size_t labelled = labelled_images(context).size();
   const Estimate synthesis = time_synthesis(context), finetuning = time_finetuning(context);
   const Estimate evaluation = time_evaluation(context, labelled);
   context.cluster.communicator.barrier();

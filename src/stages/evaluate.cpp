@@ -8,6 +8,7 @@
 #include "evaluation/metrics.h"
 #include "reporting/progress.h"
 #include "stages/held_out_figures.h"
+#include "stages/labelled_set.h"
 #include "stages/stages.h"
 #include "stages/student_source.h"
 
@@ -25,8 +26,8 @@ struct NamedStudent {
 std::vector<NamedStudent> students_of(const RunContext& context) {
   auto newest = newest_checkpoint(context);
   if (!newest || newest->position.phase != "finished") {
-    throw BadInput("there is no finished student in " + context.run.root.string() +
-                   "; run `eidolon finetune` with this job first");
+    throw_once(context.cluster.communicator, BadInput("there is no finished student in " + context.run.root.string() +
+                                                      "; run `eidolon finetune` with this job first"));
   }
   Student calibrated = calibrated_checkpoint(context).student.to(context.device());
   return {{"calibrated", with_rounded_weights(calibrated)},
@@ -131,13 +132,13 @@ void report_undecodable(const RunContext& context, const std::vector<std::string
 
 ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options) {
   const EvaluationJob& job = context.job.evaluation;
-  const std::vector<LabelledImage> images =
-      list_labelled_images(job.images, job.classes, context.teacher.model.architecture.classes);
+  const std::vector<LabelledImage> images = labelled_images(context);
   const std::vector<NamedStudent> students = options.teacher_only ? std::vector<NamedStudent>{} : students_of(context);
   std::vector<std::string> undecodable;
   const std::vector<EvaluationCounts> counts = count_all(context, images, students, undecodable);
   report_undecodable(context, undecodable);
-  if (counts[0].images == 0) throw BadInput(job.images.string() + ": not one image could be decoded");
+  if (counts[0].images == 0)
+    throw_once(context.cluster.communicator, BadInput(job.images.string() + ": not one image could be decoded"));
   if (!context.cluster.is_root()) return ExitCode::done;
 
   const EvaluationFigures teacher = figures_of(counts[0]);
@@ -155,7 +156,9 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options) 
 
 /// Without labelled images: the student against the teacher on held-out synthetic images.
 ExitCode evaluate_synthetic(RunContext& context, const EvaluateOptions& options) {
-  if (options.teacher_only) throw BadInput("--teacher-only needs labelled images: set evaluation.images");
+  if (options.teacher_only) {
+    throw_once(context.cluster.communicator, BadInput("--teacher-only needs labelled images: set evaluation.images"));
+  }
   const std::vector<NamedStudent> students = students_of(context);
   ordered_json object;
   std::string text = "No labelled images (evaluation.images): figures on held-out synthetic images, which are optimistic.\n";

@@ -33,13 +33,13 @@ double agreed_prior_weight(const RunContext& context) {
   }));
 }
 
-void resolve_autos(RunContext& context) {
+void resolve_autos(RunContext& context, Access access) {
   Job& job = context.job;
   if (!job.synthesis.precision) job.synthesis.precision = fastest_precision(context.device());
   if (!job.quantization.attention) {
     job.quantization.attention = job.quantization.activation_bits >= 6 ? "uniform" : "log_sqrt2";
   }
-  if (!job.synthesis.prior_weight) {
+  if (!job.synthesis.prior_weight && access != Access::look) {
     job.synthesis.prior_weight = job.synthesis.method == "sardfq" ? agreed_prior_weight(context) : 0.0;
   }
 }
@@ -93,7 +93,7 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
   if (!job.run.threads) job.run.threads = cluster.placement.threads;
 
   context.teacher = load_teacher(job.teacher.weights, communicator);
-  resolve_autos(context);
+  resolve_autos(context, access);
   context.identity = {context.teacher.content_hash, to_json(context.teacher.preprocessing), *job.run.device, *job.run.threads};
   if (access == Access::write) write_provenance(context, command_line);
   return context;

@@ -33,7 +33,11 @@ struct RunContext {
   std::filesystem::path shard(const Unit& unit) const;  ///< in run.shards if that is set, else in the run directory
 };
 
-enum class Access { write, look };  ///< look: nothing is created or written
+enum class Access {
+  write,     ///< the stages
+  rehearse,  ///< nothing is created or written
+  look,      ///< the same, and what only synthesis needs stays `auto`
+};
 
 /// Opens the run directory, binds the rank to its device and threads, loads the teacher, resolves every `auto` (as at the run's
 /// first start, if there was one) and writes job.resolved.toml and environment.json. Collective.

@@ -43,8 +43,9 @@ std::vector<Unit> units_without_shard(const RunContext& context) {
 std::vector<std::filesystem::path> finished_shards(const RunContext& context) {
   const std::vector<Unit> missing = units_without_shard(context);
   if (!missing.empty()) {
-    throw BadInput(std::to_string(missing.size()) + " shards are missing, the first is " + context.shard(missing[0]).string() +
-                   "; run `eidolon synthesize` with this job first");
+    throw_once(context.cluster.communicator,
+               BadInput(std::to_string(missing.size()) + " shards are missing, the first is " +
+                        context.shard(missing[0]).string() + "; run `eidolon synthesize` with this job first"));
   }
   std::vector<std::filesystem::path> shards;
   for (const Unit& unit : units_of(context.job.synthesis)) shards.push_back(context.shard(unit));
