@@ -17,7 +17,7 @@ constexpr int64_t image_count = 24, batch = 8;
 std::vector<double> losses_alone(double rate) {
   const VisionTransformer teacher = small_model();
   VisionTransformer student = teacher.clone();
-  for (auto& [name, parameter] : student.parameters) parameter.mul_(0.9);
+  for (auto& [name, parameter] : student.parameters) parameter.mul_(0.6);
   const Lanes lanes(1, image_count, batch, 0, 1);
   std::vector<int64_t> all(image_count);
   for (int64_t i = 0; i < image_count; ++i) all[i] = i;
@@ -72,10 +72,10 @@ TEST(TrainingOverRanks, LossCurveAgreesWithOneProcess) {
   const Communicator communicator = Communicator::world();
   const VisionTransformer teacher = small_model();
   VisionTransformer student = teacher.clone();
-  for (auto& [name, parameter] : student.parameters) parameter.mul_(0.9);
+  for (auto& [name, parameter] : student.parameters) parameter.mul_(0.6);
   const Lanes lanes(1, image_count, batch, communicator.rank(), communicator.size());
   const SyntheticImages images = small_images(image_count, lanes.own_images());
-  const double rate = 1e-3;
+  const double rate = 1e-4;  // small steps: Adam turns the last bits of vanishing gradients into whole ones
   PlainDistillation strategy(teacher, student, images, rate);
   std::vector<Trainable> trainables = strategy.begin(0);
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
