@@ -83,7 +83,7 @@ class BadInput(ProgramTest):
                                                capture_output=True).returncode != 0:
             self.skipTest("mounting a small file system is not permitted here")
         try:
-            arguments = ["--set", "synthesis.iterations=1", "--set", f"run.shards={small}"]
+            arguments = ["--set", "synthesis.iterations=2", "--set", f"run.shards={small}"]
             result = self.refused(str(small), "synthesize", *arguments, code=70)
             self.assertIn("space", result.stderr)
             self.assertEqual([path.name for path in small.iterdir() if path.name.endswith(".part")], [])

@@ -31,7 +31,7 @@ class Pipeline(ProgramTest):
 
     def test_more_ranks_than_units_works(self):
         self.succeed("synthesize", "--set", "synthesis.images=8", "--set", "synthesis.held_out_images=0",
-                     "--set", "synthesis.iterations=1", ranks=3)
+                     "--set", "synthesis.iterations=2", ranks=3)
         self.assertEqual(len(self.hashes("shards/*.h5")), 1)
 
     def test_shard_is_ordinary_hdf5(self):

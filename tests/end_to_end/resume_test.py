@@ -8,7 +8,7 @@ import numpy
 
 from program import ProgramTest
 
-LONG = ["--set", "synthesis.iterations=300", "--set", "run.checkpoint_seconds=0"]
+LONG = ["--set", "synthesis.iterations=80", "--set", "run.checkpoint_seconds=0.2"]
 
 
 class Resume(ProgramTest):
@@ -42,7 +42,7 @@ class Resume(ProgramTest):
             self.assertFalse(any((self.folder / run / "units").glob("unit-*.h5")))
 
     def test_a_phase_interrupted_inside_ends_in_the_same_bits(self):
-        settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=40"]
+        settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=12"]
         self.succeed("synthesize", *settings, ranks=2, run="calm")
         self.succeed("finetune", *settings, ranks=2, run="calm")
         shards = ["--set", f"run.shards={self.folder / 'calm' / 'shards'}"]
@@ -62,10 +62,10 @@ class Resume(ProgramTest):
         """Every step of every phase stands once in metrics.jsonl."""
         lines = [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
         steps = [line["step"] for line in lines if line["stage"].startswith("finetune/") and "loss" in line]
-        self.assertEqual(sorted(steps), list(range(1, 7 * 40 + 1)))
+        self.assertEqual(sorted(steps), list(range(1, 7 * 12 + 1)))
 
     def test_another_number_of_ranks_goes_on_from_the_checkpoint(self):
-        settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=40"]
+        settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=12"]
         self.succeed("synthesize", *settings, ranks=1)
         steps = lambda: sorted((self.folder / "run" / "checkpoints").glob("step-*.h5"))
         self.interrupted("finetune", *settings, when=lambda: len(steps()) > 1)
@@ -73,7 +73,7 @@ class Resume(ProgramTest):
         self.final_student("run")
 
     def test_a_corrupt_newest_checkpoint_gives_way_to_the_one_before(self):
-        settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=40"]
+        settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=12"]
         self.succeed("run", *settings, run="calm")
         shards = ["--set", f"run.shards={self.folder / 'calm' / 'shards'}"]
         steps = lambda: sorted((self.folder / "run" / "checkpoints").glob("step-*.h5"))
