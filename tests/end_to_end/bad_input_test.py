@@ -1,12 +1,12 @@
 """Bad input: one clear line, the right exit code, nothing lost."""
 import json
 import os
-import pathlib
 import shutil
 import subprocess
+import sys
 import unittest
 
-from program import BINARY, ENVIRONMENT, TEACHER, ProgramTest
+from program import BINARY, ENVIRONMENT, SOURCE, TEACHER, ProgramTest
 
 
 class BadInput(ProgramTest):
@@ -66,8 +66,8 @@ class BadInput(ProgramTest):
         images = self.folder / "labelled"
         (images / "3").mkdir(parents=True)
         (images / "3" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")
-        good = subprocess.run([os.environ["EIDOLON_SOURCE_DIR"] + "/scripts/write_demo_images", str(self.folder / "digits")],
-                              capture_output=True, env={"PATH": f"{pathlib.Path(__import__('sys').executable).parent}:/usr/bin:/bin"})
+        good = subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(self.folder / "digits")],
+                              capture_output=True)
         self.assertEqual(good.returncode, 0, good.stderr)
         source = sorted((self.folder / "digits" / "3").glob("*.png"))[0]
         shutil.copy(source, images / "3" / "good.png")
