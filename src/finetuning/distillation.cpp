@@ -46,10 +46,8 @@ double Distillation::held_out_divergence(const Student& student) const {
 }
 
 PhaseOutcome Distillation::conclude(std::vector<Trainable>& trainables) {
-  PhaseOutcome outcome{held_out_divergence(context_.calibrated), held_out_divergence(context_.student), true};
-  outcome.kept = outcome.trained < outcome.calibrated || (outcome.trained == 0 && outcome.calibrated == 0);
-  if (!outcome.kept) put_back(context_.calibrated, trainables);
-  return outcome;
+  const double calibrated = held_out_divergence(context_.calibrated), trained = held_out_divergence(context_.student);
+  return keep_if_better(calibrated, trained, context_.calibrated, trainables);
 }
 
 }  // namespace eidolon

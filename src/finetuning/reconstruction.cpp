@@ -55,11 +55,7 @@ double Reconstruction::held_out_error(const Student& student) const {
 }
 
 PhaseOutcome Reconstruction::conclude(std::vector<Trainable>& trainables) {
-  PhaseOutcome outcome{held_out_error(context_.calibrated), held_out_error(context_.student), true};
-  // Equal zeros mean that there is no held-out image to ask.
-  outcome.kept = outcome.trained < outcome.calibrated || (outcome.trained == 0 && outcome.calibrated == 0);
-  if (!outcome.kept) put_back(context_.calibrated, trainables);
-  return outcome;
+  return keep_if_better(held_out_error(context_.calibrated), held_out_error(context_.student), context_.calibrated, trainables);
 }
 
 }  // namespace eidolon
