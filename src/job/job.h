@@ -62,7 +62,7 @@ struct FinetuningJob {
   std::string method = "blockwise";  ///< blockwise | distill | none
   int64_t batch = 16;                ///< global, over all ranks; equals the number of lanes
   int64_t iterations = 100;          ///< per block (blockwise) or in all (distill)
-  double learning_rate = 1e-2;       ///< Adam, weights: in steps of each channel's quantizer per iteration
+  double learning_rate = 2e-3;       ///< Adam, weights: in steps of each channel's quantizer per iteration
   double scale_learning_rate = 0.0;  ///< Adam, activation scales: relative to each scale; 0 freezes them
   uint64_t seed = 1;
 };
