@@ -2,7 +2,6 @@
 
 #include <nlohmann/json.hpp>
 #include <regex>
-#include <set>
 
 #include "base/error.h"
 #include "cluster/broadcast_tensors.h"

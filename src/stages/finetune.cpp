@@ -1,5 +1,4 @@
 #include <cmath>
-#include <numeric>
 
 #include "cluster/log.h"
 #include "finetuning/lanes.h"
