@@ -4,12 +4,15 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
-#include "cluster/cluster.h"  // defines: MpiSession, Communicator, Cluster, stop signals
-#include "cluster/log.h"      // defines: log::error
-#include "cluster/on_root.h"  // defines: ErrorOnRoot
-#include "job/provenance.h"   // defines: program_version
-#include "job/reader.h"       // defines: read_job, to_toml, describe_keys
-#include "stages/stages.h"    // defines: synthesize, finetune, evaluate, run, dry_run, status, inspect
+#include "cluster/agreement.h"    // defines: require_same
+#include "cluster/cluster.h"      // defines: MpiSession, Communicator, Cluster, stop signals
+#include "cluster/launch_name.h"  // defines: launch_name
+#include "cluster/log.h"          // defines: log::error
+#include "cluster/on_root.h"      // defines: ErrorOnRoot
+#include "cluster/time_limit.h"   // defines: time_to_stop
+#include "job/provenance.h"       // defines: program_version
+#include "job/reader.h"           // defines: read_job, to_toml, describe_keys
+#include "stages/stages.h"        // defines: synthesize, finetune, evaluate, run, dry_run, doctor, status, inspect
 
 namespace eidolon {
 namespace {
@@ -48,9 +51,15 @@ void define_commands(CLI::App& app, CommandLine& line) {
     CLI::App* command = app.add_subcommand(name, help);
     command->add_option(argument, line.target)->required();
     command->callback([&line, name] { line.command = name; });
+    return command;
   };
-  add_look("status", "run_dir", "what a run directory holds, while the job runs or after");
+  add_look("status", "run_dir", "what is done, what is missing, speed and time left, while the job runs or after")
+      ->add_flag("--json", line.evaluate.json, "as one JSON object");
   add_look("inspect", "file", "what a shard, checkpoint or weight file holds, and whether it is sound");
+  CLI::App* doctor = app.add_subcommand("doctor", "check ranks, devices, collectives and a shared folder, before a first run");
+  doctor->add_option("folder", line.target, "where run directories will lie (default: here)")->default_val(".");
+  doctor->add_flag("--json", line.evaluate.json, "as one JSON object");
+  doctor->callback([&line] { line.command = "doctor"; });
   app.add_subcommand("keys", "every key of a job, with default and meaning")->callback([&line] { line.command = "keys"; });
   app.set_version_flag("--version", program_version());
   app.require_subcommand(1);
@@ -64,15 +73,22 @@ ExitCode run_stage(const CommandLine& line, RunContext& context) {
   return run(context, line.evaluate);
 }
 
-/// Rank 0 reads first, so that what is wrong with the job is said once.
-Job read_job_everywhere(const CommandLine& line) {
-  const Communicator communicator = Communicator::world();
-  log::set_ranks(communicator.rank(), communicator.size());
+void require_same_program(const CommandLine& line, const Communicator& communicator) {
+  require_same(communicator, "the program", program_fingerprint(program_version()), "install one build on all nodes");
+  require_same(communicator, "LibTorch", libtorch_fingerprint(), "install one LibTorch on all nodes");
+  require_same(communicator, "the command", line.command + " --run-dir " + line.run_directory.string(),
+               "start all ranks with one command");
+}
+
+/// The job, the same on all ranks. Rank 0 reads first, so that what is wrong is said once.
+Job read_job_everywhere(const CommandLine& line, const Communicator& communicator) {
   from_root(communicator, [&] {
     read_job(line.target, line.overrides);
     return std::string();
   });
-  return read_job(line.target, line.overrides);
+  const Job job = read_job(line.target, line.overrides);
+  require_same(communicator, "the job", to_toml(job), "start all ranks with one job file and the same --set");
+  return job;
 }
 
 ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
@@ -81,17 +97,29 @@ ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
   const Access access = line.dry_run ? Access::rehearse : teacher_alone ? Access::look : Access::write;
   RunContext context = open_run(job, cluster, std::filesystem::absolute(directory), access, line.words);
   const ExitCode code = run_stage(line, context);
-  cluster.communicator.barrier();  // the last wait that the watchdog guards
+  cluster.wait_for_all();  // the last wait that the watchdog guards
   return code;
+}
+
+ExitCode examine(const CommandLine& line, Communicator communicator) {
+  const std::string launch = launch_name(communicator);
+  const Placement placement = bind_rank(communicator, "", 0);
+  const Cluster cluster{std::move(communicator), placement, launch};
+  return doctor(cluster, std::filesystem::absolute(line.target), line.evaluate.json);
 }
 
 /// The stages that need ranks. An error ends this rank at once, without MPI_Finalize: the launcher then ends the others, which
 /// may be waiting for it.
 ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
-  MpiSession session(&argc, &argv);
   install_stop_signals();
-  const Job job = read_job_everywhere(line);
-  Cluster cluster{Communicator::world(job.run.watchdog_seconds), {}};
+  MpiSession session(&argc, &argv);
+  Communicator communicator = Communicator::world();
+  require_same_program(line, communicator);
+  if (line.command == "doctor") return examine(line, std::move(communicator));
+  const Job job = read_job_everywhere(line, communicator);
+  communicator = Communicator::world(job.run.watchdog_seconds);
+  const std::string launch = launch_name(communicator);
+  Cluster cluster{std::move(communicator), Placement(), launch, time_to_stop(job.run.stop_before_seconds)};
   if (line.print_config) {
     if (cluster.is_root()) std::cout << to_toml(job);
     return ExitCode::done;
@@ -103,7 +131,7 @@ ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
 }
 
 ExitCode dispatch(const CommandLine& line, int argc, char** argv) {
-  if (line.command == "status") return eidolon::status(line.target);
+  if (line.command == "status") return eidolon::status(line.target, line.evaluate.json);
   if (line.command == "inspect") return eidolon::inspect(line.target);
   if (line.command == "keys") {
     std::cout << describe_keys();

@@ -1,6 +1,7 @@
 // What a rank is told about the machine it runs on: its communicator, device, threads, and whether to stop.
 #pragma once
 
+#include <limits>
 #include <string>
 
 #include "cluster/communicator.h"
@@ -26,6 +27,7 @@ std::string mpi_library_version();
 
 struct Placement {
   std::string host;
+  std::string cores;   ///< of the affinity mask: "0-3,8"
   int local_rank = 0;  ///< among the ranks of this host
   int local_size = 1;
   at::Device device = at::kCPU;  ///< cuda:(local_rank mod visible devices) or cpu
@@ -33,27 +35,37 @@ struct Placement {
 };
 
 /// Binds this rank: picks the device ("cpu", "cuda" or "" for auto: cuda if one is usable), sets LibTorch's intra-op threads (0
-/// for auto: the cores of the affinity mask divided by the local ranks with an equal mask, at least 1; one inter-op thread),
-/// deterministic algorithms on. BadInput if "cuda" is asked for and absent, or if more ranks than GPUs share a host.
+/// for auto: the cores of the affinity mask divided by the local ranks with an equal mask, the least of all ranks, at least 1;
+/// one inter-op thread), deterministic algorithms on. BadInput if "cuda" is asked for and absent, or if more ranks than GPUs
+/// share a host.
 Placement bind_rank(const Communicator& communicator, const std::string& device, int64_t threads);
 
-/// SIGUSR2 and SIGTERM ask this process to stop; the handler only sets a flag.
+/// SIGUSR2 and SIGTERM ask this process to stop; the handler only sets a flag. To be called before MPI starts: until then
+/// these signals end the process.
 void install_stop_signals();
 
 struct Cluster {
   Communicator communicator;
   Placement placement;
+  std::string launch = {};                                   ///< the name of this start (launch_name.h)
+  double stop_at = std::numeric_limits<double>::infinity();  ///< unix seconds from which on a stop is requested
 
   bool is_root() const { return communicator.rank() == 0; }
   int rank() const { return communicator.rank(); }
   int size() const { return communicator.size(); }
 
-  /// True once this rank was signalled, or another rank that was has sent word (a small message on the control communicator,
-  /// received by MPI_Iprobe, so that a signal to one rank stops all without a collective). Cheap; call it every iteration.
+  /// True once this rank was signalled, the time to stop has come, or another rank has sent word of either (a small message on
+  /// the control communicator, received by MPI_Iprobe, so that a signal to one rank stops all without a collective). Cheap;
+  /// call it every iteration.
   bool stop_requested() const;
 
   /// Collective: true on all ranks if it is true on any. The step at which all agree to stop.
   bool agree_to_stop() const;
+
+  /// Collective. Waits for all ranks; one that was signalled meanwhile still tells the others.
+  void wait_for_all() const {
+    communicator.barrier([this] { stop_requested(); });
+  }
 };
 
 }  // namespace eidolon

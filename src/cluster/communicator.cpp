@@ -1,7 +1,9 @@
 #include "cluster/communicator.h"
 
+#include <chrono>
 #include <climits>
 #include <numeric>
+#include <thread>
 
 #include "base/error.h"
 #include "cluster/collective_clock.h"
@@ -79,6 +81,19 @@ void Communicator::barrier() const {
   if (state_->nccl) state_->nccl->drain();
   const collective_clock::Blocking blocking;
   mpi_check(MPI_Barrier(state_->control), "MPI_Barrier");
+}
+
+void Communicator::barrier(const std::function<void()>& meanwhile) const {
+  if (state_->nccl) state_->nccl->drain();
+  const collective_clock::Blocking blocking;
+  MPI_Request all_here = MPI_REQUEST_NULL;
+  mpi_check(MPI_Ibarrier(state_->control, &all_here), "MPI_Ibarrier");
+  for (int done = 0; done == 0;) {
+    mpi_check(MPI_Test(&all_here, &done, MPI_STATUS_IGNORE), "MPI_Test");
+    if (done != 0) break;
+    meanwhile();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
 }
 
 int64_t Communicator::max(int64_t value) const {

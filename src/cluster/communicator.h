@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +51,9 @@ class Communicator {
   void broadcast(Tensor& tensor, int root = 0) const;           ///< in place; any dtype; contiguous; same shape on all ranks
 
   void barrier() const;  ///< also waits until the CUDA collectives started so far have finished
+  /// The same, calling `meanwhile` every 20 ms, so that a rank which waits for long still hears of a stop, and leaves its core
+  /// to others.
+  void barrier(const std::function<void()>& meanwhile) const;
   int64_t max(int64_t value) const;
   double sum(double value) const;
   std::string broadcast_text(const std::string& text, int root = 0) const;

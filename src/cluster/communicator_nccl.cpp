@@ -14,6 +14,7 @@
 #include "cluster/collective_clock.h"
 #include "cluster/log.h"
 #include "cluster/mpi_check.h"
+#include "cluster/nccl_version.h"
 
 namespace eidolon {
 namespace {
@@ -82,6 +83,8 @@ class NcclReduction : public PendingReduction::Backend {
   bool handed_back_ = false;
 };
 
+/// Over a communicator whose calls do not block: whatever they leave in progress is polled, so that an error of another rank
+/// is noticed and no wait is without a deadline (NCCL User Guide, "Fault Tolerance").
 class Group : public NcclGroup {
  public:
   Group(MPI_Comm control, at::Device device, double deadline_seconds)
@@ -95,15 +98,19 @@ class Group : public NcclGroup {
     ncclUniqueId id{};
     if (rank == 0) nccl_check(ncclGetUniqueId(&id), nullptr, "ncclGetUniqueId");
     mpi_check(MPI_Bcast(&id, sizeof id, MPI_BYTE, 0, control), "MPI_Bcast");
-    nccl_check(ncclCommInitRank(&communicator_, size, id, rank), nullptr, "ncclCommInitRank");
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    settle(ncclCommInitRankConfig(&communicator_, size, id, rank, &config), "ncclCommInitRankConfig");
   }
 
-  // ncclCommDestroy waits for the other ranks. A rank that leaves by an exception leaves the communicator to the process's end.
+  // ncclCommFinalize waits for the other ranks. A rank that leaves by an exception leaves the communicator to the process's
+  // end.
   ~Group() override {
     if (communicator_ == nullptr || std::uncaught_exceptions() > 0) return;
     try {
       const c10::cuda::CUDAGuard guard(device_);
       drain();
+      settle(ncclCommFinalize(communicator_), "ncclCommFinalize");
       nccl_check(ncclCommDestroy(communicator_), nullptr, "ncclCommDestroy");
     } catch (const std::exception& error) {
       log::warn(error.what());
@@ -116,8 +123,7 @@ class Group : public NcclGroup {
     const ncclDataType_t type = nccl_type(tensor.scalar_type());
     auto done = enqueue([&] {
       void* data = tensor.data_ptr();
-      nccl_check(ncclAllReduce(data, data, tensor.numel(), type, ncclSum, communicator_, stream_), communicator_,
-                 "ncclAllReduce");
+      settle(ncclAllReduce(data, data, tensor.numel(), type, ncclSum, communicator_, stream_), "ncclAllReduce");
     });
     return std::make_unique<NcclReduction>(tensor, std::move(done));
   }
@@ -125,8 +131,7 @@ class Group : public NcclGroup {
   void broadcast(Tensor& tensor, int root) override {
     auto done = enqueue([&] {
       void* data = tensor.data_ptr();
-      nccl_check(ncclBroadcast(data, data, tensor.nbytes(), ncclUint8, root, communicator_, stream_), communicator_,
-                 "ncclBroadcast");
+      settle(ncclBroadcast(data, data, tensor.nbytes(), ncclUint8, root, communicator_, stream_), "ncclBroadcast");
     });
     done->block(c10::cuda::getCurrentCUDAStream(device_.index()));
   }
@@ -162,14 +167,35 @@ class Group : public NcclGroup {
     return done;
   }
 
+  /// Waits until a call has been taken in: only then may its stream be asked, or the communicator be used again.
+  void settle(ncclResult_t result, const char* call) {
+    if (result != ncclInProgress) return nccl_check(result, communicator_, call);
+    poll(call, [&] { return asynchronous_state() == ncclSuccess; });
+  }
+
   void wait_on_host(const Event& done) {
+    poll("a collective", [&] {
+      asynchronous_state();
+      return done.query();
+    });
+  }
+
+  /// Success or in progress; any error aborts.
+  ncclResult_t asynchronous_state() {
+    ncclResult_t state = ncclSuccess;
+    nccl_check(ncclCommGetAsyncError(communicator_, &state), communicator_, "ncclCommGetAsyncError");
+    if (state != ncclSuccess && state != ncclInProgress) abort(ncclGetErrorString(state));
+    return state;
+  }
+
+  template <typename Condition>
+  void poll(const char* what, Condition finished) {
     const auto start = std::chrono::steady_clock::now();
-    while (!done.query()) {
-      ncclResult_t state = ncclSuccess;
-      nccl_check(ncclCommGetAsyncError(communicator_, &state), communicator_, "ncclCommGetAsyncError");
-      if (state != ncclSuccess && state != ncclInProgress) abort(ncclGetErrorString(state));
+    while (!finished()) {
       const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
-      if (waited.count() > deadline_seconds_) abort("no answer for " + std::to_string(int(waited.count())) + " s");
+      if (waited.count() > deadline_seconds_) {
+        abort(std::string(what) + " gave no answer for " + std::to_string(static_cast<int>(waited.count())) + " s");
+      }
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     }
   }
@@ -190,6 +216,12 @@ class Group : public NcclGroup {
 };
 
 }  // namespace
+
+std::string nccl_version() {
+  int version = 0;
+  nccl_check(ncclGetVersion(&version), nullptr, "ncclGetVersion");
+  return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
+}
 
 std::shared_ptr<NcclGroup> make_nccl_group(MPI_Comm control, at::Device device, double deadline_seconds) {
   return std::make_shared<Group>(control, device, deadline_seconds);

@@ -9,5 +9,8 @@ int cuda_device_count() {
 std::string cuda_device_id(int) {
   throw Fault("this build has no CUDA");
 }
+std::string cuda_device_name(int) {
+  throw Fault("this build has no CUDA");
+}
 
 }  // namespace eidolon

@@ -20,4 +20,8 @@ std::string cuda_device_id(int index) {
   return id;
 }
 
+std::string cuda_device_name(int index) {
+  return at::cuda::getDeviceProperties(static_cast<c10::DeviceIndex>(index))->name;
+}
+
 }  // namespace eidolon

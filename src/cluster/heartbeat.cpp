@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/pulse.h"
 #include "cluster/collective_clock.h"
 #include "cluster/heartbeat_file.h"
+#include "cluster/host_name.h"
 #include "cluster/log.h"
 #include "cluster/watchdog.h"
 #include "storage/posix_file.h"
@@ -28,6 +30,7 @@ struct Heartbeat::State {
   std::condition_variable wake;
   Activity activity;
   bool leaving = false;
+  bool new_stage = false;  ///< worth a beat at once
   bool warned = false;
   std::thread thread;
 
@@ -37,13 +40,18 @@ struct Heartbeat::State {
   }
   void beat();
   void run();
-  [[noreturn]] void give_up(double stuck_seconds);
+  void judge(StuckTime& stuck, double stuck_seconds);
+  [[noreturn]] void give_up(double stuck_seconds, const std::vector<RankBehind>& hung);
+
+  std::vector<int64_t> pulses_before;  ///< of all ranks, as seen half a deadline ago; empty: not stuck that long
+  bool ended = false;
 };
 
 void Heartbeat::State::beat() {
   const Activity now = current_activity();
   try {
-    write_beat(folder, {rank, host, getpid(), now.stage, now.detail, collective_clock::entered(), unix_seconds()});
+    write_beat(folder, {rank, host, getpid(), now.stage, now.detail, collective_clock::entered(), unix_seconds(), pulses(),
+                        ended, now.done, now.total, now.rate, now.unit});
   } catch (const std::exception& error) {  // a full disk must not end the run here; the stage will meet it and say so
     if (!warned) log::warn(error.what());
     warned = true;
@@ -57,13 +65,15 @@ void Heartbeat::State::run() {
   double since_beat = 0;
   auto last = Clock::now();
   std::unique_lock lock(mutex);
-  while (!wake.wait_for(lock, std::chrono::duration<double>(tick), [&] { return leaving; })) {
+  for (;;) {
+    wake.wait_for(lock, std::chrono::duration<double>(tick), [&] { return leaving || new_stage; });
+    if (leaving) return;
+    const bool at_once = std::exchange(new_stage, false);
     lock.unlock();
     const double elapsed = std::chrono::duration<double>(Clock::now() - std::exchange(last, Clock::now())).count();
     since_beat += elapsed;
-    const double stuck_seconds = stuck.tick(elapsed, collective_clock::entered(), collective_clock::finished());
-    if (stuck_seconds > deadline) give_up(stuck_seconds);
-    if (since_beat >= interval) {
+    judge(stuck, stuck.tick(elapsed, collective_clock::entered(), collective_clock::finished()));
+    if (at_once || since_beat >= interval) {
       beat();
       since_beat = 0;
     }
@@ -71,15 +81,28 @@ void Heartbeat::State::run() {
   }
 }
 
-// The heartbeats of the others are up to date by now: the deadline is several intervals long.
-void Heartbeat::State::give_up(double stuck_seconds) {
-  const int64_t collective = collective_clock::entered();
+// The heartbeats of the others are up to date when they are looked at: half a deadline is at least two intervals.
+void Heartbeat::State::judge(StuckTime& stuck, double stuck_seconds) {
+  if (stuck_seconds < deadline / 2) {
+    pulses_before.clear();
+    return;
+  }
+  if (pulses_before.empty()) pulses_before = pulses_of(folder, size);
+  if (stuck_seconds <= deadline) return;
   beat();
-  const Activity last = current_activity();
   const double stale_seconds = std::max(3 * interval, deadline / 2);
+  const auto behind = ranks_behind(folder, size, collective_clock::entered(), unix_seconds(), stale_seconds);
+  const auto hung = without_sign_of_life(behind, pulses_before);
+  if (behind.empty() || !hung.empty()) give_up(stuck_seconds, hung);
+  pulses_before = pulses_of(folder, size);  // those behind are only slow
+  stuck.restart_from(deadline / 2);
+}
+
+void Heartbeat::State::give_up(double stuck_seconds, const std::vector<RankBehind>& hung) {
+  const Activity last = current_activity();
   log::error("rank " + std::to_string(rank) + " has waited " + std::to_string(static_cast<int64_t>(stuck_seconds)) +
-             " s in collective " + std::to_string(collective) + " (" + last.stage + " " + last.detail + "); " +
-             ranks_behind(folder, size, collective, unix_seconds(), stale_seconds) +
+             " s or more in collective " + std::to_string(collective_clock::entered()) + " (" + last.stage + " " + last.detail +
+             "); " + describe(hung, unix_seconds()) +
              "; the run ends here and continues from its last checkpoint when started again");
   _exit(static_cast<int>(ExitCode::internal_fault));
 }
@@ -89,14 +112,12 @@ Heartbeat::Heartbeat(std::filesystem::path folder, int rank, int size, double de
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw_system_error("create the folder", folder, error.value());
-  char host[256] = {};
-  if (gethostname(host, sizeof host - 1) != 0) throw_system_error("ask for the host's name for", folder, errno);
   state_->folder = std::move(folder);
   state_->rank = rank;
   state_->size = size;
   state_->deadline = deadline_seconds;
   state_->interval = std::clamp(deadline_seconds / 4, 0.05, 10.0);
-  state_->host = host;
+  state_->host = host_name();
   state_->beat();
   state_->thread = std::thread([state = state_.get()] { state->run(); });
 }
@@ -108,11 +129,16 @@ Heartbeat::~Heartbeat() {
   }
   state_->wake.notify_one();
   state_->thread.join();
+  state_->ended = true;
   state_->beat();
 }
 
 void Heartbeat::set(Activity activity) {
   const std::lock_guard lock(state_->mutex);
+  if (activity.stage != state_->activity.stage) {
+    state_->new_stage = true;
+    state_->wake.notify_one();
+  }
   state_->activity = std::move(activity);
 }
 

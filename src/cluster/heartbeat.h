@@ -10,15 +10,20 @@ namespace eidolon {
 
 /// What a rank says of itself; set it from the main thread at any time.
 struct Activity {
-  std::string stage;   ///< "synthesize", "finetune", ...
-  std::string detail;  ///< "unit 00000016 iteration 120", "reconstruct/blocks.3 step 40"
+  std::string stage;           ///< "synthesize", "finetune", ...
+  std::string detail;          ///< "unit 00000016 iteration 120", "reconstruct/blocks.3 step 40"
+  double done = 0, total = 0;  ///< of the stage, in `unit`; total 0: not known
+  double rate = 0;             ///< `unit` per second
+  std::string unit = {};
 };
 
-/// A thread that every 10 s (a quarter of the deadline if that is less) writes heartbeat/rank-NNNN.json (stage, detail, number
-/// of the current collective, unix time, host, pid) atomically, and watches: while this rank is inside a collective
-/// (collective_clock.h) for longer than `deadline_seconds`, time in which the whole process was suspended not counted, it
-/// prints one line that names the ranks with a stale heartbeat or a lower collective number and leaves with _exit(70). It makes
-/// no MPI or NCCL call. Fault if `folder` cannot be made; a heartbeat that cannot be written is warned about once.
+/// A thread that every 10 s (a quarter of the deadline if that is less) writes rank-NNNN.json into `folder` (stage, detail,
+/// number of the current collective, signs of life, unix time, host, pid) atomically, and watches: once this rank has been
+/// inside a collective (collective_clock.h) for longer than `deadline_seconds`, time in which the whole process was suspended
+/// not counted, it looks at the ranks with a stale heartbeat or a lower collective number. While each of them has given a sign
+/// of life (base/pulse.h) within half the deadline they are only slow, and it waits on; otherwise it prints one line that names
+/// those which have not, and leaves with _exit(70). It makes no MPI or NCCL call. Fault if `folder` cannot be made; a heartbeat
+/// that cannot be written is warned about once.
 class Heartbeat {
  public:
   Heartbeat(std::filesystem::path folder, int rank, int size, double deadline_seconds);

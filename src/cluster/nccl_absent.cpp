@@ -1,7 +1,12 @@
 #include "base/error.h"
 #include "cluster/communicator_nccl.h"
+#include "cluster/nccl_version.h"
 
 namespace eidolon {
+
+std::string nccl_version() {
+  return "none in this build";
+}
 
 std::shared_ptr<NcclGroup> make_nccl_group(MPI_Comm, at::Device, double) {
   throw Fault(

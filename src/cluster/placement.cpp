@@ -1,10 +1,7 @@
 #include <ATen/Parallel.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstdlib>
 #include <cstring>
 
@@ -12,23 +9,13 @@
 #include "cluster/affinity.h"
 #include "cluster/cluster.h"
 #include "cluster/cuda_devices.h"
+#include "cluster/host_name.h"
+#include "cluster/rank_table.h"
 
 namespace eidolon {
 namespace {
 
 using Texts = std::vector<std::string>;
-
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = {};
-  if (gethostname(name, sizeof name - 1) != 0) throw Fault(std::string("gethostname failed: ") + std::strerror(errno));
-  return name;
-}
-
-std::string text_of(const std::vector<int>& cpus) {
-  std::string text;
-  for (const int cpu : cpus) text += std::to_string(cpu) + ",";
-  return text;
-}
 
 std::string place(int rank, const Texts& hosts) {
   return "rank " + std::to_string(rank) + " on " + hosts[rank];
@@ -83,14 +70,16 @@ Placement bind_rank(const Communicator& communicator, const std::string& device,
   const std::vector<int> cpus = affinity_mask();
   Placement placement;
   placement.host = host_name();
+  placement.cores = number_ranges(cpus);
   const Texts hosts = communicator.gather_texts(placement.host);
-  const Texts cores = communicator.gather_texts(placement.host + " " + text_of(cpus));
+  const Texts cores = communicator.gather_texts(placement.host + " " + placement.cores);
   const auto own = hosts.begin() + communicator.rank();
   placement.local_rank = static_cast<int>(std::count(hosts.begin(), own, placement.host));
   placement.local_size = static_cast<int>(std::count(hosts.begin(), hosts.end(), placement.host));
 
   const int64_t sharing = std::count(cores.begin(), cores.end(), cores[communicator.rank()]);
-  placement.threads = threads > 0 ? threads : std::max<int64_t>(1, static_cast<int64_t>(cpus.size()) / sharing);
+  const int64_t own_share = std::max<int64_t>(1, static_cast<int64_t>(cpus.size()) / sharing);
+  placement.threads = threads > 0 ? threads : -communicator.max(-own_share);  // the least: images depend on the number
   make_deterministic(placement.threads);
   if (use_cuda(communicator, device, hosts)) placement.device = own_gpu(communicator, placement.local_rank, hosts);
   return placement;

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cluster/cluster.h"
+#include "cluster/heartbeat_file.h"
 
 namespace eidolon {
 namespace {
@@ -26,7 +27,7 @@ void install_stop_signals() {
 }
 
 bool Cluster::stop_requested() const {
-  return communicator.spread_stop(signalled != 0);
+  return communicator.spread_stop(signalled != 0 || unix_seconds() >= stop_at);
 }
 
 bool Cluster::agree_to_stop() const {

@@ -3,7 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
+
+#include "cluster/heartbeat_file.h"
 
 namespace eidolon {
 
@@ -13,6 +17,7 @@ class StuckTime {
  public:
   explicit StuckTime(double interval) : interval_(interval) {}
   double tick(double elapsed, int64_t entered, int64_t finished);
+  void restart_from(double seconds) { stuck_ = seconds; }
 
  private:
   double interval_;
@@ -20,9 +25,25 @@ class StuckTime {
   int64_t entered_ = -1, finished_ = -1;
 };
 
-/// "behind: rank 2 on node7 (pid 123), collective 16, finetune reconstruct/blocks.3 step 40, heard of 3 s ago; ..." Names the
-/// ranks of 0..size-1 whose heartbeat in `folder` is missing, older than `stale_seconds` or at a lower collective than
-/// `collective`; if there are none, says so.
-std::string ranks_behind(const std::filesystem::path& folder, int size, int64_t collective, double now, double stale_seconds);
+/// Sign-of-life counts (base/pulse.h) of ranks 0..size-1, from their heartbeats in `folder`; -1 without one.
+std::vector<int64_t> pulses_of(const std::filesystem::path& folder, int size);
+
+/// A rank that others wait for.
+struct RankBehind {
+  int rank = 0;
+  std::optional<Beat> beat;  ///< nothing: it has no heartbeat
+};
+
+/// The ranks of 0..size-1 whose heartbeat in `folder` is missing, older than `stale_seconds` or at a lower collective than
+/// `collective`.
+std::vector<RankBehind> ranks_behind(const std::filesystem::path& folder, int size, int64_t collective, double now,
+                                     double stale_seconds);
+
+/// Those of `behind` that gave no sign of life since `pulses_before`.
+std::vector<RankBehind> without_sign_of_life(std::vector<RankBehind> behind, const std::vector<int64_t>& pulses_before);
+
+/// "behind: rank 2 on node7 (pid 123), collective 16, finetune reconstruct/blocks.3 step 40, heard of 3 s ago; ..."; for an
+/// empty list, what that means.
+std::string describe(const std::vector<RankBehind>& behind, double now);
 
 }  // namespace eidolon

@@ -20,7 +20,20 @@ struct SyntheticImages {
   Tensor rows(const std::vector<int64_t>& images) const;  ///< int64 row numbers of global indices
 };
 
-/// Reads the images with the given ascending global indices from the shards that hold them. Fault if a shard lacks one.
-SyntheticImages read_images(const std::vector<std::filesystem::path>& shards, const std::vector<int64_t>& wanted);
+/// A shard and the global indices it holds, both ends included.
+struct ShardFile {
+  std::filesystem::path path;
+  int64_t first = 0, last = 0;
+};
+
+/// Shards on a file system that may show one late: each is waited for so long before it counts as missing.
+struct ShardFiles {
+  std::vector<ShardFile> files;
+  double wait_seconds = 0;
+};
+
+/// Reads the images with the given ascending global indices from the shards that hold them, and no other shard. Fault if one
+/// is missing, damaged, or lacks an image.
+SyntheticImages read_images(const ShardFiles& shards, const std::vector<int64_t>& wanted);
 
 }  // namespace eidolon

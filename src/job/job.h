@@ -74,14 +74,17 @@ struct EvaluationJob {
 };
 
 struct RunJob {
-  std::filesystem::path shards;          ///< folder of image shards; empty: the run directory's own
-  std::optional<std::string> device;     ///< auto | cpu | cuda
-  std::optional<int64_t> threads;        ///< per rank; auto: the affinity mask divided by the local ranks that share it
-  std::string reduction = "overlapped";  ///< overlapped | plain (the oracle; same bits)
-  double checkpoint_seconds = 60;        ///< between unit states and between fine-tuning checkpoints
-  int64_t keep_checkpoints = 2;          ///< newest kept; step 0 is always kept
-  double watchdog_seconds = 600;         ///< a collective that takes longer ends the run
-  int64_t cache_megabytes = 4096;        ///< per rank, for block inputs and targets of reconstruction
+  std::filesystem::path shards;              ///< folder of image shards; empty: the run directory's own
+  std::optional<std::string> device;         ///< auto | cpu | cuda
+  std::optional<int64_t> threads;            ///< per rank; auto: the affinity mask divided by the local ranks that share it
+  std::string reduction = "overlapped";      ///< overlapped | plain (the oracle; same bits)
+  std::optional<double> checkpoint_seconds;  ///< between unit states and between checkpoints; auto: from failure_hours
+  double failure_hours = 24;     ///< auto: mean time between ends of a run that nobody announced, in Young's and Daly's formula
+  int64_t keep_checkpoints = 2;  ///< newest kept; step 0 is always kept
+  double watchdog_seconds = 600;     ///< a rank that keeps others waiting without a sign of life for so long ends the run
+  double stop_before_seconds = 120;  ///< before the end of the Slurm job; at most a quarter of the time that is left
+  double shard_wait_seconds = 60;    ///< for shards that a shared file system shows late
+  int64_t cache_megabytes = 4096;    ///< per rank, for block inputs and targets of reconstruction
 };
 
 struct Job {

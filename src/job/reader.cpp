@@ -131,6 +131,16 @@ Job read_job(const std::filesystem::path& file, const std::vector<std::string>& 
   return job;
 }
 
+Job read_resolved_text(const std::string& text, const Job& like) {
+  Job job;
+  job.file = like.file;
+  job.name = like.name;
+  for (const TomlSection& section : toml_sections(text, like.file.string())) {
+    apply_section(job, section, like.file.string(), UnknownKeys::ignored);
+  }
+  return job;
+}
+
 Job read_resolved_job(const std::filesystem::path& file) {
   return job_of_file(file, UnknownKeys::ignored);
 }

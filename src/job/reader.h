@@ -20,9 +20,16 @@ Job read_job(const std::filesystem::path& file, const std::vector<std::string>& 
 /// that a run can be resumed after an update; the rest as read_job(), without the checks across keys.
 Job read_resolved_job(const std::filesystem::path& file);
 
+/// The same from a text that to_toml() wrote; name and file are taken from `like`.
+Job read_resolved_text(const std::string& text, const Job& like);
+
 /// The whole job as TOML with every key, "auto" where a value is not resolved. read_job() reads it back to an equal Job (name
 /// and file are those of the file it is read from).
 std::string to_toml(const Job& job);
+
+/// Only the keys that decide one kind of artefact.
+enum class Decides;
+std::string to_toml(const Job& job, Decides artefact);
 
 /// A table of all keys (key, type or choices, default, help), for `eidolon keys`.
 std::string describe_keys();

@@ -62,12 +62,16 @@ void take(const Job& from, const Key& wanted, Field& field) {
 
 }  // namespace
 
-std::filesystem::path RunDirectory::log(int rank) const {
-  return root / "log" / ("rank-" + padded(rank, 4) + ".log");
+std::filesystem::path RunDirectory::log(const std::string& launch, int rank) const {
+  return logs(launch) / ("rank-" + padded(rank, 4) + ".log");
 }
 
-std::filesystem::path RunDirectory::heartbeat(int rank) const {
-  return root / "heartbeat" / ("rank-" + padded(rank, 4) + ".json");
+std::filesystem::path RunDirectory::synthesis_metrics(const std::string& launch) const {
+  return logs(launch) / "synthesis.jsonl";
+}
+
+std::filesystem::path RunDirectory::unit_claim(int64_t first) const {
+  return root / "units" / ("unit-" + padded(first, 8) + ".claim.json");
 }
 
 std::filesystem::path RunDirectory::unit_state(int64_t first) const {
@@ -82,12 +86,15 @@ std::filesystem::path RunDirectory::checkpoint(int64_t step) const {
   return root / "checkpoints" / ("step-" + padded(step, 8) + ".h5");
 }
 
-RunDirectory open_run_directory(const std::filesystem::path& root) {
+RunDirectory open_run_directory(const std::filesystem::path& root, const std::string& launch) {
+  const RunDirectory run{root};
   create_folder(root);
   for (const char* folder : {"log", "heartbeat", "units", "shards", "checkpoints"}) {
     create_folder(root / folder);
   }
-  return {root};
+  create_folder(run.logs(launch));
+  create_folder(run.heartbeats(launch));
+  return run;
 }
 
 std::vector<int64_t> checkpoint_steps(const RunDirectory& run) {
@@ -127,8 +134,23 @@ Job with_resolved_autos(const Job& job, const RunDirectory& run) {
   return result;
 }
 
-void write_resolved_job(const Job& job, const RunDirectory& run) {
-  write_text_atomically(run.resolved_job(), to_toml(job));
+Job settle_job(const Job& job, const Job& given, const RunDirectory& run) {
+  if (create_exclusively(run.resolved_job(), to_toml(job))) {
+    return job;
+  }
+  // It was there before, and `job` has its values already; or another launch made it since.
+  Job settled = with_resolved_autos(given, run);
+  visit_keys(settled, [&]<class Field>(const Key& key, Field& field) {
+    if constexpr (can_be_auto<Field>) {
+      if (!field) {
+        take(job, key, field);
+      }
+    }
+  });
+  if (read_text(run.resolved_job()) != to_toml(settled)) {
+    write_text_atomically(run.resolved_job(), to_toml(settled));
+  }
+  return settled;
 }
 
 }  // namespace eidolon

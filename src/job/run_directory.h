@@ -18,15 +18,24 @@ struct RunDirectory {
   std::filesystem::path environment() const { return root / "environment.json"; }
   std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
   std::filesystem::path manifest() const { return root / "manifest.json"; }
-  std::filesystem::path log(int rank) const;                       ///< log/rank-0003.log
-  std::filesystem::path heartbeat(int rank) const;                 ///< heartbeat/rank-0003.json
+  std::filesystem::path heartbeats() const { return root / "heartbeat"; }
+  std::filesystem::path finetuning_owner() const { return root / "finetuning.owner.json"; }
+
+  // Several launches may work in one run directory, so each has its folders of logs and heartbeats.
+  std::filesystem::path logs(const std::string& launch) const { return root / "log" / launch; }
+  std::filesystem::path log(const std::string& launch, int rank) const;      ///< log/<launch>/rank-0003.log
+  std::filesystem::path synthesis_metrics(const std::string& launch) const;  ///< log/<launch>/synthesis.jsonl
+  std::filesystem::path heartbeats(const std::string& launch) const { return heartbeats() / launch; }
+
   std::filesystem::path unit_state(int64_t first) const;           ///< units/unit-00000016.h5
+  std::filesystem::path unit_claim(int64_t first) const;           ///< units/unit-00000016.claim.json
   std::filesystem::path shard(int64_t first, int64_t last) const;  ///< shards/images-00000016-00000031.h5 (last inclusive)
   std::filesystem::path checkpoint(int64_t step) const;            ///< checkpoints/step-00001200.h5
 };
 
-/// Creates the folders. Throws Fault naming the path and the cause (read-only, disk full, a file in the way).
-RunDirectory open_run_directory(const std::filesystem::path& root);
+/// Creates the folders, also those of `launch`. Throws Fault naming the path and the cause (read-only, disk full, a file in the
+/// way).
+RunDirectory open_run_directory(const std::filesystem::path& root, const std::string& launch);
 
 /// Steps of the checkpoints whose finished names exist, newest first. Names are not proof: verify each.
 std::vector<int64_t> checkpoint_steps(const RunDirectory& run);
@@ -35,7 +44,8 @@ std::vector<int64_t> checkpoint_steps(const RunDirectory& run);
 /// start decided). Keys that are not `auto` in `job` are left alone.
 Job with_resolved_autos(const Job& job, const RunDirectory& run);
 
-/// Writes job.resolved.toml atomically.
-void write_resolved_job(const Job& job, const RunDirectory& run);
+/// Makes `job` the run's job: writes job.resolved.toml, atomically. At the first start of several launches at once, one of them
+/// decides the `auto` values; the job that holds is returned. `given` is the job before its `auto` values were resolved.
+Job settle_job(const Job& job, const Job& given, const RunDirectory& run);
 
 }  // namespace eidolon

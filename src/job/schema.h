@@ -177,9 +177,15 @@ void visit_run_keys(AnyJob& job, Visitor&& visit) {
   visit(key("threads", between(1, 4096), "per rank; auto: the cores of the rank's affinity mask"), run.threads);
   visit(key("reduction", one_of({"overlapped", "plain"}), "gradients reduced during or after the backward pass"),
         run.reduction);
-  visit(key("checkpoint_seconds", between(0, large), "between unit states and between checkpoints"), run.checkpoint_seconds);
+  visit(key("checkpoint_seconds", between(0, large), "between unit states and between checkpoints; auto: from failure_hours"),
+        run.checkpoint_seconds);
+  visit(key("failure_hours", between(0.01, large), "auto: mean time between unannounced ends of the run"), run.failure_hours);
   visit(key("keep_checkpoints", between(1, many), "newest kept; the calibrated student is always kept"), run.keep_checkpoints);
-  visit(key("watchdog_seconds", between(1, large), "a collective that takes longer ends the run"), run.watchdog_seconds);
+  visit(key("watchdog_seconds", between(1, large), "a rank without a sign of life for so long ends the run"),
+        run.watchdog_seconds);
+  visit(key("stop_before_seconds", between(0, large), "checkpoint so long before the Slurm job ends"), run.stop_before_seconds);
+  visit(key("shard_wait_seconds", between(0, large), "wait for shards that a shared file system shows late"),
+        run.shard_wait_seconds);
   visit(key("cache_megabytes", between(0, large), "per rank, for block inputs and targets"), run.cache_megabytes);
 }
 

@@ -1,3 +1,4 @@
+#include <functional>
 #include <string>
 
 #include "job/reader.h"
@@ -5,11 +6,15 @@
 #include "job/toml_text.h"
 
 namespace eidolon {
+namespace {
 
-std::string to_toml(const Job& job) {
+std::string to_toml(const Job& job, const std::function<bool(const Key&)>& wanted) {
   std::string text;
   std::string_view section;
   visit_keys(job, [&](const Key& key, const auto& field) {
+    if (!wanted(key)) {
+      return;
+    }
     if (key.section != section) {
       text.append(section.empty() ? "[" : "\n[").append(key.section).append("]\n");
       section = key.section;
@@ -17,6 +22,16 @@ std::string to_toml(const Job& job) {
     text.append(key.name).append(" = ").append(toml_text(field)).append("\n");
   });
   return text;
+}
+
+}  // namespace
+
+std::string to_toml(const Job& job) {
+  return to_toml(job, [](const Key&) { return true; });
+}
+
+std::string to_toml(const Job& job, Decides artefact) {
+  return to_toml(job, [&](const Key& key) { return key.decides == artefact; });
 }
 
 }  // namespace eidolon

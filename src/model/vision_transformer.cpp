@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "base/pulse.h"
+
 namespace eidolon {
 namespace {
 
@@ -76,6 +78,7 @@ Tensor embed(const VisionTransformer& model, const Tensor& images, const Tap& ta
 }
 
 Tensor forward_block(const VisionTransformer& model, int block, const Tensor& tokens, const Tap& tap) {
+  pulse();
   const std::string name = "blocks." + std::to_string(block) + ".";
   const Tensor attended = tokens + attention(model, block, layer_norm(model, name + "norm1", tokens), tap);
   return attended + mlp(model, block, layer_norm(model, name + "norm2", attended), tap);

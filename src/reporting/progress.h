@@ -16,9 +16,16 @@ class Progress {
  public:
   /// `total` steps of `unit` ("views", "images", "steps"); silent if `visible` is false (ranks other than 0).
   Progress(std::string stage, double total, std::string unit, bool visible);
+  Progress(Progress&&) noexcept;
   ~Progress();
   void advance(double steps, const Figures& figures = {});
   void done_before(double steps);  ///< counts towards the total, not towards the rate (resumed work)
+
+  // Counted also where it is not visible.
+  double done() const;
+  double total() const;
+  double rate() const;  ///< steps per second of this run
+  const std::string& unit() const;
 
  private:
   struct State;

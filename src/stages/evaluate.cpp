@@ -42,9 +42,10 @@ std::vector<LabelledImage> own_share(const RunContext& context, const std::vecto
   return own;
 }
 
-/// Counts of the teacher alone (first) and of each student against it, over all ranks.
-std::vector<EvaluationCounts> count_all(RunContext& context, const std::vector<LabelledImage>& images,
-                                        const std::vector<NamedStudent>& students, std::vector<std::string>& undecodable) {
+/// Counts of the teacher alone (first) and of each student against it, over all ranks; nothing if a stop was requested.
+std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, const std::vector<LabelledImage>& images,
+                                                       const std::vector<NamedStudent>& students,
+                                                       std::vector<std::string>& undecodable) {
   at::NoGradGuard no_grad;
   const Preprocessing& preprocessing = context.teacher.preprocessing;
   const VisionTransformer teacher = context.teacher_on_device();
@@ -54,11 +55,12 @@ std::vector<EvaluationCounts> count_all(RunContext& context, const std::vector<L
 
   std::vector<EvaluationCounts> counts(1 + students.size());
   Progress progress("evaluate", static_cast<double>(own.size()), "images", context.cluster.is_root());
-  for (size_t first = 0; first < own.size(); first += batch_size) {
+  for (size_t first = 0; first < own.size() && !context.cluster.stop_requested(); first += batch_size) {
     const size_t size = std::min(batch_size, own.size() - first);
     const LabelledBatch batch = load_batch({own.data() + first, size}, preprocessing.channels(), preprocessing.image_size,
                                            preprocessing.crop_pct, interpolation, undecodable);
     progress.advance(static_cast<double>(size));
+    if (context.heartbeat) context.report("evaluate", "", progress);
     if (batch.labels.size(0) == 0) continue;
     const Tensor input = normalise(preprocessing, batch.images.to(context.device()));
     const Tensor reference = forward(teacher, input).cpu();
@@ -68,6 +70,8 @@ std::vector<EvaluationCounts> count_all(RunContext& context, const std::vector<L
       counts[1 + s] += count(reference, logits, batch.labels);
     }
   }
+  context.cluster.wait_for_all();
+  if (context.cluster.agree_to_stop()) return std::nullopt;
   for (EvaluationCounts& entry : counts) {
     Tensor sums = entry.to_tensor();
     context.cluster.communicator.all_reduce_sum(sums);
@@ -135,7 +139,9 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options) 
   const std::vector<LabelledImage> images = labelled_images(context);
   const std::vector<NamedStudent> students = options.teacher_only ? std::vector<NamedStudent>{} : students_of(context);
   std::vector<std::string> undecodable;
-  const std::vector<EvaluationCounts> counts = count_all(context, images, students, undecodable);
+  const auto all_counts = count_all(context, images, students, undecodable);
+  if (!all_counts) return ExitCode::again;
+  const std::vector<EvaluationCounts>& counts = *all_counts;
   report_undecodable(context, undecodable);
   if (counts[0].images == 0)
     throw_once(context.cluster.communicator, BadInput(job.images.string() + ": not one image could be decoded"));
@@ -180,6 +186,7 @@ ExitCode evaluate_synthetic(RunContext& context, const EvaluateOptions& options)
 }  // namespace
 
 ExitCode evaluate(RunContext& context, const EvaluateOptions& options) {
+  if (context.heartbeat) context.heartbeat->set({"evaluate", ""});
   context.cluster.communicator.barrier();
   return context.job.evaluation.images.empty() ? evaluate_synthetic(context, options) : evaluate_labelled(context, options);
 }

@@ -6,10 +6,12 @@
 #include "numerics/schedule.h"
 #include "reporting/metrics_log.h"
 #include "reporting/progress.h"
+#include "stages/checkpoint_clock.h"
+#include "stages/checkpoint_store.h"
+#include "stages/finetuning_owner.h"
 #include "stages/held_out_figures.h"
 #include "stages/shard_set.h"
 #include "stages/stages.h"
-#include "stages/stopwatch.h"
 #include "stages/student_source.h"
 
 namespace eidolon {
@@ -20,10 +22,9 @@ constexpr size_t loss_interval = 10;  ///< steps whose losses are summed over ra
 /// What all ranks do after a step. The largest wish of any rank is everybody's.
 enum class AfterStep : int64_t { go_on = 0, checkpoint = 1, checkpoint_and_stop = 2 };
 
-AfterStep agreed_next(const RunContext& context, const Stopwatch& since_checkpoint) {
+AfterStep agreed_next(const RunContext& context, const CheckpointClock& clock) {
   auto wish = AfterStep::go_on;
-  if (context.cluster.is_root() && since_checkpoint.seconds() > context.job.run.checkpoint_seconds)
-    wish = AfterStep::checkpoint;
+  if (context.cluster.is_root() && clock.due()) wish = AfterStep::checkpoint;
   if (context.cluster.stop_requested()) wish = AfterStep::checkpoint_and_stop;
   return static_cast<AfterStep>(context.cluster.communicator.max(static_cast<int64_t>(wish)));
 }
@@ -46,44 +47,52 @@ double report_losses(RunContext& context, MetricsLog& metrics, const TrainingPos
   return values[count - 1].item<double>();
 }
 
-/// Writes the checkpoint of a step on rank 0, then removes older ones but for step 0 and the newest few.
-void save(const RunContext& context, const Student& student, const TrainingPosition& at, const TensorMap& optimizer) {
-  if (!context.cluster.is_root()) return;
-  write_checkpoint(context.run.checkpoint(at.step), {student, at, optimizer}, checkpoint_owner(context));
-  const std::vector<int64_t> steps = checkpoint_steps(context.run);
-  for (size_t i = static_cast<size_t>(context.job.run.keep_checkpoints); i < steps.size(); ++i) {
-    if (steps[i] != 0) std::filesystem::remove(context.run.checkpoint(steps[i]));
+/// What a launch trains with from phase to phase.
+struct Training {
+  RunContext& context;
+  std::optional<Claim> owner;  ///< on rank 0
+  Strategy& strategy;
+  Student& student;
+  const Lanes& lanes;
+  CheckpointClock clock;
+  Progress progress;
+};
+
+/// Writes the checkpoint of a step, on rank 0.
+void save(Training& training, const TrainingPosition& at, const TensorMap& optimizer) {
+  if (!training.owner) return;
+  if (!training.owner->still_held()) {
+    throw Fault("another launch has taken over the fine-tuning in " + training.context.run.root.string() +
+                ", since this one was not heard of for minutes; this one ends");
   }
+  training.clock.take([&] { save_checkpoint(training.context, training.student, at, optimizer); });
 }
 
 /// Trains the phase that `at` stands in from its phase_step on. Returns false if it was stopped; the checkpoint is then on
 /// disk.
-bool train_phase(RunContext& context, Strategy& strategy, Student& student, std::vector<Trainable>& trainables,
-                 const Lanes& lanes, TrainingPosition& at, Progress& progress) {
+bool train_phase(Training& training, std::vector<Trainable>& trainables, TrainingPosition& at) {
+  RunContext& context = training.context;
   const FinetuningJob& job = context.job.finetuning;
+  const Lanes& lanes = training.lanes;
   GradientReducer reducer(parameters_of(trainables), context.cluster.communicator,
                           context.job.run.reduction == "plain" ? Reduction::plain : Reduction::overlapped);
   MetricsLog metrics(context.run.metrics(), context.cluster.is_root());
   std::vector<Tensor> losses;
-  Stopwatch since_checkpoint;
   Figures figures;
 
   while (at.phase_step < job.iterations) {
     const double rate = warmup_then_cosine(at.phase_step, job.iterations, 0);
-    losses.push_back(train_step(strategy, trainables, reducer, lanes.at(at.step), lanes.batch(), rate));
+    losses.push_back(train_step(training.strategy, trainables, reducer, lanes.at(at.step), lanes.batch(), rate));
     ++at.phase_step;
     ++at.step;
-    const AfterStep next = agreed_next(context, since_checkpoint);
+    const AfterStep next = agreed_next(context, training.clock);
     const bool last = at.phase_step == job.iterations;
     if (losses.size() == loss_interval || last || next != AfterStep::go_on) {
       figures = {{"loss", report_losses(context, metrics, at, losses)}};
-      context.heartbeat->set({"finetune", at.phase + " step " + std::to_string(at.phase_step)});
     }
-    progress.advance(static_cast<double>(lanes.batch()), figures);
-    if (next != AfterStep::go_on) {
-      save(context, student, at, optimizer_tensors(trainables));
-      since_checkpoint.restart();
-    }
+    training.progress.advance(static_cast<double>(lanes.batch()), figures);
+    context.report("finetune", at.phase + " step " + std::to_string(at.phase_step), training.progress);
+    if (next != AfterStep::go_on) save(training, at, optimizer_tensors(trainables));
     if (next == AfterStep::checkpoint_and_stop) return false;
   }
   return true;
@@ -113,7 +122,8 @@ void report_outcome(const RunContext& context, const TrainingPosition& at, const
 ExitCode finetune(RunContext& context) {
   const Cluster& cluster = context.cluster;
   const FinetuningJob& job = context.job.finetuning;
-  const std::vector<std::filesystem::path> shards = finished_shards(context);
+  const ShardFiles shards = finished_shards(context);
+  std::optional<Claim> owner = own_finetuning(context);
 
   std::optional<Checkpoint> newest = newest_checkpoint(context);
   if (newest && newest->position.phase == "finished") return ExitCode::done;
@@ -131,19 +141,25 @@ ExitCode finetune(RunContext& context) {
                                        cluster.communicator, context.job.run.cache_megabytes << 20});
 
   const double steps = static_cast<double>(strategy->phases() * job.iterations * lanes.batch());
-  Progress progress("finetune", steps, "images", cluster.is_root());
-  progress.done_before(static_cast<double>(at.step * lanes.batch()));
+  Training training{context,
+                    std::move(owner),
+                    *strategy,
+                    student,
+                    lanes,
+                    CheckpointClock(context.job.run),
+                    Progress("finetune", steps, "images", cluster.is_root())};
+  training.progress.done_before(static_cast<double>(at.step * lanes.batch()));
   for (int phase = phase_index(*strategy, at.phase); phase < strategy->phases(); ++phase) {
     at.phase = strategy->phase_name(phase);
     std::vector<Trainable> trainables = strategy->begin(phase);
     if (at.phase_step > 0) restore_optimizer(start.optimizer, trainables);
-    if (!train_phase(context, *strategy, student, trainables, lanes, at, progress)) return ExitCode::again;
+    if (!train_phase(training, trainables, at)) return ExitCode::again;
     freeze(trainables);
     report_outcome(context, at, strategy->conclude(trainables));
     at.phase_step = 0;
   }
   at.phase = "finished";
-  save(context, student, at, {});
+  save(training, at, {});
   cluster.communicator.barrier();
   return ExitCode::done;
 }

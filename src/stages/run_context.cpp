@@ -2,13 +2,20 @@
 
 #include <ATen/cpu/Utils.h>
 #include <torch/version.h>
+
+#include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <nlohmann/json.hpp>
 
+#include "cluster/agreement.h"
+#include "cluster/heartbeat_file.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
+#include "cluster/rank_table.h"
 #include "job/provenance.h"
 #include "job/reader.h"
+#include "job/schema.h"
 #include "storage/atomic_file.h"
 #include "synthesis/prior_weight.h"
 
@@ -44,11 +51,41 @@ void resolve_autos(RunContext& context, Access access) {
   }
 }
 
+/// What rank 0 finds out about the job, on all ranks: on the others a shared file system may show another state.
+Job agreed(const Communicator& communicator, const Job& like, const std::function<Job()>& find_out) {
+  return read_resolved_text(from_root(communicator, [&] { return to_toml(find_out()); }), like);
+}
+
+/// The folders of this launch, its logs and heartbeats.
+void open_folders(RunContext& context) {
+  const Cluster& cluster = context.cluster;
+  const Job& job = context.job;
+  from_root(cluster.communicator, [&] {
+    open_run_directory(context.run.root, cluster.launch);
+    forget_old_heartbeats(context.run.heartbeats());
+    if (!job.run.shards.empty()) std::filesystem::create_directories(job.run.shards);
+    return std::string();
+  });
+  log::open(context.run.log(cluster.launch, cluster.rank()), cluster.rank(), cluster.size());
+  context.heartbeat = std::make_unique<Heartbeat>(context.run.heartbeats(cluster.launch), cluster.rank(), cluster.size(),
+                                                  job.run.watchdog_seconds);
+}
+
+void print_ranks(const Cluster& cluster) {
+  const auto lines = rank_table(cluster.communicator, cluster.placement);
+  const auto capabilities = cluster.communicator.gather_texts(cpu_capability());
+  if (!cluster.is_root()) return;
+  for (const std::string& line : lines) log::info(line);
+  const auto other = std::ranges::find_if(capabilities, [&](const std::string& text) { return text != capabilities[0]; });
+  if (other == capabilities.end()) return;
+  log::warn("the ranks' CPUs differ (" + capabilities[0] + ", " + *other +
+            "), and with them the last bits of images made on CPUs; ATEN_CPU_CAPABILITY=avx2 or =default makes them equal");
+}
+
 void write_provenance(const RunContext& context, const std::vector<std::string>& command_line) {
   const Cluster& cluster = context.cluster;
   const std::vector<std::string> hosts = cluster.communicator.gather_texts(cluster.placement.host);
   from_root(cluster.communicator, [&] {
-    write_resolved_job(context.job, context.run);
     write_text_atomically(context.run.environment(),
                           environment_json({mpi_library_version(), hosts, context.identity.device, context.identity.threads,
                                             command_line, std::chrono::system_clock::now()}));
@@ -64,7 +101,7 @@ SynthesisTeacher RunContext::synthesis_teacher() const {
 
 ShardOwner RunContext::shard_owner() const {
   const std::string versions = nlohmann::json{{"eidolon", program_version()}, {"libtorch", TORCH_VERSION}}.dump();
-  return {synthesis_id(job, identity), synthesis_facts(job, identity), to_toml(job), versions};
+  return {synthesis_id(job, identity), synthesis_facts(job, identity), to_toml(job, Decides::images), versions};
 }
 
 std::filesystem::path RunContext::shard(const Unit& unit) const {
@@ -72,28 +109,29 @@ std::filesystem::path RunContext::shard(const Unit& unit) const {
   return job.run.shards.empty() ? own : job.run.shards / own.filename();
 }
 
+Claimant RunContext::claimant() const {
+  return {cluster.launch, cluster.rank(), this_process()};
+}
+
+void RunContext::report(const std::string& stage, const std::string& detail, const Progress& progress) const {
+  heartbeat->set({stage, detail, progress.done(), progress.total(), progress.rate(), progress.unit()});
+}
+
 RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::path& directory, Access access,
                     const std::vector<std::string>& command_line) {
   const Communicator& communicator = cluster.communicator;
   RunContext context{given, cluster, {directory}, {}, {}, nullptr};
-  if (access == Access::write) {
-    from_root(communicator, [&] {
-      open_run_directory(directory);
-      if (!given.run.shards.empty()) std::filesystem::create_directories(given.run.shards);
-      return std::string();
-    });
-    log::open(context.run.log(cluster.rank()), cluster.rank(), cluster.size());
-    context.heartbeat =
-        std::make_unique<Heartbeat>(context.run.root / "heartbeat", cluster.rank(), cluster.size(), given.run.watchdog_seconds);
-  }
+  if (access == Access::write) open_folders(context);
   Job& job = context.job;
-  job = with_resolved_autos(given, context.run);
+  job = agreed(communicator, given, [&] { return with_resolved_autos(given, context.run); });
   cluster.placement = bind_rank(communicator, job.run.device.value_or(""), job.run.threads.value_or(0));
+  print_ranks(cluster);
   job.run.device = context.device().is_cuda() ? "cuda" : "cpu";
   if (!job.run.threads) job.run.threads = cluster.placement.threads;
 
   context.teacher = load_teacher(job.teacher.weights, communicator);
   resolve_autos(context, access);
+  if (access == Access::write) job = agreed(communicator, job, [&] { return settle_job(job, given, context.run); });
   context.identity = {context.teacher.content_hash, to_json(context.teacher.preprocessing), *job.run.device, *job.run.threads};
   if (access == Access::write) write_provenance(context, command_line);
   return context;

@@ -7,12 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "cluster/claim.h"
 #include "cluster/cluster.h"
 #include "cluster/heartbeat.h"
 #include "job/identity.h"
 #include "job/job.h"
 #include "job/run_directory.h"
 #include "model/teacher.h"
+#include "reporting/progress.h"
 #include "synthesis/objective.h"
 #include "synthesis/unit_files.h"
 
@@ -31,6 +33,10 @@ struct RunContext {
   SynthesisTeacher synthesis_teacher() const;  ///< on the device, in the working precision
   ShardOwner shard_owner() const;
   std::filesystem::path shard(const Unit& unit) const;  ///< in run.shards if that is set, else in the run directory
+  Claimant claimant() const;                            ///< this rank
+
+  /// Tells the heartbeat what this rank is at, and how far.
+  void report(const std::string& stage, const std::string& detail, const Progress& progress) const;
 };
 
 enum class Access {

@@ -1,9 +1,13 @@
 #include "stages/shard_set.h"
 
+#include <algorithm>
 #include <sstream>
 
+#include "base/pulse.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
+#include "stages/stopwatch.h"
+#include "storage/late_file.h"
 #include "storage/tensor_archive.h"
 
 namespace eidolon {
@@ -12,6 +16,7 @@ namespace {
 bool has_sound_shard(const RunContext& context, const Unit& unit, const ShardOwner& owner) {
   const std::filesystem::path path = context.shard(unit);
   const ArchiveState state = verify_archive(path);
+  pulse();
   if (state == ArchiveState::damaged) log::warn(path.string() + " is damaged; its images are made again");
   if (state != ArchiveState::sound) return false;
   const auto attributes = read_attributes(path, false);
@@ -22,33 +27,52 @@ bool has_sound_shard(const RunContext& context, const Unit& unit, const ShardOwn
                  "; use another --run-dir, or remove the shards that are no longer wanted");
 }
 
+/// Where some shards are there, the others may only be seen late: they were made on other nodes a moment ago.
+void await_shards(const RunContext& context) {
+  std::vector<std::filesystem::path> missing;
+  const std::vector<Unit> units = units_of(context.job.synthesis);
+  for (const Unit& unit : units) {
+    if (!std::filesystem::exists(context.shard(unit))) missing.push_back(context.shard(unit));
+  }
+  if (missing.empty() || missing.size() == units.size()) return;
+  const double patience = context.job.run.shard_wait_seconds;
+  log::info("waiting for " + std::to_string(missing.size()) + " shards that are not seen yet, at most " +
+            std::to_string(static_cast<int64_t>(patience)) + " s (run.shard_wait_seconds)");
+  const Stopwatch watch;
+  for (const auto& path : missing) await_file(path, std::max(patience - watch.seconds(), 0.0));
+}
+
 }  // namespace
 
-std::vector<Unit> units_without_shard(const RunContext& context) {
-  const SynthesisJob& job = context.job.synthesis;
+std::vector<Unit> units_without_shard(const RunContext& context, const std::vector<Unit>& units) {
   const std::string firsts = from_root(context.cluster.communicator, [&] {
     const ShardOwner owner = context.shard_owner();
     std::string missing;
-    for (const Unit& unit : units_of(job)) {
+    for (const Unit& unit : units) {
       if (!has_sound_shard(context, unit, owner)) missing += std::to_string(unit.first) + " ";
     }
     return missing;
   });
-  std::vector<Unit> units;
+  std::vector<Unit> missing;
   std::istringstream list(firsts);
-  for (int64_t first = 0; list >> first;) units.push_back({first, job.unit_images});
-  return units;
+  for (int64_t first = 0; list >> first;) missing.push_back({first, context.job.synthesis.unit_images});
+  return missing;
 }
 
-std::vector<std::filesystem::path> finished_shards(const RunContext& context) {
-  const std::vector<Unit> missing = units_without_shard(context);
+ShardFiles finished_shards(const RunContext& context) {
+  from_root(context.cluster.communicator, [&] {
+    await_shards(context);
+    return std::string();
+  });
+  const std::vector<Unit> units = units_of(context.job.synthesis);
+  const std::vector<Unit> missing = units_without_shard(context, units);
   if (!missing.empty()) {
     throw_once(context.cluster.communicator,
                BadInput(std::to_string(missing.size()) + " shards are missing, the first is " +
                         context.shard(missing[0]).string() + "; run `eidolon synthesize` with this job first"));
   }
-  std::vector<std::filesystem::path> shards;
-  for (const Unit& unit : units_of(context.job.synthesis)) shards.push_back(context.shard(unit));
+  ShardFiles shards{{}, context.job.run.shard_wait_seconds};
+  for (const Unit& unit : units) shards.files.push_back({context.shard(unit), unit.first, unit.last()});
   return shards;
 }
 

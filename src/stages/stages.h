@@ -24,8 +24,11 @@ ExitCode run(RunContext& context, const EvaluateOptions& options);
 /// Checks all that can be checked, times three iterations of each stage, prints expected time, memory and disk; writes nothing.
 ExitCode dry_run(RunContext& context);
 
+/// Checks the ranks, their devices, their collectives and `folder`; internal_fault if something is bad. Collective.
+ExitCode doctor(const Cluster& cluster, const std::filesystem::path& folder, bool json);
+
 /// What a run directory holds, from its files alone.
-ExitCode status(const std::filesystem::path& run_directory);
+ExitCode status(const std::filesystem::path& run_directory, bool json);
 
 /// What one of our files is: its attributes, tensors and whether its seal holds.
 ExitCode inspect(const std::filesystem::path& file);

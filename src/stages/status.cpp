@@ -1,72 +1,118 @@
-#include <algorithm>
-#include <chrono>
+#include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "job/reader.h"
+#include "reporting/progress_text.h"
+#include "stages/run_status.h"
 #include "stages/stages.h"
-#include "storage/atomic_file.h"
-#include "storage/tensor_archive.h"
-#include "synthesis/unit.h"
 
 namespace eidolon {
 namespace {
 
-void print_shards(const Job& job, const RunDirectory& run) {
-  const std::vector<Unit> units = units_of(job.synthesis);
-  std::vector<int64_t> missing;
-  int64_t begun = 0;
-  for (const Unit& unit : units) {
-    std::filesystem::path path = run.shard(unit.first, unit.last());
-    if (!job.run.shards.empty()) path = job.run.shards / path.filename();
-    if (std::filesystem::exists(path)) continue;
-    missing.push_back(unit.first);
-    begun += std::filesystem::exists(run.unit_state(unit.first)) ? 1 : 0;
+using nlohmann::ordered_json;
+
+constexpr size_t ranks_shown = 16;  ///< of a launch; the silent ones always
+
+const char* name_of(LaunchStatus::State state) {
+  if (state == LaunchStatus::State::running) return "running";
+  return state == LaunchStatus::State::ended ? "ended" : "not heard of";
+}
+
+/// "35.5 views/s, 1:20 min left"; empty where nothing moves.
+std::string speed_text(double rate, double left, const std::string& unit) {
+  if (rate <= 0) return "";
+  char speed[64];
+  std::snprintf(speed, sizeof speed, "%.3g %s/s, ", rate, unit.c_str());
+  return speed + duration_text(left / rate) + " left";
+}
+
+void print_synthesis(const SynthesisStatus& s) {
+  std::cout << "synthesis: " << s.shards << " of " << s.units << " shards";
+  if (s.first_missing) std::cout << "; first missing unit " << *s.first_missing << ", " << s.begun << " begun";
+  const std::string speed = speed_text(s.views_per_second, s.views_left, "views");
+  std::cout << (speed.empty() ? "" : "; " + speed) << "\n";
+}
+
+void print_finetuning(const RunStatus& status) {
+  std::cout << "fine-tuning: ";
+  if (!status.checkpoint) {
+    std::cout << "no checkpoint yet";
+  } else if (!status.checkpoint->sound) {
+    std::cout << "the newest checkpoint, " << status.checkpoint->file << ", is damaged; the one before will be used";
+  } else {
+    const CheckpointStatus& c = *status.checkpoint;
+    std::cout << "checkpoint of step " << c.step << ", phase " << c.phase << " (step " << c.phase_step << " of it), "
+              << duration_text(c.age_seconds) << " old";
   }
-  std::cout << "synthesis: " << units.size() - missing.size() << " of " << units.size() << " shards";
-  if (!missing.empty()) std::cout << "; first missing unit " << missing[0] << ", " << begun << " begun";
+  if (const auto beat = running_root(status, "finetune")) {
+    const std::string speed = speed_text(beat->rate, beat->total - beat->done, beat->unit);
+    std::cout << "; now at " << beat->detail << (speed.empty() ? "" : ", " + speed);
+  }
   std::cout << "\n";
 }
 
-void print_checkpoints(const RunDirectory& run) {
-  const std::vector<int64_t> steps = checkpoint_steps(run);
-  if (steps.empty()) {
-    std::cout << "fine-tuning: no checkpoint yet\n";
-    return;
+void print_launch(const LaunchStatus& launch, double now) {
+  std::cout << "launch " << launch.name << ": " << name_of(launch.state) << ", " << launch.ranks.size()
+            << (launch.ranks.size() == 1 ? " rank" : " ranks");
+  if (launch.state != LaunchStatus::State::running) std::cout << ", last " << duration_text(launch.silence_seconds) << " ago";
+  std::cout << "\n";
+  for (size_t i = 0; i < launch.ranks.size(); ++i) {
+    const Beat& beat = launch.ranks[i];
+    const double silence = now - beat.time;
+    if (i >= ranks_shown && silence < 30) continue;
+    std::cout << "  rank " << beat.rank << " on " << beat.host << ": " << beat.stage << " " << beat.detail << ", heard of "
+              << duration_text(silence) << " ago\n";
   }
-  const std::filesystem::path newest = run.checkpoint(steps[0]);
-  if (verify_archive(newest) != ArchiveState::sound) {
-    std::cout << "fine-tuning: the newest checkpoint, " << newest.string() << ", is damaged; the one before will be used\n";
-    return;
-  }
-  const auto attributes = read_attributes(newest, false);
-  std::cout << "fine-tuning: step " << steps[0] << ", phase " << attributes.at("phase") << " (step "
-            << attributes.at("phase_step") << " of it)\n";
 }
 
-void print_heartbeats(const RunDirectory& run) {
-  using namespace std::chrono;
-  const double now = duration<double>(system_clock::now().time_since_epoch()).count();
-  for (int rank = 0; std::filesystem::exists(run.heartbeat(rank)); ++rank) {
-    const auto beat = nlohmann::json::parse(read_text(run.heartbeat(rank)), nullptr, false);
-    if (!beat.is_object()) continue;
-    std::cout << "rank " << rank << ": " << beat.value("stage", "?") << " " << beat.value("detail", "") << ", heard of "
-              << static_cast<int64_t>(now - beat.value("time", now)) << " s ago\n";
+ordered_json json_of(const LaunchStatus& launch) {
+  ordered_json ranks = ordered_json::array();
+  for (const Beat& beat : launch.ranks) {
+    ranks.push_back({{"rank", beat.rank},
+                     {"host", beat.host},
+                     {"stage", beat.stage},
+                     {"detail", beat.detail},
+                     {"done", beat.done},
+                     {"total", beat.total},
+                     {"unit", beat.unit},
+                     {"rate", beat.rate},
+                     {"time", beat.time}});
   }
+  return {
+      {"name", launch.name}, {"state", name_of(launch.state)}, {"silence_seconds", launch.silence_seconds}, {"ranks", ranks}};
+}
+
+ordered_json json_of(const RunStatus& status) {
+  const SynthesisStatus& s = status.synthesis;
+  ordered_json json{{"synthesis",
+                     {{"shards", s.shards},
+                      {"units", s.units},
+                      {"begun", s.begun},
+                      {"views_left", s.views_left},
+                      {"views_per_second", s.views_per_second}}},
+                    {"checkpoint", nullptr},
+                    {"launches", ordered_json::array()}};
+  if (const auto& c = status.checkpoint) {
+    json["checkpoint"] = {{"file", c->file},   {"sound", c->sound},
+                          {"phase", c->phase}, {"phase_step", c->phase_step},
+                          {"step", c->step},   {"age_seconds", c->age_seconds}};
+  }
+  for (const LaunchStatus& launch : status.launches) json["launches"].push_back(json_of(launch));
+  return json;
 }
 
 }  // namespace
 
-ExitCode status(const std::filesystem::path& directory) {
-  const RunDirectory run{directory};
-  if (!std::filesystem::exists(run.resolved_job())) {
-    throw BadInput(directory.string() + " holds no job.resolved.toml; it is not a run directory, or its first start failed");
+ExitCode status(const std::filesystem::path& directory, bool json) {
+  const RunStatus status = status_of(directory);
+  if (json) {
+    std::cout << json_of(status).dump() << "\n";
+    return ExitCode::done;
   }
-  const Job job = read_resolved_job(run.resolved_job());
   std::cout << directory.string() << "\n";
-  print_shards(job, run);
-  print_checkpoints(run);
-  print_heartbeats(run);
+  print_synthesis(status.synthesis);
+  print_finetuning(status);
+  for (const LaunchStatus& launch : status.launches) print_launch(launch, unix_seconds());
   return ExitCode::done;
 }
 

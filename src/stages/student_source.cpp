@@ -6,7 +6,6 @@
 #include "cluster/broadcast_tensors.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
-#include "finetuning/synthetic_images.h"
 #include "quantization/calibration.h"
 #include "reporting/progress.h"
 #include "storage/atomic_file.h"
@@ -87,7 +86,7 @@ Checkpoint calibrated_checkpoint(const RunContext& context) {
   return std::move(*checkpoint);
 }
 
-Checkpoint calibrate_student(const RunContext& context, const std::vector<std::filesystem::path>& shards) {
+Checkpoint calibrate_student(const RunContext& context, const ShardFiles& shards) {
   auto checkpoint = shared(context, [&]() -> std::optional<Checkpoint> {
     const int64_t count = std::min(context.job.quantization.calibration_images, context.job.synthesis.images);
     std::vector<int64_t> first(static_cast<size_t>(count));

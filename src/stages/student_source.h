@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "finetuning/checkpoint.h"
+#include "finetuning/synthetic_images.h"
 #include "stages/run_context.h"
 
 namespace eidolon {
@@ -20,6 +21,6 @@ Checkpoint calibrated_checkpoint(const RunContext& context);
 
 /// Calibrates on the first calibration_images of the shards, on rank 0, writes step-00000000.h5 and gives the student to all.
 /// Collective.
-Checkpoint calibrate_student(const RunContext& context, const std::vector<std::filesystem::path>& shards);
+Checkpoint calibrate_student(const RunContext& context, const ShardFiles& shards);
 
 }  // namespace eidolon

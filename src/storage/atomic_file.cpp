@@ -1,5 +1,6 @@
 #include "storage/atomic_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -36,6 +37,16 @@ void sync_folder_of(const std::filesystem::path& target) {
   file.close();
 }
 
+/// For file systems without hard links. A reader may see the file before its text.
+bool create_without_links(const std::filesystem::path& target, std::string_view text) {
+  const int descriptor = ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor < 0 && errno == EEXIST) return false;
+  if (descriptor < 0) throw_system_error("create", target, errno);
+  ::close(descriptor);
+  write_text_atomically(target, text);
+  return true;
+}
+
 void rename_file(const std::filesystem::path& part, const std::filesystem::path& target) {
   std::error_code error;
   std::filesystem::rename(part, target, error);
@@ -64,6 +75,20 @@ void write_text_atomically(const std::filesystem::path& target, std::string_view
     file.write(text);
     file.close();
   });
+}
+
+// link() refuses a name that is taken, and gives the new name to a file that is already whole.
+bool create_exclusively(const std::filesystem::path& target, std::string_view text) {
+  const std::filesystem::path part = part_path(target);
+  PosixFile file = PosixFile::create(part);
+  file.write(text);
+  file.close();
+  const int code = ::link(part.c_str(), target.c_str()) == 0 ? 0 : errno;
+  std::error_code ignored;
+  std::filesystem::remove(part, ignored);
+  if (code == EPERM || code == EOPNOTSUPP || code == ENOSYS) return create_without_links(target, text);
+  if (code != 0 && code != EEXIST) throw_system_error("create", target, code);
+  return code == 0;
 }
 
 std::string read_text(const std::filesystem::path& path) {

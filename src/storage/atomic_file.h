@@ -17,6 +17,10 @@ void write_atomically(const std::filesystem::path& target, const std::function<v
 
 void write_text_atomically(const std::filesystem::path& target, std::string_view text);
 
+/// Makes `target` with `text` if nothing has that name; of several that try, one succeeds, on network file systems too. False
+/// if the name is taken; its bytes are then left alone.
+bool create_exclusively(const std::filesystem::path& target, std::string_view text);
+
 std::string read_text(const std::filesystem::path& path);  ///< throws Fault naming the path
 
 }  // namespace eidolon

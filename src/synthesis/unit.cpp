@@ -1,5 +1,7 @@
 #include "synthesis/unit.h"
 
+#include <algorithm>
+
 namespace eidolon {
 
 std::vector<Unit> units_of(const SynthesisJob& job) {
@@ -10,10 +12,16 @@ std::vector<Unit> units_of(const SynthesisJob& job) {
   return units;
 }
 
-std::vector<Unit> share_of(const std::vector<Unit>& units, int rank, int size) {
-  std::vector<Unit> share;
-  for (size_t i = static_cast<size_t>(rank); i < units.size(); i += static_cast<size_t>(size)) share.push_back(units[i]);
-  return share;
+double views_per_iteration(const SynthesisJob& job, const Unit& unit) {
+  int64_t views = unit.images;
+  for (int64_t image = unit.first; job.crops > 0 && image <= unit.last(); ++image) views += 1 + image % job.crops;
+  return static_cast<double>(views);
+}
+
+std::vector<Unit> from_share_on(std::vector<Unit> units, int rank, int size) {
+  const auto begin = static_cast<std::ptrdiff_t>(units.size()) * rank / size;
+  std::rotate(units.begin(), units.begin() + begin, units.end());
+  return units;
 }
 
 }  // namespace eidolon

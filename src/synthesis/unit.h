@@ -19,7 +19,10 @@ struct Unit {
 /// `images` is no multiple of the unit, the rest of its last unit is held out too.
 std::vector<Unit> units_of(const SynthesisJob& job);
 
-/// Every `size`-th unit, from `rank` on.
-std::vector<Unit> share_of(const std::vector<Unit>& units, int rank, int size);
+/// One iteration's forward passes with input gradient: of each image and each of its crops.
+double views_per_iteration(const SynthesisJob& job, const Unit& unit);
+
+/// The same units, beginning with this rank's share and going round: ranks that take what is free in this order seldom meet.
+std::vector<Unit> from_share_on(std::vector<Unit> units, int rank, int size);
 
 }  // namespace eidolon

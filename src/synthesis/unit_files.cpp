@@ -20,7 +20,7 @@ void write_unit_state(const std::filesystem::path& path, const UnitState& state,
                      {"exp_avg_sq", state.moments.exp_avg_sq.cpu()},
                      {"step", at::scalar_tensor(state.moments.step, at::kLong)},
                      {"iteration", at::scalar_tensor(state.iteration, at::kLong)}};
-  archive.attributes = {{"synthesis_id", owner.synthesis_id}};
+  archive.attributes = {{"synthesis_id", owner.synthesis_id}, {"iteration", std::to_string(state.iteration)}};
   write_archive(path, "eidolon unit state", archive);
 }
 

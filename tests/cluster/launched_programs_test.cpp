@@ -32,22 +32,34 @@ bool contains(const Outcome& outcome, const std::string& text) {
 class LaunchedProgram : public testing::Test {
  protected:
   void TearDown() override { std::filesystem::remove_all(folder); }
-  Outcome with_rank_1(const std::string& how) {
-    return run_shell(std::string(MPIRUN) + " 3 " + MISBEHAVING_RANK + " " + how + " " + folder.string());
+  Outcome with_rank_1(const std::string& how, const std::string& collective = "sum") {
+    return run_shell(std::string(MPIRUN) + " 3 " + MISBEHAVING_RANK + " " + how + " " + folder.string() + " " + collective);
   }
   std::filesystem::path folder = std::filesystem::temp_directory_path() / ("eidolon-hung-" + std::to_string(getpid()));
 };
 
+class InEachCollective : public LaunchedProgram, public testing::WithParamInterface<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(LaunchedProgram, InEachCollective,
+                         testing::Values("sum", "started_sum", "broadcast", "barrier", "patient_barrier", "max", "number_sum",
+                                         "broadcast_text", "gather_texts"),
+                         [](const auto& collective) { return std::string(collective.param); });
+
 TEST_F(LaunchedProgram, EndsWellWhenNobodyMisbehaves) {
   const Outcome outcome = with_rank_1("none");
   EXPECT_EQ(outcome.code, 0) << outcome.output;
-  EXPECT_TRUE(contains(outcome, "sum 3000")) << outcome.output;
+  EXPECT_TRUE(contains(outcome, "all came")) << outcome.output;
 }
 
-TEST_F(LaunchedProgram, NamesARankThatWasStopped) {
-  const Outcome outcome = with_rank_1("stop");
+TEST_P(InEachCollective, NamesARankThatWasStopped) {
+  const Outcome outcome = with_rank_1("stop", GetParam());
   EXPECT_EQ(outcome.code, 70) << outcome.output;
   EXPECT_TRUE(contains(outcome, "behind: rank 1 on ")) << outcome.output;
+}
+
+TEST_P(InEachCollective, EndsWhenARankIsKilled) {
+  const Outcome outcome = with_rank_1("die", GetParam());
+  EXPECT_EQ(outcome.code, 137) << outcome.output;
 }
 
 TEST_F(LaunchedProgram, NamesARankThatNeverCame) {
@@ -57,9 +69,10 @@ TEST_F(LaunchedProgram, NamesARankThatNeverCame) {
   EXPECT_TRUE(contains(outcome, "test step 1")) << outcome.output;
 }
 
-TEST_F(LaunchedProgram, EndsWhenARankIsKilled) {
-  const Outcome outcome = with_rank_1("die");
-  EXPECT_EQ(outcome.code, 137) << outcome.output;
+TEST_F(LaunchedProgram, WaitsForARankThatIsOnlySlow) {
+  const Outcome outcome = with_rank_1("slow");
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  EXPECT_TRUE(contains(outcome, "all came")) << outcome.output;
 }
 
 // Nobody waits in MPI_Finalize for a rank that left by an exception.
@@ -71,7 +84,7 @@ TEST_F(LaunchedProgram, EndsWithTheCodeOfARankThatThrew) {
 
 TEST_F(LaunchedProgram, StartedAsLoneSlurmTasksIsRefused) {
   const Outcome outcome =
-      run_shell("env SLURM_NTASKS=4 SLURM_STEP_ID=0 " + std::string(MISBEHAVING_RANK) + " none " + folder.string());
+      run_shell("env SLURM_NTASKS=4 SLURM_STEP_ID=0 " + std::string(MISBEHAVING_RANK) + " none " + folder.string() + " sum");
   EXPECT_EQ(outcome.code, 64) << outcome.output;
   EXPECT_TRUE(contains(outcome, "srun --mpi=pmix")) << outcome.output;
   EXPECT_FALSE(std::filesystem::exists(folder));

@@ -11,8 +11,9 @@ using RunDirectories = JobFolder;
 
 TEST_F(RunDirectories, NamesItsFiles) {
   const RunDirectory run{"/runs/a"};
-  EXPECT_EQ(run.log(3), "/runs/a/log/rank-0003.log");
-  EXPECT_EQ(run.heartbeat(12), "/runs/a/heartbeat/rank-0012.json");
+  EXPECT_EQ(run.log("now", 3), "/runs/a/log/now/rank-0003.log");
+  EXPECT_EQ(run.heartbeats("now"), "/runs/a/heartbeat/now");
+  EXPECT_EQ(run.unit_claim(16), "/runs/a/units/unit-00000016.claim.json");
   EXPECT_EQ(run.unit_state(16), "/runs/a/units/unit-00000016.h5");
   EXPECT_EQ(run.shard(16, 31), "/runs/a/shards/images-00000016-00000031.h5");
   EXPECT_EQ(run.checkpoint(1200), "/runs/a/checkpoints/step-00001200.h5");
@@ -20,17 +21,18 @@ TEST_F(RunDirectories, NamesItsFiles) {
 
 TEST_F(RunDirectories, AreCreatedWithTheirFoldersAndMayBeOpenedAgain) {
   for (int time = 0; time < 2; ++time) {
-    const RunDirectory run = open_run_directory(folder / "deep/run");
-    for (const auto& file : {run.log(0), run.heartbeat(0), run.unit_state(0), run.shard(0, 15), run.checkpoint(0)}) {
+    const RunDirectory run = open_run_directory(folder / "deep/run", "launch");
+    for (const auto& file : {run.log("launch", 0), run.unit_state(0), run.shard(0, 15), run.checkpoint(0)}) {
       EXPECT_TRUE(std::filesystem::is_directory(file.parent_path())) << file;
     }
+    EXPECT_TRUE(std::filesystem::is_directory(run.heartbeats("launch")));
   }
 }
 
 TEST_F(RunDirectories, SayWhichPathIsInTheWay) {
   write("taken", "a file");
   try {
-    open_run_directory(folder / "taken");
+    open_run_directory(folder / "taken", "launch");
     ADD_FAILURE();
   } catch (const Fault& fault) {
     EXPECT_EQ(std::string(fault.what()).find("cannot create the folder " + (folder / "taken").string() + ": "), 0u)
@@ -39,7 +41,7 @@ TEST_F(RunDirectories, SayWhichPathIsInTheWay) {
 }
 
 TEST_F(RunDirectories, ListCheckpointsNewestFirstAndNothingElse) {
-  const RunDirectory run = open_run_directory(folder);
+  const RunDirectory run = open_run_directory(folder, "launch");
   EXPECT_TRUE(checkpoint_steps(run).empty());
   for (const char* name : {"step-00000000.h5", "step-00001200.h5", "step-123456789.h5", "step-00000300.h5", "step-300.h5",
                            "step-00000700.h5.node.17.part", "step-0000x700.h5", "step-.h5", "step--0000001.h5", "notes.txt",
@@ -51,7 +53,7 @@ TEST_F(RunDirectories, ListCheckpointsNewestFirstAndNothingElse) {
 }
 
 TEST_F(RunDirectories, KeepWhatTheFirstStartDecided) {
-  const RunDirectory run = open_run_directory(folder);
+  const RunDirectory run = open_run_directory(folder, "launch");
   Job job;
   job.teacher.weights = "/models/teacher";
   EXPECT_EQ(with_resolved_autos(job, run).run.device, std::nullopt) << "nothing was decided yet";
@@ -62,7 +64,7 @@ TEST_F(RunDirectories, KeepWhatTheFirstStartDecided) {
   first.synthesis.precision = "bf16";
   first.synthesis.prior_weight = 0.75;
   first.synthesis.images = 512;
-  write_resolved_job(first, run);
+  EXPECT_EQ(settle_job(first, job, run).run.threads, 12);
 
   job.run.threads = 2;
   const Job second = with_resolved_autos(job, run);
@@ -75,7 +77,7 @@ TEST_F(RunDirectories, KeepWhatTheFirstStartDecided) {
 }
 
 TEST_F(RunDirectories, RefuseADamagedResolvedJobByName) {
-  const RunDirectory run = open_run_directory(folder);
+  const RunDirectory run = open_run_directory(folder, "launch");
   write("job.resolved.toml", "[run]\nthreads = \n");
   try {
     with_resolved_autos(Job(), run);
@@ -83,6 +85,35 @@ TEST_F(RunDirectories, RefuseADamagedResolvedJobByName) {
   } catch (const BadInput& error) {
     EXPECT_EQ(std::string(error.what()).find(run.resolved_job().string() + ":2: not TOML"), 0u) << error.what();
   }
+}
+
+TEST_F(RunDirectories, LetOneOfSeveralFirstStartsDecide) {
+  const RunDirectory run = open_run_directory(folder, "launch");
+  Job given;
+  given.teacher.weights = "/models/teacher";
+  Job one = given, other = given;
+  one.synthesis.precision = "bf16";
+  other.synthesis.precision = "fp32";
+  EXPECT_EQ(settle_job(one, given, run).synthesis.precision, "bf16");
+  EXPECT_EQ(settle_job(other, given, run).synthesis.precision, "bf16") << "the first has decided";
+  EXPECT_EQ(read_resolved_job(run.resolved_job()).synthesis.precision, "bf16");
+}
+
+TEST_F(RunDirectories, RecordTheLatestJobWithWhatIsStillDecided) {
+  const RunDirectory run = open_run_directory(folder, "launch");
+  Job given;
+  given.teacher.weights = "/models/teacher";
+  Job first = given;
+  first.synthesis.precision = "bf16";
+  settle_job(first, given, run);
+  Job more = first;
+  more.synthesis.images = 999;
+  Job more_given = given;
+  more_given.synthesis.images = 999;
+  settle_job(more, more_given, run);
+  const Job recorded = read_resolved_job(run.resolved_job());
+  EXPECT_EQ(recorded.synthesis.images, 999);
+  EXPECT_EQ(recorded.synthesis.precision, "bf16");
 }
 
 }  // namespace

@@ -126,5 +126,39 @@ TEST(AtomicFile, ConcurrentProcessesNeverMixTheirBytes) {
   EXPECT_EQ(folder.file_names(), Names{"shared"});
 }
 
+TEST(ExclusiveFile, IsMadeOnceAndLeavesTheFirstBytes) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(create_exclusively(folder / "a.json", "first"));
+  EXPECT_FALSE(create_exclusively(folder / "a.json", "second"));
+  EXPECT_EQ(read_text(folder / "a.json"), "first");
+  EXPECT_EQ(folder.file_names(), Names{"a.json"}) << "no part file is left";
+  EXPECT_ERROR(Fault, "b.json", create_exclusively(folder / "absent" / "b.json", "text"));
+}
+
+TEST(ExclusiveFile, OfManyProcessesThatTryOneSucceeds) {
+  const TemporaryFolder folder;
+  constexpr int processes = 8, rounds = 50;
+  for (int process = 0; process < processes; ++process) {
+    if (fork() == 0) {
+      for (int round = 0; round < rounds; ++round) {
+        const std::string name = std::to_string(round);
+        if (create_exclusively(folder / name, std::to_string(process)))
+          PosixFile::create(folder / (name + ".won-by-" + std::to_string(process)));
+      }
+      _exit(0);
+    }
+  }
+  for (int process = 0; process < processes; ++process) {
+    int status = 0;
+    ASSERT_GT(wait(&status), 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(folder.file_names().size(), static_cast<size_t>(2 * rounds));
+  for (int round = 0; round < rounds; ++round) {
+    const std::string name = std::to_string(round);
+    EXPECT_TRUE(std::filesystem::exists(folder / (name + ".won-by-" + read_text(folder / name)))) << name;
+  }
+}
+
 }  // namespace
 }  // namespace eidolon

@@ -29,15 +29,27 @@ TEST(Units, MoreImagesOnlyAddUnits) {
   for (size_t i = 0; i < few.size(); ++i) EXPECT_EQ(few[i].first, many[i].first);
 }
 
-TEST(Units, AreDealtWithoutGapOrOverlapToAnyNumberOfRanks) {
+TEST(Units, EveryRankSeesAllOfThemFromItsShareOn) {
   const std::vector<Unit> units = units_of(job_of(80, 16, 16));
   for (const int ranks : {1, 2, 3, 7, 20}) {
-    std::multiset<int64_t> dealt;
+    std::set<int64_t> starts;
     for (int rank = 0; rank < ranks; ++rank) {
-      for (const Unit& unit : share_of(units, rank, ranks)) dealt.insert(unit.first);
+      const std::vector<Unit> own = from_share_on(units, rank, ranks);
+      std::set<int64_t> seen;
+      for (const Unit& unit : own) seen.insert(unit.first);
+      EXPECT_EQ(seen, (std::set<int64_t>{0, 16, 32, 48, 64, 80})) << ranks;
+      starts.insert(own.front().first);
     }
-    EXPECT_EQ(dealt, (std::multiset<int64_t>{0, 16, 32, 48, 64, 80})) << ranks;
+    EXPECT_EQ(starts.size(), std::min<size_t>(units.size(), static_cast<size_t>(ranks))) << ranks;
   }
+}
+
+TEST(Units, CostOneViewPerImageAndCrop) {
+  SynthesisJob job = job_of(8, 0, 8);
+  job.crops = 4;
+  EXPECT_EQ(views_per_iteration(job, {0, 8}), 8 + 2 * (1 + 2 + 3 + 4));
+  job.crops = 0;
+  EXPECT_EQ(views_per_iteration(job, {0, 8}), 8);
 }
 
 }  // namespace

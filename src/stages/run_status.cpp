@@ -1,0 +1,119 @@
+#include "stages/run_status.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "job/reader.h"
+#include "job/run_directory.h"
+#include "storage/tensor_archive.h"
+#include "synthesis/unit.h"
+
+namespace eidolon {
+namespace {
+
+constexpr double silent_after = 60;  ///< seconds; a living rank is heard of every 10
+
+/// Iterations that the state of an unfinished unit holds; 0 without a sound state.
+int64_t iterations_done(const std::filesystem::path& state) {
+  if (verify_archive(state) != ArchiveState::sound) return 0;
+  const auto attributes = read_attributes(state, false);
+  const auto iteration = attributes.find("iteration");
+  return iteration == attributes.end() ? 0 : std::atoll(iteration->second.c_str());
+}
+
+SynthesisStatus synthesis_status(const Job& job, const RunDirectory& run, const std::vector<LaunchStatus>& launches) {
+  const std::vector<Unit> units = units_of(job.synthesis);
+  SynthesisStatus status;
+  status.units = static_cast<int64_t>(units.size());
+  for (const Unit& unit : units) {
+    std::filesystem::path path = run.shard(unit.first, unit.last());
+    if (!job.run.shards.empty()) path = job.run.shards / path.filename();
+    if (std::filesystem::exists(path)) {
+      ++status.shards;
+      continue;
+    }
+    const int64_t done = iterations_done(run.unit_state(unit.first));
+    status.begun += done > 0 ? 1 : 0;
+    if (!status.first_missing) status.first_missing = unit.first;
+    status.views_left += views_per_iteration(job.synthesis, unit) * static_cast<double>(job.synthesis.iterations - done);
+  }
+  for (const LaunchStatus& launch : launches) {
+    for (const Beat& beat : launch.ranks) {
+      const bool works = launch.state == LaunchStatus::State::running && beat.stage == "synthesize" && beat.unit == "views";
+      if (works) status.views_per_second += beat.rate;
+    }
+  }
+  return status;
+}
+
+std::optional<CheckpointStatus> newest_checkpoint(const RunDirectory& run) {
+  const std::vector<int64_t> steps = checkpoint_steps(run);
+  if (steps.empty()) return std::nullopt;
+  const std::filesystem::path path = run.checkpoint(steps[0]);
+  CheckpointStatus status{path.string(), verify_archive(path) == ArchiveState::sound, "", 0, steps[0], 0};
+  struct stat file {};
+  if (::stat(path.c_str(), &file) == 0) status.age_seconds = unix_seconds() - static_cast<double>(file.st_mtime);
+  if (!status.sound) return status;
+  const auto attributes = read_attributes(path, false);
+  const auto text = [&](const char* name) { return attributes.contains(name) ? attributes.at(name) : std::string(); };
+  status.phase = text("phase");
+  status.phase_step = std::atoll(text("phase_step").c_str());
+  return status;
+}
+
+LaunchStatus launch_status(const std::filesystem::path& folder) {
+  LaunchStatus launch;
+  launch.name = folder.filename().string();
+  double newest = 0;
+  bool ended = true;
+  std::error_code vanished;
+  for (const auto& file : std::filesystem::directory_iterator(folder, vanished)) {
+    const auto beat = file.path().extension() == ".json" ? read_beat(file.path()) : std::nullopt;
+    if (!beat) continue;
+    newest = std::max(newest, beat->time);
+    ended = ended && beat->ended;
+    launch.ranks.push_back(*beat);
+  }
+  std::ranges::sort(launch.ranks, {}, &Beat::rank);
+  launch.silence_seconds = unix_seconds() - newest;
+  if (ended) launch.state = LaunchStatus::State::ended;
+  if (!ended && launch.silence_seconds < silent_after) launch.state = LaunchStatus::State::running;
+  return launch;
+}
+
+std::vector<LaunchStatus> launches_of(const RunDirectory& run) {
+  std::vector<LaunchStatus> launches;
+  std::error_code none;
+  for (const auto& folder : std::filesystem::directory_iterator(run.heartbeats(), none)) {
+    LaunchStatus launch = launch_status(folder.path());
+    if (!launch.ranks.empty()) launches.push_back(std::move(launch));
+  }
+  std::ranges::sort(launches, std::ranges::greater(), &LaunchStatus::name);
+  return launches;
+}
+
+}  // namespace
+
+RunStatus status_of(const std::filesystem::path& directory) {
+  const RunDirectory run{directory};
+  if (!std::filesystem::exists(run.resolved_job())) {
+    throw BadInput(directory.string() + " holds no job.resolved.toml; it is not a run directory, or its first start failed");
+  }
+  RunStatus status{read_resolved_job(run.resolved_job()), {}, newest_checkpoint(run), launches_of(run)};
+  status.synthesis = synthesis_status(status.job, run, status.launches);
+  return status;
+}
+
+std::optional<Beat> running_root(const RunStatus& status, const std::string& stage) {
+  for (const LaunchStatus& launch : status.launches) {
+    if (launch.state != LaunchStatus::State::running) continue;
+    for (const Beat& beat : launch.ranks) {
+      if (beat.rank == 0 && beat.stage == stage) return beat;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,111 @@
+#include "stages/unit_work.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "cluster/claim.h"
+#include "cluster/log.h"
+#include "reporting/metrics_log.h"
+#include "storage/tensor_archive.h"
+#include "synthesis/optimization.h"
+
+namespace eidolon {
+namespace {
+
+constexpr int64_t log_interval = 10;  ///< iterations between looks at the losses (each look waits for the device)
+
+// After so long without a heartbeat a unit is made again. It costs nothing but time if its holder lives after all: both make
+// the same bytes.
+constexpr double stale_seconds = 60;
+
+std::string unit_name(const Unit& unit) {
+  return "unit " + std::to_string(unit.first);
+}
+
+/// Named means over the unit's images.
+Figures figures_of(const LossTerms& terms, const Unit& unit, int64_t iteration) {
+  Figures figures;
+  const auto add = [&](const char* name, const Tensor& term) {
+    if (!term.defined()) return;
+    const double mean = term.detach().mean().item<double>();
+    if (!std::isfinite(mean)) {
+      throw Fault(unit_name(unit) + ", iteration " + std::to_string(iteration) + ": the loss term '" + name +
+                  "' is not finite; lower synthesis.learning_rate or use precision = \"fp32\"");
+    }
+    figures.emplace_back(name, mean);
+  };
+  add("semantic", terms.semantic);
+  add("crops", terms.crops);
+  add("prior", terms.prior);
+  add("variation", terms.variation);
+  return figures;
+}
+
+/// Optimises the unit from where it stands. Returns false if it was stopped; its state is then on disk.
+bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& objective, UnitState& state) {
+  RunContext& context = workshop.context;
+  const SynthesisJob& job = context.job.synthesis;
+  const double views = static_cast<double>(unit.images + objective.semantics.crops());
+  MetricsLog metrics(context.run.synthesis_metrics(context.cluster.launch), context.cluster.is_root());
+
+  while (state.iteration < job.iterations) {
+    const LossTerms terms = optimise_once(workshop.teacher, job, objective, state);
+    Figures figures;
+    if (state.iteration % log_interval == 0 || state.iteration == job.iterations) {
+      figures = figures_of(terms, unit, state.iteration);
+      metrics.append("synthesize/" + unit_name(unit), state.iteration, figures);
+    }
+    workshop.progress.advance(views, figures);
+    context.report("synthesize", unit_name(unit) + " iteration " + std::to_string(state.iteration), workshop.progress);
+    const bool stop = context.cluster.stop_requested() && state.iteration < job.iterations;
+    if (stop || workshop.clock.due()) {
+      workshop.clock.take([&] { write_unit_state(context.run.unit_state(unit.first), state, context.shard_owner()); });
+    }
+    if (stop) return false;
+  }
+  return true;
+}
+
+/// The state another start left, or a new one.
+UnitState state_of(UnitWorkshop& workshop, const Unit& unit) {
+  const RunContext& context = workshop.context;
+  const std::filesystem::path file = context.run.unit_state(unit.first);
+  auto resumed = read_unit_state(file, context.shard_owner(), context.device());
+  if (resumed) return std::move(*resumed);
+  if (std::filesystem::exists(file)) {
+    log::warn(file.string() + " is damaged or of another job; " + unit_name(unit) + " starts anew");
+  }
+  return start_unit(workshop.teacher, context.job.synthesis, unit);
+}
+
+/// Nothing if it was stopped.
+std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& unit) {
+  const SynthesisJob& job = workshop.context.job.synthesis;
+  const UnitObjective objective = draw_objective(workshop.teacher, job, unit);
+  UnitState state = state_of(workshop, unit);
+  workshop.progress.done_before(static_cast<double>(state.iteration * (unit.images + objective.semantics.crops())));
+  if (!optimise(workshop, unit, objective, state)) return std::nullopt;
+  return finished_shard(workshop.teacher, job, unit, objective, state);
+}
+
+}  // namespace
+
+UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
+  const RunContext& context = workshop.context;
+  const SynthesisJob& job = context.job.synthesis;
+  const auto claim =
+      Claim::take(context.run.unit_claim(unit.first), context.claimant(), context.run.heartbeats(), stale_seconds);
+  if (!claim) return UnitOutcome::left;
+  if (verify_archive(context.shard(unit)) == ArchiveState::sound) return UnitOutcome::left;
+
+  std::optional<ImageShard> shard =
+      job.method == "gaussian" ? noise_shard(job, context.teacher.preprocessing, unit) : optimised_shard(workshop, unit);
+  if (!shard) return UnitOutcome::stopped;
+  stamp(*shard, job, context.teacher.preprocessing, context.shard_owner());
+  write_shard(context.shard(unit), *shard);
+  std::error_code gone;  // by another finisher of the same unit
+  std::filesystem::remove(context.run.unit_state(unit.first), gone);
+  return UnitOutcome::made;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,27 @@
+// One unit of synthesis, from its claim to its shard.
+#pragma once
+
+#include "reporting/progress.h"
+#include "stages/checkpoint_clock.h"
+#include "stages/run_context.h"
+
+namespace eidolon {
+
+enum class UnitOutcome {
+  made,     ///< its shard is on disk
+  left,     ///< another rank or launch is at work on it, or has made it since
+  stopped,  ///< its state is on disk, for whoever goes on
+};
+
+/// What a rank works with from unit to unit.
+struct UnitWorkshop {
+  RunContext& context;
+  SynthesisTeacher teacher;
+  CheckpointClock clock;
+  Progress progress;
+};
+
+/// Fault naming unit, iteration and term if a loss is not finite.
+UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit);
+
+}  // namespace eidolon

@@ -1,0 +1,152 @@
+#include "cluster/claim.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "cluster/heartbeat_file.h"
+#include "storage/atomic_file.h"
+#include "tests/storage/temporary_folder.h"
+
+namespace eidolon {
+namespace {
+
+class Claims : public ::testing::Test {
+ protected:
+  testing::TemporaryFolder folder;
+  std::filesystem::path file = folder / "unit.claim.json";
+  std::filesystem::path heartbeats = folder / "heartbeat";
+
+  Claimant claimant(const std::string& launch, int rank = 0) { return {launch, rank, this_process()}; }
+  /// On another machine: whether its process runs cannot be seen.
+  Claimant remote(const std::string& launch) {
+    Claimant other = claimant(launch);
+    other.process.host = "elsewhere";
+    other.process.space = "another boot";
+    return other;
+  }
+  std::optional<Claim> take(const Claimant& self) { return Claim::take(file, self, heartbeats, 60); }
+  void beat_of(const std::string& launch, double age, bool ended = false) {
+    std::filesystem::create_directories(heartbeats / launch);
+    Beat beat{0, "elsewhere", 1, "synthesize", "", 0, unix_seconds() - age};
+    beat.ended = ended;
+    write_beat(heartbeats / launch, beat);
+  }
+  /// Makes the claim look `age` seconds old, and keeps it.
+  void leave(const Claimant& holder, double age) {
+    auto claim = take(holder);
+    ASSERT_TRUE(claim.has_value());
+    std::string text = read_text(file);
+    text.replace(text.find("since\": ") + 8, text.find(",", text.find("since\": ")) - text.find("since\": ") - 8,
+                 std::to_string(unix_seconds() - age));
+    std::filesystem::remove(file);
+    claim.reset();
+    write_text_atomically(file, text);
+  }
+};
+
+TEST_F(Claims, AreHeldByOneAndGivenBack) {
+  {
+    const auto first = take(claimant("a"));
+    ASSERT_TRUE(first.has_value());
+    EXPECT_TRUE(first->still_held());
+    EXPECT_FALSE(take(claimant("b")).has_value());
+    EXPECT_EQ(holder_of(file)->launch, "a");
+  }
+  EXPECT_FALSE(std::filesystem::exists(file));
+  EXPECT_TRUE(take(claimant("b")).has_value());
+}
+
+TEST_F(Claims, OfADeadProcessAreTakenOverAtOnce) {
+  const pid_t child = fork();
+  if (child == 0) {
+    auto claim = take(claimant("dead"));
+    _exit(claim.has_value() ? 0 : 1);  // without giving it back
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  ASSERT_EQ(holder_of(file)->process.pid, child);
+  const auto claim = take(claimant("next"));
+  ASSERT_TRUE(claim.has_value());
+  EXPECT_EQ(holder_of(file)->launch, "next");
+}
+
+TEST_F(Claims, OfAnotherMachineHoldWhileItIsHeardOf) {
+  leave(remote("far"), 1000);
+  beat_of("far", 10);
+  EXPECT_FALSE(take(claimant("near")).has_value());
+  beat_of("far", 70);
+  EXPECT_TRUE(take(claimant("near")).has_value());
+}
+
+TEST_F(Claims, OfAnotherMachineHoldWhileTheyAreYoungWithoutAHeartbeat) {
+  leave(remote("far"), 10);
+  EXPECT_FALSE(take(claimant("near")).has_value());
+  std::filesystem::remove(file);
+  leave(remote("far"), 70);
+  EXPECT_TRUE(take(claimant("near")).has_value());
+}
+
+TEST_F(Claims, OfALaunchThatSaidItEndedAreFree) {
+  leave(remote("far"), 10);
+  beat_of("far", 5, true);
+  EXPECT_TRUE(take(claimant("near")).has_value());
+}
+
+TEST_F(Claims, OfAnEarlierStartOfTheSameSlurmJobAreFree) {
+  Claimant before = remote("far"), now = claimant("near");
+  before.process.slurm_job = now.process.slurm_job = "17";
+  now.process.slurm_restart = 1;
+  leave(before, 1);
+  beat_of("far", 1);
+  EXPECT_TRUE(take(now).has_value());
+}
+
+TEST_F(Claims, ThatCannotBeReadHoldUntilTheyAreOld) {
+  std::ofstream(file) << "{ torn";
+  EXPECT_FALSE(take(claimant("a")).has_value());
+  std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(10));
+  EXPECT_TRUE(take(claimant("a")).has_value());
+}
+
+TEST_F(Claims, KnowThatTheyWereTakenOver) {
+  auto first = take(claimant("a"));
+  std::filesystem::remove(file);
+  const auto second = take(claimant("b"));
+  ASSERT_TRUE(second.has_value());
+  EXPECT_FALSE(first->still_held());
+  first.reset();
+  EXPECT_TRUE(second->still_held()) << "the first must not remove what is no longer its own";
+}
+
+TEST(ProcessMark, KnowsThatThisProcessRuns) {
+  const ProcessMark own = this_process();
+  EXPECT_EQ(own.pid, getpid());
+  EXPECT_EQ(life_of(own, own), Life::running);
+  ProcessMark reused = own;
+  reused.started += 1;
+  EXPECT_EQ(life_of(reused, own), Life::gone) << "the same pid, begun at another time";
+}
+
+TEST(ProcessMark, OfAnUnreapedProcessIsGone) {
+  const pid_t child = fork();
+  if (child == 0) pause();
+  ProcessMark mark = this_process();
+  mark.pid = child;
+  std::ifstream stat("/proc/" + std::to_string(child) + "/stat");
+  std::string field;
+  for (int number = 1; number <= 22; ++number) stat >> field;
+  mark.started = std::stoll(field);
+  EXPECT_EQ(life_of(mark, this_process()), Life::running);
+  kill(child, SIGKILL);
+  siginfo_t info{};
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
+  EXPECT_EQ(life_of(mark, this_process()), Life::gone);
+  waitpid(child, nullptr, 0);
+}
+
+}  // namespace
+}  // namespace eidolon
