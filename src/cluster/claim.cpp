@@ -21,8 +21,11 @@ using nlohmann::ordered_json;
 constexpr std::chrono::seconds settling{2};
 
 std::string text_of(const Claimant& claimant) {
-  const ordered_json json = {
-      {"launch", claimant.launch}, {"rank", claimant.rank}, {"since", claimant.since}, {"process", claimant.process}};
+  const ordered_json json = {{"launch", claimant.launch},
+                             {"rank", claimant.rank},
+                             {"process", claimant.process},
+                             {"heartbeats", claimant.heartbeats},
+                             {"since", claimant.since}};
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -30,10 +33,10 @@ bool same(const Claimant& a, const Claimant& b) {
   return a.launch == b.launch && a.rank == b.rank;
 }
 
-bool lives(const Claimant& holder, const Claimant& asker, const std::filesystem::path& heartbeats, double stale_seconds) {
+bool lives(const Claimant& holder, const Claimant& asker, double stale_seconds) {
   const Life life = life_of(holder.process, asker.process);
   if (life != Life::unknown) return life == Life::running;
-  const auto beat = read_beat(beat_file(heartbeats / holder.launch, holder.rank));
+  const auto beat = read_beat(beat_file(holder.heartbeats, holder.rank));
   if (beat && beat->ended) return false;
   const double heard = std::max(holder.since, beat ? beat->time : 0);
   return unix_seconds() - heard < stale_seconds;
@@ -42,6 +45,7 @@ bool lives(const Claimant& holder, const Claimant& asker, const std::filesystem:
 }  // namespace
 
 std::string describe(const Claimant& claimant) {
+  if (claimant.launch.empty()) return "somebody whose claim cannot be read";
   const ProcessMark& process = claimant.process;
   return "rank " + std::to_string(claimant.rank) + " of launch " + claimant.launch + " on " + process.host + " (pid " +
          std::to_string(process.pid) + (process.slurm_job.empty() ? "" : ", Slurm job " + process.slurm_job) + ")";
@@ -54,7 +58,8 @@ std::optional<Claimant> holder_of(const std::filesystem::path& file) {
   holder.since = static_cast<double>(status.st_mtime);
   try {
     const auto json = ordered_json::parse(read_text(file));
-    return Claimant{json.at("launch"), json.at("rank"), json.at("process").get<ProcessMark>(), json.at("since")};
+    return Claimant{json.at("launch"), json.at("rank"), json.at("process").get<ProcessMark>(), json.at("heartbeats"),
+                    json.at("since")};
   } catch (const ordered_json::exception&) {
     return holder;
   } catch (const Fault&) {  // removed in between, or unreadable
@@ -62,14 +67,13 @@ std::optional<Claimant> holder_of(const std::filesystem::path& file) {
   }
 }
 
-std::optional<Claim> Claim::take(const std::filesystem::path& file, const Claimant& self,
-                                 const std::filesystem::path& heartbeats, double stale_seconds) {
+std::optional<Claim> Claim::take(const std::filesystem::path& file, const Claimant& self, double stale_seconds) {
   Claimant now = self;
   now.since = unix_seconds();
   if (create_exclusively(file, text_of(now))) return Claim(file, now);
   const std::optional<Claimant> holder = holder_of(file);
   if (!holder) return std::nullopt;  // released this instant; its work may be done
-  if (lives(*holder, now, heartbeats, stale_seconds)) return std::nullopt;
+  if (lives(*holder, now, stale_seconds)) return std::nullopt;
 
   log::warn(file.string() + " was held by " + describe(*holder) + ", which is gone; it is taken over");
   write_text_atomically(file, text_of(now));

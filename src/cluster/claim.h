@@ -15,10 +15,11 @@ namespace eidolon {
 
 /// Who claims, and who holds.
 struct Claimant {
-  std::string launch;  ///< names the folder of its heartbeats
+  std::string launch;
   int rank = 0;
   ProcessMark process;
-  double since = 0;  ///< unix seconds at which the claim was made
+  std::string heartbeats;  ///< the launch's folder of them, an absolute path
+  double since = 0;        ///< unix seconds at which the claim was made
 };
 
 /// "rank 0 of launch 20260301-120000-n1-4711 on n1 (pid 4711, Slurm job 12)"
@@ -27,11 +28,10 @@ std::string describe(const Claimant& claimant);
 /// Held while the object lives. Move only.
 class Claim {
  public:
-  /// Nothing if another holder lives: its process is seen to run or, where that cannot be seen, its claim or its heartbeat in
-  /// `heartbeats`/<launch>/ is younger than `stale_seconds`. Taking over a dead one's takes 2 s: of several that try, the last
+  /// Nothing if another holder lives: its process is seen to run or, where that cannot be seen, its claim or its heartbeat is
+  /// younger than `stale_seconds`. Taking over a dead one's takes 2 s: of several that try, the last
   /// to write the file has it. Fault if the file system fails.
-  static std::optional<Claim> take(const std::filesystem::path& file, const Claimant& self,
-                                   const std::filesystem::path& heartbeats, double stale_seconds);
+  static std::optional<Claim> take(const std::filesystem::path& file, const Claimant& self, double stale_seconds);
   Claim(Claim&& other) noexcept;
   Claim& operator=(Claim&& other) noexcept;
   ~Claim();  ///< removes the file if it still names this holder

@@ -70,10 +70,6 @@ std::filesystem::path RunDirectory::synthesis_metrics(const std::string& launch)
   return logs(launch) / "synthesis.jsonl";
 }
 
-std::filesystem::path RunDirectory::unit_claim(int64_t first) const {
-  return root / "units" / ("unit-" + padded(first, 8) + ".claim.json");
-}
-
 std::filesystem::path RunDirectory::unit_state(int64_t first) const {
   return root / "units" / ("unit-" + padded(first, 8) + ".h5");
 }

@@ -28,7 +28,6 @@ struct RunDirectory {
   std::filesystem::path heartbeats(const std::string& launch) const { return heartbeats() / launch; }
 
   std::filesystem::path unit_state(int64_t first) const;           ///< units/unit-00000016.h5
-  std::filesystem::path unit_claim(int64_t first) const;           ///< units/unit-00000016.claim.json
   std::filesystem::path shard(int64_t first, int64_t last) const;  ///< shards/images-00000016-00000031.h5 (last inclusive)
   std::filesystem::path checkpoint(int64_t step) const;            ///< checkpoints/step-00001200.h5
 };

@@ -1,6 +1,7 @@
 #include "stages/finetuning_owner.h"
 
 #include "cluster/on_root.h"
+#include "storage/atomic_file.h"
 
 namespace eidolon {
 namespace {
@@ -10,7 +11,7 @@ constexpr double stale_seconds = 300;
 
 Claim take(const RunContext& context) {
   const std::filesystem::path file = context.run.finetuning_owner();
-  auto claim = Claim::take(file, context.claimant(), context.run.heartbeats(), stale_seconds);
+  auto claim = Claim::take(file, context.claimant(), stale_seconds);
   if (claim) return std::move(*claim);
   const auto holder = holder_of(file);
   throw BadInput("fine-tuning in " + context.run.root.string() + " belongs to " +
@@ -24,6 +25,7 @@ std::optional<Claim> own_finetuning(const RunContext& context) {
   std::optional<Claim> claim;
   from_root(context.cluster.communicator, [&] {
     claim = take(context);
+    remove_parts(context.run.checkpoint(0).parent_path(), "step-");
     return std::string();
   });
   return claim;

@@ -109,8 +109,12 @@ std::filesystem::path RunContext::shard(const Unit& unit) const {
   return job.run.shards.empty() ? own : job.run.shards / own.filename();
 }
 
+std::filesystem::path RunContext::claim_of(const Unit& unit) const {
+  return shard(unit) += ".claim.json";
+}
+
 Claimant RunContext::claimant() const {
-  return {cluster.launch, cluster.rank(), this_process()};
+  return {cluster.launch, cluster.rank(), this_process(), run.heartbeats(cluster.launch).string()};
 }
 
 void RunContext::report(const std::string& stage, const std::string& detail, const Progress& progress) const {

@@ -32,8 +32,9 @@ struct RunContext {
   VisionTransformer teacher_on_device() const { return teacher.model.to(device(), at::kFloat); }
   SynthesisTeacher synthesis_teacher() const;  ///< on the device, in the working precision
   ShardOwner shard_owner() const;
-  std::filesystem::path shard(const Unit& unit) const;  ///< in run.shards if that is set, else in the run directory
-  Claimant claimant() const;                            ///< this rank
+  std::filesystem::path shard(const Unit& unit) const;     ///< in run.shards if that is set, else in the run directory
+  std::filesystem::path claim_of(const Unit& unit) const;  ///< beside its shard, so that runs which share shards share the work
+  Claimant claimant() const;                               ///< this rank
 
   /// Tells the heartbeat what this rank is at, and how far.
   void report(const std::string& stage, const std::string& detail, const Progress& progress) const;

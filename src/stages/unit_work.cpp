@@ -6,6 +6,7 @@
 #include "cluster/claim.h"
 #include "cluster/log.h"
 #include "reporting/metrics_log.h"
+#include "storage/atomic_file.h"
 #include "storage/tensor_archive.h"
 #include "synthesis/optimization.h"
 
@@ -93,10 +94,12 @@ std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& un
 UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   const RunContext& context = workshop.context;
   const SynthesisJob& job = context.job.synthesis;
-  const auto claim =
-      Claim::take(context.run.unit_claim(unit.first), context.claimant(), context.run.heartbeats(), stale_seconds);
+  const auto claim = Claim::take(context.claim_of(unit), context.claimant(), stale_seconds);
   if (!claim) return UnitOutcome::left;
   if (verify_archive(context.shard(unit)) == ArchiveState::sound) return UnitOutcome::left;
+  for (const auto& file : {context.run.unit_state(unit.first), context.shard(unit)}) {
+    remove_parts(file.parent_path(), file.filename().string());
+  }
 
   std::optional<ImageShard> shard =
       job.method == "gaussian" ? noise_shard(job, context.teacher.preprocessing, unit) : optimised_shard(workshop, unit);

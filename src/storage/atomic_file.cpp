@@ -77,6 +77,16 @@ void write_text_atomically(const std::filesystem::path& target, std::string_view
   });
 }
 
+void remove_parts(const std::filesystem::path& folder, const std::string& prefix) {
+  std::error_code ignored;  // what cannot be removed costs space, nothing else
+  std::filesystem::directory_iterator entry(folder, ignored);
+  for (; !ignored && entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code kept;
+    if (name.starts_with(prefix) && name.ends_with(".part")) std::filesystem::remove(entry->path(), kept);
+  }
+}
+
 // link() refuses a name that is taken, and gives the new name to a file that is already whole.
 bool create_exclusively(const std::filesystem::path& target, std::string_view text) {
   const std::filesystem::path part = part_path(target);

@@ -17,6 +17,10 @@ void write_atomically(const std::filesystem::path& target, const std::function<v
 
 void write_text_atomically(const std::filesystem::path& target, std::string_view text);
 
+/// Removes what killed writers left in `folder` of files whose names begin with `prefix`. Only for whoever alone may write
+/// those files now.
+void remove_parts(const std::filesystem::path& folder, const std::string& prefix);
+
 /// Makes `target` with `text` if nothing has that name; of several that try, one succeeds, on network file systems too. False
 /// if the name is taken; its bytes are then left alone.
 bool create_exclusively(const std::filesystem::path& target, std::string_view text);

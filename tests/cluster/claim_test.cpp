@@ -19,7 +19,9 @@ class Claims : public ::testing::Test {
   std::filesystem::path file = folder / "unit.claim.json";
   std::filesystem::path heartbeats = folder / "heartbeat";
 
-  Claimant claimant(const std::string& launch, int rank = 0) { return {launch, rank, this_process()}; }
+  Claimant claimant(const std::string& launch, int rank = 0) {
+    return {launch, rank, this_process(), (heartbeats / launch).string()};
+  }
   /// On another machine: whether its process runs cannot be seen.
   Claimant remote(const std::string& launch) {
     Claimant other = claimant(launch);
@@ -27,7 +29,7 @@ class Claims : public ::testing::Test {
     other.process.space = "another boot";
     return other;
   }
-  std::optional<Claim> take(const Claimant& self) { return Claim::take(file, self, heartbeats, 60); }
+  std::optional<Claim> take(const Claimant& self) { return Claim::take(file, self, 60); }
   void beat_of(const std::string& launch, double age, bool ended = false) {
     std::filesystem::create_directories(heartbeats / launch);
     Beat beat{0, "elsewhere", 1, "synthesize", "", 0, unix_seconds() - age};
@@ -39,8 +41,8 @@ class Claims : public ::testing::Test {
     auto claim = take(holder);
     ASSERT_TRUE(claim.has_value());
     std::string text = read_text(file);
-    text.replace(text.find("since\": ") + 8, text.find(",", text.find("since\": ")) - text.find("since\": ") - 8,
-                 std::to_string(unix_seconds() - age));
+    const size_t begin = text.find("since\": ") + 8, end = text.find_first_of(",\n", begin);
+    text.replace(begin, end - begin, std::to_string(unix_seconds() - age));
     std::filesystem::remove(file);
     claim.reset();
     write_text_atomically(file, text);

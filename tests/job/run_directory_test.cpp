@@ -13,7 +13,6 @@ TEST_F(RunDirectories, NamesItsFiles) {
   const RunDirectory run{"/runs/a"};
   EXPECT_EQ(run.log("now", 3), "/runs/a/log/now/rank-0003.log");
   EXPECT_EQ(run.heartbeats("now"), "/runs/a/heartbeat/now");
-  EXPECT_EQ(run.unit_claim(16), "/runs/a/units/unit-00000016.claim.json");
   EXPECT_EQ(run.unit_state(16), "/runs/a/units/unit-00000016.h5");
   EXPECT_EQ(run.shard(16, 31), "/runs/a/shards/images-00000016-00000031.h5");
   EXPECT_EQ(run.checkpoint(1200), "/runs/a/checkpoints/step-00001200.h5");
