@@ -53,7 +53,7 @@ std::string describe(const Claimant& claimant) {
 
 std::optional<Claimant> holder_of(const std::filesystem::path& file) {
   struct stat status {};
-  if (::stat(file.c_str(), &status) != 0) return std::nullopt;
+  if (::lstat(file.c_str(), &status) != 0) return std::nullopt;
   Claimant holder;
   holder.since = static_cast<double>(status.st_mtime);
   try {
@@ -63,7 +63,7 @@ std::optional<Claimant> holder_of(const std::filesystem::path& file) {
   } catch (const ordered_json::exception&) {
     return holder;
   } catch (const Fault&) {  // removed in between, or unreadable
-    return std::filesystem::exists(file) ? std::optional(holder) : std::nullopt;
+    return ::lstat(file.c_str(), &status) == 0 ? std::optional(holder) : std::nullopt;
   }
 }
 

@@ -124,6 +124,7 @@ ExitCode finetune(RunContext& context) {
   const FinetuningJob& job = context.job.finetuning;
   const ShardFiles shards = finished_shards(context);
   std::optional<Claim> owner = own_finetuning(context);
+  if (owner) keep_manifest(context);
 
   std::optional<Checkpoint> newest = newest_checkpoint(context);
   if (newest && newest->position.phase == "finished") return ExitCode::done;

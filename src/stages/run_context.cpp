@@ -110,7 +110,7 @@ std::filesystem::path RunContext::shard(const Unit& unit) const {
 }
 
 std::filesystem::path RunContext::claim_of(const Unit& unit) const {
-  return shard(unit) += ".claim.json";
+  return shard(unit).replace_extension(".claim.json");
 }
 
 Claimant RunContext::claimant() const {

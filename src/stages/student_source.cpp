@@ -86,6 +86,15 @@ Checkpoint calibrated_checkpoint(const RunContext& context) {
   return std::move(*checkpoint);
 }
 
+void keep_manifest(const RunContext& context) {
+  const auto depth = static_cast<int>(context.teacher.model.architecture.depth);
+  const std::string text = scheme_to_json(scheme_of(context.job.quantization, depth), depth);
+  std::error_code ignored;
+  const bool kept =
+      std::filesystem::is_regular_file(context.run.manifest(), ignored) && read_text(context.run.manifest()) == text;
+  if (!kept) write_text_atomically(context.run.manifest(), text);
+}
+
 Checkpoint calibrate_student(const RunContext& context, const ShardFiles& shards) {
   auto checkpoint = shared(context, [&]() -> std::optional<Checkpoint> {
     const int64_t count = std::min(context.job.quantization.calibration_images, context.job.synthesis.images);
@@ -94,9 +103,6 @@ Checkpoint calibrate_student(const RunContext& context, const ShardFiles& shards
     log::info("calibrate: ranges from " + std::to_string(count) + " synthetic images");
     Checkpoint calibrated{calibrated_on(context, read_images(shards, first)), {}, {}};
     write_checkpoint(context.run.checkpoint(0), calibrated, checkpoint_owner(context));
-    const Scheme scheme = scheme_of(context.job.quantization, static_cast<int>(context.teacher.model.architecture.depth));
-    write_text_atomically(context.run.manifest(),
-                          scheme_to_json(scheme, static_cast<int>(context.teacher.model.architecture.depth)));
     return calibrated;
   });
   return std::move(*checkpoint);

@@ -19,6 +19,9 @@ std::optional<Checkpoint> newest_checkpoint(const RunContext& context);
 /// step-00000000.h5, the student as calibrated. Collective; BadInput if it is not there.
 Checkpoint calibrated_checkpoint(const RunContext& context);
 
+/// Writes manifest.json, which follows from the job, unless it is there as it should be. On rank 0.
+void keep_manifest(const RunContext& context);
+
 /// Calibrates on the first calibration_images of the shards, on rank 0, writes step-00000000.h5 and gives the student to all.
 /// Collective.
 Checkpoint calibrate_student(const RunContext& context, const ShardFiles& shards);

@@ -25,6 +25,8 @@ void announce(const RunContext& context, const std::vector<Unit>& missing) {
             (idle ? "; more ranks than units, some are idle" : ""));
 }
 
+constexpr int seconds_between_words = 60;  ///< of a launch that waits for others
+
 /// What the ranks did in one pass over the missing units, worst last.
 enum class Pass : int64_t { made_some, left_all, stopped };
 
@@ -42,9 +44,12 @@ Pass make_free_units(UnitWorkshop& workshop, const std::vector<Unit>& missing) {
 }
 
 /// All that is missing is being made by other launches: time passes, in which they finish it or prove to be dead.
-void wait_for_others(const RunContext& context, const std::vector<Unit>& missing) {
-  if (context.cluster.is_root())
-    log::debug("unit " + std::to_string(missing[0].first) + " and others are being made by another launch");
+void wait_for_others(const RunContext& context, const std::vector<Unit>& missing, int waits) {
+  if (context.cluster.is_root() && waits % seconds_between_words == 0) {
+    const auto holder = holder_of(context.claim_of(missing[0]));
+    log::info("waiting for " + std::to_string(missing.size()) + " units of other launches; unit " +
+              std::to_string(missing[0].first) + " is with " + (holder ? describe(*holder) : std::string("nobody any more")));
+  }
   context.heartbeat->set({"synthesize", "waiting for units of other launches"});
   std::this_thread::sleep_for(std::chrono::seconds(1));
 }
@@ -62,12 +67,12 @@ ExitCode synthesize(RunContext& context) {
   const double share = views_of(job, missing) / cluster.size();
   UnitWorkshop workshop{context, context.synthesis_teacher(), CheckpointClock(context.job.run),
                         Progress("synthesize", share, "views", cluster.is_root())};
-  while (!missing.empty()) {
+  for (int waits = 0; !missing.empty();) {
     const Pass own = make_free_units(workshop, missing);
     cluster.wait_for_all();
     const Communicator& communicator = cluster.communicator;
     if (communicator.max(own == Pass::stopped) != 0) return ExitCode::again;
-    if (communicator.max(own == Pass::made_some) == 0) wait_for_others(context, missing);
+    if (communicator.max(own == Pass::made_some) == 0) wait_for_others(context, missing, waits++);
     missing = units_without_shard(context, missing);
   }
   return ExitCode::done;
