@@ -6,6 +6,7 @@
 
 #include "cluster/agreement.h"    // defines: require_same
 #include "cluster/cluster.h"      // defines: MpiSession, Communicator, Cluster, stop signals
+#include "cluster/end_launch.h"   // defines: end_launch
 #include "cluster/launch_name.h"  // defines: launch_name
 #include "cluster/log.h"          // defines: log::error
 #include "cluster/on_root.h"      // defines: ErrorOnRoot
@@ -108,8 +109,8 @@ ExitCode examine(const CommandLine& line, Communicator communicator) {
   return doctor(cluster, std::filesystem::absolute(line.target), line.evaluate.json);
 }
 
-/// The stages that need ranks. An error ends this rank at once, without MPI_Finalize: the launcher then ends the others, which
-/// may be waiting for it.
+/// The stages that need ranks. An error leaves without MPI_Finalize and ends the launch (main): others may be waiting for this
+/// rank.
 ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
   install_stop_signals();
   MpiSession session(&argc, &argv);
@@ -157,8 +158,8 @@ int main(int argc, char** argv) {
   ExitCode code = ExitCode::internal_fault;
   try {
     return static_cast<int>(dispatch(line, argc, argv));
-  } catch (const ErrorOnRoot& error) {
-    code = error.code();  // rank 0 says it
+  } catch (const ErrorOnRoot& error) {  // rank 0 says it, and ends the launch
+    std::_Exit(static_cast<int>(error.code()));
   } catch (const Error& error) {
     log::error(line.command + ": " + error.what());
     code = error.code();
@@ -168,5 +169,5 @@ int main(int argc, char** argv) {
     log::error(line.command + ": unexpected: " + error.what());
   }
   std::cout.flush();
-  std::_Exit(static_cast<int>(code));
+  end_launch(code);
 }

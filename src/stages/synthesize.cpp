@@ -54,27 +54,32 @@ void wait_for_others(const RunContext& context, const std::vector<Unit>& missing
   std::this_thread::sleep_for(std::chrono::seconds(1));
 }
 
-}  // namespace
-
-// Each pass ends with a look at the disk, so this launch ends well only when every shard is there, whoever made it.
-ExitCode synthesize(RunContext& context) {
-  const SynthesisJob& job = context.job.synthesis;
+/// Makes the missing units, or waits for those who do. Each pass ends with a look at the disk, so this launch ends well only
+/// when every shard is there, whoever made it. False if it was stopped.
+bool make_units(RunContext& context, std::vector<Unit> missing) {
   const Cluster& cluster = context.cluster;
-  std::vector<Unit> missing = units_without_shard(context, units_of(job));
-  announce(context, missing);
-  if (missing.empty()) return ExitCode::done;
-
-  const double share = views_of(job, missing) / cluster.size();
+  const Communicator& communicator = cluster.communicator;
+  const double share = views_of(context.job.synthesis, missing) / cluster.size();
   UnitWorkshop workshop{context, context.synthesis_teacher(), CheckpointClock(context.job.run),
                         Progress("synthesize", share, "views", cluster.is_root())};
   for (int waits = 0; !missing.empty();) {
     const Pass own = make_free_units(workshop, missing);
     cluster.wait_for_all();
-    const Communicator& communicator = cluster.communicator;
-    if (communicator.max(own == Pass::stopped) != 0) return ExitCode::again;
+    if (communicator.max(own == Pass::stopped) != 0) return false;
     if (communicator.max(own == Pass::made_some) == 0) wait_for_others(context, missing, waits++);
     missing = units_without_shard(context, missing);
   }
+  return true;
+}
+
+}  // namespace
+
+ExitCode synthesize(RunContext& context) {
+  const std::vector<Unit> units = units_of(context.job.synthesis);
+  const std::vector<Unit> missing = units_without_shard(context, units);
+  announce(context, missing);
+  if (!missing.empty() && !make_units(context, missing)) return ExitCode::again;
+  sweep_finished(context, units);
   return ExitCode::done;
 }
 

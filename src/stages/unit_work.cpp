@@ -111,4 +111,14 @@ UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   return UnitOutcome::made;
 }
 
+void sweep_finished(const RunContext& context, const std::vector<Unit>& units) {
+  if (!context.cluster.is_root()) return;
+  std::error_code ignored;  // what cannot be removed costs space, nothing else
+  for (const Unit& unit : units) {
+    std::filesystem::remove(context.run.unit_state(unit.first), ignored);
+    const std::filesystem::path claim = context.claim_of(unit);
+    if (holder_of(claim)) Claim::take(claim, context.claimant(), stale_seconds);  // a dead one's, and at once released
+  }
+}
+
 }  // namespace eidolon

@@ -24,4 +24,7 @@ struct UnitWorkshop {
 /// Fault naming unit, iteration and term if a loss is not finite.
 UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit);
 
+/// Clears away what a rank left that died between a unit's shard and the clean-up. For finished units only.
+void sweep_finished(const RunContext& context, const std::vector<Unit>& units);
+
 }  // namespace eidolon

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/pulse.h"
 #include "cluster/cluster.h"
+#include "cluster/end_launch.h"
 #include "cluster/heartbeat.h"
 #include "cluster/log.h"
 
@@ -59,6 +60,6 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const Error& error) {
     log::error(error.what());
-    return static_cast<int>(error.code());
+    end_launch(error.code());
   }
 }

@@ -9,6 +9,9 @@ import tempfile
 import time
 import unittest
 
+import h5py
+import numpy
+
 SOURCE = pathlib.Path(os.environ["EIDOLON_SOURCE_DIR"])
 BINARY = os.environ["EIDOLON_BINARY"]
 TEACHER = SOURCE / "jobs" / "demo" / "teacher"
@@ -84,3 +87,86 @@ class ProgramTest(unittest.TestCase):
 
     def hashes(self, pattern, run="run"):
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((self.folder / run).glob(pattern))}
+
+    def start(self, stage, *arguments, ranks=1, run="run", environment=None):
+        """The program in the background; ended with the test at the latest."""
+        launch = Launch(self.command(stage, *arguments, ranks=ranks, run=run), ranks, environment)
+        self.addCleanup(launch.end)
+        return launch
+
+    def files(self, pattern, run="run"):
+        return sorted((self.folder / run).glob(pattern))
+
+    def final_student(self, run="run"):
+        with h5py.File(self.files("checkpoints/step-*.h5", run)[-1]) as file:
+            self.assertEqual(file.attrs["phase"], "finished")
+            tensors = {}
+            file.visititems(lambda name, item: tensors.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        return tensors
+
+    def assert_same_student(self, run_a, run_b):
+        a, b = self.final_student(run_a), self.final_student(run_b)
+        self.assertEqual(sorted(a), sorted(b))
+        for name, values in a.items():
+            numpy.testing.assert_array_equal(values, b[name], err_msg=name)
+
+
+class Launch:
+    """A launcher and its ranks, running beside the test."""
+
+    def __init__(self, command, ranks, environment=None):
+        self.ranks = ranks
+        self.handles = {}  # rank -> pidfd, which never names another process
+        self.text = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(command, stdout=self.text, stderr=subprocess.STDOUT, start_new_session=True,
+                                        env={**ENVIRONMENT, **(environment or {})})
+
+    def _find_ranks(self):
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent != self.process.pid:
+                    continue
+                rank = (process / "environ").read_bytes().partition(b"OMPI_COMM_WORLD_RANK=")[2].partition(b"\0")[0]
+                if rank and int(rank) not in self.handles:
+                    self.handles[int(rank)] = os.pidfd_open(int(process.name))
+            except OSError:  # it ended meanwhile
+                pass
+
+    def signal(self, how, rank=None):
+        """To a rank, or to the launcher."""
+        if rank is None:
+            return self.process.send_signal(how)
+        while len(self.handles) < self.ranks and self.process.poll() is None:
+            self._find_ranks()
+            time.sleep(0.01)
+        signal.pidfd_send_signal(self.handles[rank], how)
+
+    def wait_until(self, condition, seconds=60):
+        """Until `condition()` is true; the launch must still run then."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError("what the test waits for did not come about:\n" + self.output())
+            time.sleep(0.02)
+
+    def code(self, seconds=120):
+        """The exit code, once it has ended."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {seconds} s:\n" + self.output()) from None
+
+    def output(self):
+        return os.pread(self.text.fileno(), 1 << 24, 0).decode(errors="replace")
+
+    def end(self):
+        for handle in self.handles.values():
+            try:
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            os.close(handle)
+        self.process.kill()
+        self.process.wait()
+        self.text.close()

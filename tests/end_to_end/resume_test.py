@@ -4,7 +4,6 @@ import signal
 import unittest
 
 import h5py
-import numpy
 
 from program import ProgramTest
 
@@ -12,20 +11,6 @@ LONG = ["--set", "synthesis.iterations=80", "--set", "run.checkpoint_seconds=0.2
 
 
 class Resume(ProgramTest):
-    def final_student(self, run):
-        newest = sorted((self.folder / run / "checkpoints").glob("step-*.h5"))[-1]
-        with h5py.File(newest) as file:
-            self.assertEqual(file.attrs["phase"], "finished")
-            tensors = {}
-            file.visititems(lambda name, item: tensors.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-        return tensors
-
-    def assert_same_student(self, run_a, run_b):
-        a, b = self.final_student(run_a), self.final_student(run_b)
-        self.assertEqual(sorted(a), sorted(b))
-        for name, values in a.items():
-            numpy.testing.assert_array_equal(values, b[name], err_msg=name)
-
     def test_a_unit_interrupted_inside_ends_in_the_same_bytes(self):
         self.succeed("synthesize", *LONG, ranks=2, run="calm")
         for how, code in ((signal.SIGUSR2, 75), (signal.SIGKILL, None)):

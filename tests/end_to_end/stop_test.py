@@ -1,0 +1,110 @@
+"""However a job is stopped, its state is on disk, its exit code tells, and the next start reaches the same bytes."""
+import json
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from program import SOURCE, ProgramTest
+
+# Only the stop itself writes a state: none falls due before.
+LONG_UNITS = ["--set", "synthesis.images=8", "--set", "synthesis.held_out_images=4", "--set", "synthesis.unit_images=4",
+              "--set", "synthesis.iterations=60", "--set", "run.checkpoint_seconds=3600"]
+LONG_PHASES = ["--set", "synthesis.method=gaussian", "--set", "finetuning.iterations=40", "--set", "run.checkpoint_seconds=3600"]
+PROMPT = 10  # seconds; a stop takes one iteration and one checkpoint, on a machine that may be busy
+
+
+class Stop(ProgramTest):
+    def at_work_on(self, stage, run="run"):
+        """Whether a running rank 0 is in this stage, by its heartbeat."""
+        def begun():
+            beats = [json.loads(beat.read_text()) for beat in self.files("heartbeat/*/rank-0000.json", run)]
+            return any(beat["stage"] == stage and not beat["ended"] for beat in beats)
+        return begun
+
+    def assert_stops(self, launch, code=75):
+        began = time.monotonic()
+        self.assertEqual(launch.code(60), code, launch.output())
+        self.assertLess(time.monotonic() - began, PROMPT, launch.output())
+        if code == 75:
+            self.assertIn("run the same command again", launch.output())
+
+    def assert_all_units_are_on_disk(self, run):
+        begun = self.files("units/unit-*.h5", run) + self.files("shards/*.h5", run)
+        self.assertEqual(len(begun), 3, begun)
+        self.assertEqual(self.files("shards/*.claim.json", run), [])
+
+
+class Synthesis(Stop):
+    def started(self, run, ranks, environment=None):
+        """A synthesis whose three units are all being made."""
+        launch = self.start("synthesize", *LONG_UNITS, ranks=ranks, run=run, environment=environment)
+        launch.wait_until(lambda: len(self.files("shards/*.claim.json", run)) == 3)
+        time.sleep(0.5)
+        return launch
+
+    def assert_ends_like_calm(self, run):
+        self.succeed("synthesize", *LONG_UNITS, ranks=2, run=run)
+        self.assertEqual(self.hashes("shards/*.h5", run), self.hashes("shards/*.h5", "calm"))
+
+    def test_every_way_to_stop(self):
+        self.succeed("synthesize", *LONG_UNITS, ranks=2, run="calm")
+        # The fourth rank has no unit.
+        for how, rank in ((signal.SIGUSR2, None), (signal.SIGUSR2, 0), (signal.SIGUSR2, 3), (signal.SIGTERM, 1)):
+            with self.subTest(how=how.name, rank=rank):
+                run = f"{how.name}-{rank}"
+                launch = self.started(run, ranks=4)
+                launch.signal(how, rank)
+                self.assert_stops(launch)
+                self.assert_all_units_are_on_disk(run)
+        with self.subTest("end of the allocation"):
+            end = time.time() + 12
+            launch = self.started("ended", ranks=3, environment={"EIDOLON_END_TIME": str(int(end))})
+            self.assert_stops(launch)
+            self.assertLess(time.time(), end)
+            self.assert_all_units_are_on_disk("ended")
+        with self.subTest("terminated launcher"):
+            launch = self.started("terminated", ranks=3)
+            launch.signal(signal.SIGTERM)  # Open MPI's launcher gives its ranks a moment, then kills them
+            self.assert_stops(launch, code=1)
+        self.assert_ends_like_calm("SIGUSR2-3")
+        self.assert_ends_like_calm("terminated")
+
+
+class Finetuning(Stop):
+    def test_every_way_to_stop(self):
+        self.succeed("run", *LONG_PHASES, ranks=2, run="calm")
+        shards = ["--set", f"run.shards={self.folder / 'calm' / 'shards'}"]
+        for how, rank in ((signal.SIGUSR2, 1), (signal.SIGTERM, 0), (None, None)):
+            with self.subTest(how=how, rank=rank):
+                run = f"stopped-{how}-{rank}"
+                environment = {} if how else {"EIDOLON_END_TIME": str(int(time.time()) + 6)}
+                launch = self.start("finetune", *LONG_PHASES, *shards, ranks=2, run=run, environment=environment)
+                launch.wait_until(self.at_work_on("finetune", run))
+                if how:
+                    launch.signal(how, rank)
+                self.assert_stops(launch)
+                self.assertEqual(len(self.files("checkpoints/step-*.h5", run)), 2)
+                self.assertEqual(self.files("finetuning.owner.json", run), [])
+                self.succeed("finetune", *LONG_PHASES, *shards, ranks=2, run=run)
+                self.assert_same_student(run, "calm")
+
+
+class Evaluation(Stop):
+    def test_a_stopped_evaluation_exits_75_and_a_second_start_ends_well(self):
+        digits = self.folder / "digits"
+        subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(digits)], check=True, capture_output=True)
+        evaluation = ["--set", "finetuning.method=none", "--set", "synthesis.method=gaussian",
+                      "--set", f"evaluation.images={digits}", "--json"]
+        calm = json.loads(self.succeed("run", *evaluation, ranks=2).stdout)
+        launch = self.start("run", *evaluation, "--set", "evaluation.batch=1", ranks=2)
+        launch.wait_until(self.at_work_on("evaluate"))
+        launch.signal(signal.SIGUSR2, rank=1)
+        self.assert_stops(launch)
+        self.assertNotIn("top1", launch.output())
+        self.assertEqual(json.loads(self.succeed("evaluate", *evaluation, ranks=2).stdout), calm)
+
+
+if __name__ == "__main__":
+    unittest.main()
