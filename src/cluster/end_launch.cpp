@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "cluster/launch_check.h"
+
 namespace eidolon {
 namespace {
 
@@ -20,7 +22,7 @@ bool mpi_runs() {
 
 void end_launch(ExitCode code) {
   const int number = static_cast<int>(code);
-  if (mpi_runs()) {
+  if (started_by_srun() && mpi_runs()) {
     std::thread([number] {
       std::this_thread::sleep_for(patience);
       std::_Exit(number);

@@ -5,9 +5,9 @@
 
 namespace eidolon {
 
-/// Ends this process with `code`, and through the MPI library all other ranks. mpirun ends them anyway when one leaves with a
-/// code; srun does so only if told (--kill-on-bad-exit), and then reports 137 in place of the code. Never hangs: if the library
-/// does not come back within seconds, this process ends alone.
+/// Ends this process with `code`. mpirun then ends the other ranks. srun does so only if told (--kill-on-bad-exit), and then
+/// reports 137 in place of the code; so under srun this goes through MPI_Abort. Never hangs: if the library does not come back
+/// within seconds, this process ends alone.
 [[noreturn]] void end_launch(ExitCode code);
 
 }  // namespace eidolon

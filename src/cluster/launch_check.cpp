@@ -13,14 +13,14 @@ long long environment_number(const char* name) {
   return text == nullptr ? -1 : std::strtoll(text, nullptr, 10);
 }
 
+}  // namespace
+
 // Slurm's own steps (interactive shell, batch script, extern, pending) have numbers from 0xfffffff0 on (slurm.h); a program
 // there was not started by srun.
 bool started_by_srun() {
   const long long step = environment_number("SLURM_STEP_ID");
   return step >= 0 && step < 0xfffffff0LL;
 }
-
-}  // namespace
 
 void refuse_wrong_launch(int world_size) {
   const long long tasks = environment_number("SLURM_NTASKS");

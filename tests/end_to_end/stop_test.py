@@ -37,9 +37,9 @@ class Stop(ProgramTest):
 
 
 class Synthesis(Stop):
-    def started(self, run, ranks, environment=None):
+    def started(self, run, *settings, ranks, environment=None):
         """A synthesis whose three units are all being made."""
-        launch = self.start("synthesize", *LONG_UNITS, ranks=ranks, run=run, environment=environment)
+        launch = self.start("synthesize", *LONG_UNITS, *settings, ranks=ranks, run=run, environment=environment)
         launch.wait_until(lambda: len(self.files("shards/*.claim.json", run)) == 3)
         time.sleep(0.5)
         return launch
@@ -60,7 +60,7 @@ class Synthesis(Stop):
                 self.assert_all_units_are_on_disk(run)
         with self.subTest("end of the allocation"):
             end = time.time() + 12
-            launch = self.started("ended", ranks=3, environment={"EIDOLON_END_TIME": str(int(end))})
+            launch = self.started("ended", "--set", "synthesis.iterations=600", ranks=3, environment={"EIDOLON_END_TIME": str(int(end))})
             self.assert_stops(launch)
             self.assertLess(time.time(), end)
             self.assert_all_units_are_on_disk("ended")
