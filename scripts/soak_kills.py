@@ -97,7 +97,7 @@ class Round:
             return subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT, start_new_session=True)
 
     def last_words(self):
-        return self.log.read_text(errors="replace").rpartition("---")[2]
+        return self.log.read_text(errors="replace").rpartition("--- ")[2]
 
     def check(self, calm):
         """What stands under a finished name is whole, is what the run in peace made, and stays."""
