@@ -20,7 +20,7 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
                         {"student_id", owner.student_id},
                         {"identity", owner.facts},
                         {"teacher", owner.teacher_hash},
-                        {"data_free", "true"}};
+                        {"data_free", owner.data_free ? "true" : "false"}};
   write_archive(path, "eidolon student checkpoint", archive);
 }
 

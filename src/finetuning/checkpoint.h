@@ -23,6 +23,7 @@ struct CheckpointOwner {
   std::string student_id;
   std::string facts;  ///< the canonical JSON behind it
   std::string teacher_hash;
+  bool data_free = true;  ///< no real image had a part in it
 };
 
 struct Checkpoint {

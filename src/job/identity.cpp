@@ -74,6 +74,7 @@ std::string difference(const std::string& name, const json& here, const json& th
 }  // namespace
 
 std::string synthesis_facts(const Job& job, const IdentityContext& context) {
+  if (!context.given.empty()) return context.given;
   json facts = keys_that_decide(job, Decides::images);
   const json preprocessing = json::parse(context.preprocessing, nullptr, false);
   facts["device"] = context.device;

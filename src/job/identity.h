@@ -14,6 +14,7 @@ struct IdentityContext {
   std::string preprocessing;  ///< canonical JSON
   std::string device;         ///< "cpu" or "cuda"
   int64_t threads = 1;        ///< per rank
+  std::string given = {};     ///< facts of images that were given (synthesis.method = "given"), which stand for all others
 };
 
 /// Sorted-key canonical JSON of everything that decides the bytes of a synthesized image: context, all [synthesis] keys but

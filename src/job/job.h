@@ -16,7 +16,7 @@ struct TeacherJob {
 };
 
 struct SynthesisJob {
-  std::string method = "sardfq";   ///< sardfq | gaussian
+  std::string method = "sardfq";   ///< sardfq | gaussian | given (run.shards has them)
   std::string start = "gaussian";  ///< what the pixels start from
   int64_t images = 256;            ///< not part of the identity: raising it only adds units
   int64_t held_out_images = 16;    ///< further images, never trained on; not part of the identity

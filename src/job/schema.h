@@ -74,7 +74,8 @@ void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
   const auto key = [](std::string_view name, Allowed allowed, std::string_view help, Decides decides = Decides::images) {
     return Key{"synthesis", name, decides, std::move(allowed), help};
   };
-  visit(key("method", one_of({"sardfq", "gaussian"}), "how images are made; gaussian is noise, the baseline"),
+  visit(key("method", one_of({"sardfq", "gaussian", "given"}),
+            "how images are made; gaussian is noise; given: run.shards has them"),
         synthesis.method);
   visit(key("start", one_of({"gaussian"}), "what the pixels start from"), synthesis.start);
   visit(key("images", between(1, many), "images to train on; raising it only adds units", Decides::student), synthesis.images);

@@ -149,7 +149,9 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options) 
 
   const EvaluationFigures teacher = figures_of(counts[0]);
   ordered_json object{{"images", teacher.images}, {"teacher", teacher_json(teacher)}};
+  if (!students.empty()) object["data_free"] = context.data_free;
   std::string text = std::to_string(teacher.images) + " images from " + job.images.string() + " (+- one standard error)\n" +
+                     (context.data_free ? "" : "The student was made from real images (data_free = false).\n") +
                      teacher_line(teacher);
   for (size_t s = 0; s < students.size(); ++s) {
     const EvaluationFigures figures = figures_of(counts[1 + s]);

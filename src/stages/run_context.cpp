@@ -16,6 +16,7 @@
 #include "job/provenance.h"
 #include "job/reader.h"
 #include "job/schema.h"
+#include "stages/given_images.h"
 #include "storage/atomic_file.h"
 #include "synthesis/prior_weight.h"
 
@@ -137,6 +138,7 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
   resolve_autos(context, access);
   if (access == Access::write) job = agreed(communicator, job, [&] { return settle_job(job, given, context.run); });
   context.identity = {context.teacher.content_hash, to_json(context.teacher.preprocessing), *job.run.device, *job.run.threads};
+  if (job.synthesis.method == "given" && access != Access::look) adopt_given_images(context);
   if (access == Access::write) write_provenance(context, command_line);
   return context;
 }

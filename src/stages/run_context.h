@@ -27,6 +27,7 @@ struct RunContext {
   Teacher teacher;  ///< float32, on the CPU
   IdentityContext identity;
   std::unique_ptr<Heartbeat> heartbeat;
+  bool data_free = true;  ///< false where the images were given and are real
 
   at::Device device() const { return cluster.placement.device; }
   VisionTransformer teacher_on_device() const { return teacher.model.to(device(), at::kFloat); }

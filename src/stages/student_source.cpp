@@ -67,8 +67,8 @@ Student calibrated_on(const RunContext& context, const SyntheticImages& images) 
 }  // namespace
 
 CheckpointOwner checkpoint_owner(const RunContext& context) {
-  return {student_id(context.job, context.identity), student_facts(context.job, context.identity),
-          context.teacher.content_hash};
+  return {student_id(context.job, context.identity), student_facts(context.job, context.identity), context.teacher.content_hash,
+          context.data_free};
 }
 
 std::optional<Checkpoint> newest_checkpoint(const RunContext& context) {

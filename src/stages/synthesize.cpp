@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "cluster/log.h"
+#include "cluster/on_root.h"
 #include "stages/shard_set.h"
 #include "stages/stages.h"
 #include "stages/unit_work.h"
@@ -72,11 +73,23 @@ bool make_units(RunContext& context, std::vector<Unit> missing) {
   return true;
 }
 
+void require_all_given(const RunContext& context, const std::vector<Unit>& missing) {
+  if (missing.empty()) return;
+  throw_once(context.cluster.communicator,
+             BadInput(context.shard(missing[0]).string() +
+                      " is missing, and synthesis.method = \"given\" makes no images; "
+                      "ask for fewer (synthesis.images, synthesis.held_out_images) or add the shard"));
+}
+
 }  // namespace
 
 ExitCode synthesize(RunContext& context) {
   const std::vector<Unit> units = units_of(context.job.synthesis);
   const std::vector<Unit> missing = units_without_shard(context, units);
+  if (context.job.synthesis.method == "given") {
+    require_all_given(context, missing);
+    return ExitCode::done;
+  }
   announce(context, missing);
   if (!missing.empty() && !make_units(context, missing)) return ExitCode::again;
   sweep_finished(context, units);

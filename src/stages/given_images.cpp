@@ -1,0 +1,42 @@
+#include "stages/given_images.h"
+
+#include <nlohmann/json.hpp>
+
+#include "cluster/on_root.h"
+#include "storage/tensor_archive.h"
+#include "synthesis/unit.h"
+
+namespace eidolon {
+namespace {
+
+using nlohmann::json;
+
+/// {"identity": ..., "data_free": ...} of the first shard.
+std::string facts_of_first_shard(const RunContext& context) {
+  const std::filesystem::path path = context.shard(units_of(context.job.synthesis).at(0));
+  if (verify_archive(path) != ArchiveState::sound) {
+    throw BadInput(path.string() +
+                   " is absent or damaged, but synthesis.method = \"given\" takes images from there; "
+                   "set run.shards to their folder, and synthesis.unit_images as they were written");
+  }
+  const auto attributes = read_attributes(path, false);
+  const auto identity = attributes.find("identity"), data_free = attributes.find("data_free");
+  const json facts = identity == attributes.end() ? json() : json::parse(identity->second, nullptr, false);
+  if (!facts.is_object() || facts.value("side", int64_t{0}) != context.teacher.preprocessing.image_size) {
+    throw BadInput(path.string() + " does not state images of side " +
+                   std::to_string(context.teacher.preprocessing.image_size) +
+                   ", the teacher's; make it with scripts/real_images_to_shards and this teacher");
+  }
+  const bool free = data_free != attributes.end() && data_free->second == "true";
+  return json{{"identity", identity->second}, {"data_free", free}}.dump();
+}
+
+}  // namespace
+
+void adopt_given_images(RunContext& context) {
+  const json facts = json::parse(from_root(context.cluster.communicator, [&] { return facts_of_first_shard(context); }));
+  context.identity.given = facts.at("identity");
+  context.data_free = facts.at("data_free");
+}
+
+}  // namespace eidolon
