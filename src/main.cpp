@@ -48,6 +48,7 @@ void define_commands(CLI::App& app, CommandLine& line) {
   add_job_command(app, line, "synthesize", "make the images, as HDF5 shards");
   add_job_command(app, line, "finetune", "calibrate the student and fine-tune it on the shards");
   add_job_command(app, line, "evaluate", "compare teacher and student on labelled images");
+  add_job_command(app, line, "sensitivity", "which node of the calibrated student costs how much, for quantization.bits_for");
   const auto add_look = [&](const char* name, const char* argument, const char* help) {
     CLI::App* command = app.add_subcommand(name, help);
     command->add_option(argument, line.target)->required();
@@ -71,6 +72,7 @@ ExitCode run_stage(const CommandLine& line, RunContext& context) {
   if (line.command == "synthesize") return synthesize(context);
   if (line.command == "finetune") return finetune(context);
   if (line.command == "evaluate") return evaluate(context, line.evaluate);
+  if (line.command == "sensitivity") return sensitivity(context, line.evaluate.json);
   return run(context, line.evaluate);
 }
 

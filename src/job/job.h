@@ -54,6 +54,7 @@ struct QuantizationJob {
   std::string weight_granularity = "channel";  ///< channel | tensor
   std::optional<std::string> attention;        ///< auto | uniform | log2 | log_sqrt2
   bool reparameterize = true;                  ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
+  std::string bits_for;                        ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
   std::string range = "mse";                   ///< minmax | percentile | mse: how calibration chooses ranges
   int64_t calibration_images = 32;
 };

@@ -134,6 +134,7 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
         quantization.attention);
   visit(key("reparameterize", anything(), "RepQ: fold per-channel scales into LayerNorm and the next weights"),
         quantization.reparameterize);
+  visit(key("bits_for", anything(), "other bits for some nodes: \"blocks.0.*: 8, head.*: float\""), quantization.bits_for);
   visit(key("range", one_of({"minmax", "percentile", "mse"}), "how calibration chooses ranges"), quantization.range);
   visit(key("calibration_images", between(1, many), "first images seen by calibration; at most synthesis.images are used"),
         quantization.calibration_images);

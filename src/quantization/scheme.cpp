@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "quantization/bit_rules.h"
 
 namespace eidolon {
 namespace {
@@ -60,6 +61,24 @@ QuantizerSpec spec_from(const json& entry, NodeId node) {
   return spec;
 }
 
+void apply(const BitRule& rule, int depth, Scheme& scheme) {
+  bool matched = false;
+  for (const NodeId node : all_nodes(depth)) {
+    const auto found = scheme.find(node);
+    if (node.kind == NodeKind::image || !rule.matches(node_name(node))) continue;
+    matched = true;
+    if (!rule.bits) {
+      scheme.erase(node);
+    } else if (found != scheme.end()) {
+      found->second.bits = *rule.bits;
+    }
+  }
+  if (!matched) {
+    throw BadInput("quantization.bits_for: no node of this model matches '" + rule.pattern +
+                   "'; manifest.json lists their names");
+  }
+}
+
 }  // namespace
 
 Scheme scheme_of(const QuantizationJob& job, int depth) {
@@ -76,6 +95,7 @@ Scheme scheme_of(const QuantizationJob& job, int depth) {
       scheme[node] = is_weight(node.kind) ? weight : activation;
     }
   }
+  for (const BitRule& rule : bit_rules(job.bits_for)) apply(rule, depth, scheme);
   return scheme;
 }
 

@@ -21,6 +21,10 @@ ExitCode evaluate(RunContext& context, const EvaluateOptions& options);
 /// synthesize, finetune and evaluate, in order.
 ExitCode run(RunContext& context, const EvaluateOptions& options);
 
+/// What each node of the calibrated student costs, in KL on held-out synthetic images: quantized alone, and spared alone.
+/// Prints a table (or JSON), the dearest node first, and writes sensitivity.json. Calibrates if nothing is calibrated yet.
+ExitCode sensitivity(RunContext& context, bool json);
+
 /// Checks all that can be checked, times three iterations of each stage, prints expected time, memory and disk; writes nothing.
 ExitCode dry_run(RunContext& context);
 

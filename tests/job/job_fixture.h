@@ -59,6 +59,10 @@ inline bool change(const Key&, double& field) {
 }
 
 inline bool change(const Key& key, std::string& field) {
+  if (key.allowed.choices.empty()) {
+    field += "head.*: 8";
+    return true;
+  }
   for (const std::string_view choice : key.allowed.choices) {
     if (choice != field) {
       field = choice;

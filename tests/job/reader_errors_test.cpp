@@ -69,7 +69,7 @@ TEST_F(ReaderErrors, WrongTypes) {
   expect("synthesis", "images = 2020-01-01", "'synthesis.images' is a date or time, but must be an integer from 1 to 99999999");
   expect("synthesis", "soft_labels = 1", "'synthesis.soft_labels' is 1, but must be true or false");
   expect("synthesis", "crop_weight = true", "'synthesis.crop_weight' is true, but must be a number from 0 to 1e+09");
-  expect("synthesis", "method = 3", "'synthesis.method' is 3, but must be \"sardfq\" or \"gaussian\"");
+  expect("synthesis", "method = 3", "'synthesis.method' is 3, but must be \"sardfq\", \"gaussian\" or \"given\"");
   expect("evaluation", "images = 3", "'evaluation.images' is 3, but must be a path in quotes");
   expect("synthesis", "images = \"auto\"", "'synthesis.images' is 'auto', but must be an integer from 1 to 99999999");
   expect("run", "threads = \"all\"", "'run.threads' is 'all', but must be an integer from 1 to 4096 or \"auto\"");
@@ -89,7 +89,8 @@ TEST_F(ReaderErrors, ValuesOutOfRange) {
   expect("synthesis", "unit_images = 0", "'synthesis.unit_images' is 0, but must be an integer from 1 to 4096");
   expect("synthesis", "iterations = -1", "'synthesis.iterations' is -1, but must be an integer from 0 to 1000000000");
   expect("synthesis", "seed = -1", "'synthesis.seed' is -1, but must be an integer of at least 0");
-  expect("synthesis", "method = \"gausian\"", "'synthesis.method' is 'gausian', but must be \"sardfq\" or \"gaussian\"");
+  expect("synthesis", "method = \"gausian\"",
+         "'synthesis.method' is 'gausian', but must be \"sardfq\", \"gaussian\" or \"given\"");
   expect("run", "device = \"gpu\"", "'run.device' is 'gpu', but must be \"cpu\", \"cuda\" or \"auto\"");
   for (const char* number : {"nan", "inf", "-inf"}) {
     expect("synthesis", std::string("learning_rate = ") + number,
