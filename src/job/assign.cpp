@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "job/job_path.h"
+#include "job/mixture.h"
 #include "job/nearest.h"
 
 namespace eidolon {
@@ -11,6 +12,16 @@ namespace {
 
 bool within(const Allowed& allowed, double number) {
   return std::isfinite(number) && number >= allowed.low && number <= allowed.high;
+}
+
+bool among(const Allowed& allowed, const std::string& word) {
+  return allowed.choices.empty() || std::ranges::find(allowed.choices, word) != allowed.choices.end();
+}
+
+bool fits(const Allowed& allowed, const std::string& word) {
+  if (!allowed.mixture) return among(allowed, word);
+  const auto shares = mixture_shares(word);
+  return shares && std::ranges::all_of(*shares, [&](const MixtureShare& share) { return among(allowed, share.name); });
 }
 
 }  // namespace
@@ -55,8 +66,7 @@ bool store(const TomlValue& value, const Allowed& allowed, const std::filesystem
 
 bool store(const TomlValue& value, const Allowed& allowed, const std::filesystem::path&, std::string& field) {
   const std::string* word = std::get_if<std::string>(&value);
-  const auto& choices = allowed.choices;
-  if (word == nullptr || (!choices.empty() && std::ranges::find(choices, *word) == choices.end())) {
+  if (word == nullptr || !fits(allowed, *word)) {
     return false;
   }
   field = *word;

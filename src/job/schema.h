@@ -18,11 +18,13 @@ namespace eidolon {
 /// Which artefacts must be made again when the key changes.
 enum class Decides { nothing, images, student };
 
-/// What a key accepts: numbers from low to high (both included), strings among choices (any, if empty).
+/// What a key accepts: numbers from low to high (both included), strings among choices (any, if empty), or mixtures of choices
+/// (job/mixture.h).
 struct Allowed {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   std::vector<std::string_view> choices;
+  bool mixture = false;
 };
 
 struct Key {
@@ -37,14 +39,19 @@ inline Allowed anything() {
   return {};
 }
 inline Allowed at_least(double low) {
-  return {low, std::numeric_limits<double>::infinity(), {}};
+  return {low, std::numeric_limits<double>::infinity(), {}, false};
 }
 inline Allowed between(double low, double high) {
-  return {low, high, {}};
+  return {low, high, {}, false};
 }
 inline Allowed one_of(std::vector<std::string_view> choices) {
   Allowed allowed;
   allowed.choices = std::move(choices);
+  return allowed;
+}
+inline Allowed mixture_of(std::vector<std::string_view> choices) {
+  Allowed allowed = one_of(std::move(choices));
+  allowed.mixture = true;
   return allowed;
 }
 
@@ -77,12 +84,14 @@ void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("method", one_of({"sardfq", "gaussian", "given"}),
             "how images are made; gaussian is noise; given: run.shards has them"),
         synthesis.method);
-  visit(key("start", one_of({"gaussian"}), "what the pixels start from"), synthesis.start);
+  visit(key("start", mixture_of({"gaussian", "pink", "leaves", "scenes", "textures"}), "what the pixels start from"),
+        synthesis.start);
   visit(key("images", between(1, many), "images to train on; raising it only adds units", Decides::student), synthesis.images);
   visit(key("held_out_images", between(0, many), "further images, never trained on", Decides::student),
         synthesis.held_out_images);
   visit(key("unit_images", between(1, 4096), "consecutive images optimised together, one shard"), synthesis.unit_images);
-  visit(key("iterations", between(0, large), "optimisation steps of a unit, over all rounds"), synthesis.iterations);
+  visit(key("iterations", between(0, large), "optimisation steps of a unit, over all rounds; 0: the start is the image"),
+        synthesis.iterations);
   visit(key("rounds", between(1, large), "Adam and its schedule start anew each round"), synthesis.rounds);
   visit(key("warmup_iterations", between(0, large), "linear warm-up per round; at most a fifth of a round"),
         synthesis.warmup_iterations);

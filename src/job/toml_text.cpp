@@ -83,7 +83,7 @@ std::string accepted_text(const Allowed& allowed, Kind kind, bool can_be_auto) {
     if (can_be_auto) {
       choices.push_back("auto");
     }
-    return choice_text(choices);
+    return choice_text(choices) + (allowed.mixture ? ", or several with shares (\"leaves:2, pink:1\")" : "");
   }
   const std::string text = kind == Kind::boolean ? "true or false"
                            : kind == Kind::word  ? "a text in quotes"

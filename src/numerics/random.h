@@ -25,6 +25,7 @@ enum class Purpose : uint64_t {
   variation_target = 6,
   lane_permutation = 7,
   prior_weight_probe = 8,
+  procedural_start = 9,
 };
 
 class RandomStream {

@@ -40,7 +40,7 @@ Estimate time_synthesis(const RunContext& context) {
   const Architecture& a = context.teacher.model.architecture;
   const double image_megabytes = static_cast<double>(a.channels * a.image_size * a.image_size) / 1e6;
   Estimate estimate{0, static_cast<double>(units) * static_cast<double>(job.unit_images) * image_megabytes};
-  if (job.method == "gaussian" || job.iterations == 0) return estimate;
+  if (images_are_starts(job)) return estimate;
 
   const SynthesisTeacher teacher = context.synthesis_teacher();
   const Unit unit{0, job.unit_images};

@@ -19,6 +19,7 @@
 #include "stages/given_images.h"
 #include "storage/atomic_file.h"
 #include "synthesis/prior_weight.h"
+#include "synthesis/start.h"
 
 namespace eidolon {
 namespace {
@@ -48,7 +49,7 @@ void resolve_autos(RunContext& context, Access access) {
     job.quantization.attention = job.quantization.activation_bits >= 6 ? "uniform" : "log_sqrt2";
   }
   if (!job.synthesis.prior_weight && access != Access::look) {
-    job.synthesis.prior_weight = job.synthesis.method == "sardfq" ? agreed_prior_weight(context) : 0.0;
+    job.synthesis.prior_weight = images_are_starts(job.synthesis) ? 0.0 : agreed_prior_weight(context);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "storage/atomic_file.h"
 #include "storage/tensor_archive.h"
 #include "synthesis/optimization.h"
+#include "synthesis/start.h"
 
 namespace eidolon {
 namespace {
@@ -102,7 +103,7 @@ UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   }
 
   std::optional<ImageShard> shard =
-      job.method == "gaussian" ? noise_shard(job, context.teacher.preprocessing, unit) : optimised_shard(workshop, unit);
+      images_are_starts(job) ? start_shard(job, context.teacher.preprocessing, unit) : optimised_shard(workshop, unit);
   if (!shard) return UnitOutcome::stopped;
   stamp(*shard, job, context.teacher.preprocessing, context.shard_owner());
   write_shard(context.shard(unit), *shard);

@@ -20,7 +20,7 @@ namespace eidolon {
 struct ImageShard {
   Tensor images;        ///< uint8  N x C x H x W
   Tensor global_index;  ///< int64  N
-  // Undefined for noise:
+  // Undefined for images that nothing optimised:
   Tensor semantic_classes;              ///< int32  N x 4, -1 = none
   Tensor crop_boxes;                    ///< int32  N x 4 x 4, (y, x, height, width) in image pixels, -1 = none
   Tensor class_logits;                  ///< float32 N x 4, the drawn logits of those classes

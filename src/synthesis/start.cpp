@@ -1,8 +1,26 @@
 #include "synthesis/start.h"
 
+#include "job/mixture.h"
 #include "numerics/random.h"
+#include "procedural/procedural_image.h"
 
 namespace eidolon {
+namespace {
+
+/// Normalised, 1 x C x S x S.
+Tensor start_image(const std::string& kind, uint64_t seed, int64_t index, const Preprocessing& preprocessing) {
+  const int64_t channels = preprocessing.channels(), size = preprocessing.image_size;
+  if (kind == "gaussian") return RandomStream(seed, Purpose::start_noise, index).normals({1, channels, size, size});
+  RandomStream random(seed, Purpose::procedural_start, index);
+  const Tensor image = procedural_image(kind, random, channels, size).unsqueeze(0);
+  return (image - preprocessing.mean_tensor()) / preprocessing.std_tensor();
+}
+
+}  // namespace
+
+bool images_are_starts(const SynthesisJob& job) {
+  return job.method == "gaussian" || job.iterations == 0;
+}
 
 PixelRange valid_pixels(const Preprocessing& preprocessing, at::TensorOptions options) {
   const Tensor mean = preprocessing.mean_tensor(options), std = preprocessing.std_tensor(options);
@@ -10,13 +28,14 @@ PixelRange valid_pixels(const Preprocessing& preprocessing, at::TensorOptions op
 }
 
 Tensor start_pixels(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
-  const int64_t size = preprocessing.image_size;
+  const std::vector<std::string> kinds = mixture_cycle(job.start);
   std::vector<Tensor> images;
   for (int64_t index = unit.first; index <= unit.last(); ++index) {
-    images.push_back(RandomStream(job.seed, Purpose::start_noise, index).normals({preprocessing.channels(), size, size}));
+    const std::string& kind = kinds[static_cast<size_t>(index) % kinds.size()];
+    images.push_back(start_image(kind, job.seed, index, preprocessing));
   }
   const PixelRange valid = valid_pixels(preprocessing);
-  return at::stack(images).clamp(valid.lowest, valid.highest);
+  return at::cat(images).clamp(valid.lowest, valid.highest);
 }
 
 }  // namespace eidolon

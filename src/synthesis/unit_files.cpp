@@ -54,7 +54,7 @@ ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& j
   return shard;
 }
 
-ImageShard noise_shard(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
+ImageShard start_shard(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
   ImageShard shard;
   shard.images = to_bytes(preprocessing, start_pixels(job, preprocessing, unit));
   shard.global_index = global_indices(unit);
@@ -67,7 +67,7 @@ void stamp(ImageShard& shard, const SynthesisJob& job, const Preprocessing& prep
                       {"preprocessing", to_json(preprocessing)},
                       {"layout", "NCHW"},
                       {"channels", preprocessing.channels() == 3 ? "RGB" : std::to_string(preprocessing.channels())},
-                      {"method", job.method},
+                      {"method", images_are_starts(job) ? job.start : job.method},
                       {"data_free", "true"},
                       {"job", owner.job},
                       {"versions", owner.versions}};

@@ -27,8 +27,8 @@ std::optional<UnitState> read_unit_state(const std::filesystem::path& path, cons
 ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit,
                           const UnitObjective& objective, const UnitState& state);
 
-/// The start alone: job.method "gaussian", the baseline.
-ImageShard noise_shard(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit);
+/// The start alone, where images_are_starts().
+ImageShard start_shard(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit);
 
 /// Fills in the attributes that every shard carries.
 void stamp(ImageShard& shard, const SynthesisJob& job, const Preprocessing& preprocessing, const ShardOwner& owner);

@@ -6,6 +6,7 @@ import unittest
 
 import h5py
 import numpy
+from PIL import Image
 
 from program import SOURCE, ProgramTest
 
@@ -81,6 +82,22 @@ class Pipeline(ProgramTest):
         self.succeed("run", "--set", "finetuning.method=distill", "--set", "synthesis.method=gaussian", ranks=2)
         with h5py.File(self.folder / "run" / "shards" / "images-00000000-00000007.h5") as shard:
             self.assertEqual(sorted(shard), ["global_index", "images"])
+
+    def test_starts_alone_are_the_same_bytes_for_any_ranks_and_fit_a_contact_sheet(self):
+        starts = ["--set", "synthesis.iterations=0", "--set", "synthesis.start=leaves:2, pink:1"]
+        for ranks in (1, 3):
+            self.succeed("run", "--set", "finetuning.method=none", *starts, ranks=ranks, run=f"ranks{ranks}")
+        self.assertEqual(self.hashes("shards/*.h5", "ranks3"), self.hashes("shards/*.h5", "ranks1"))
+        with h5py.File(self.folder / "ranks1" / "shards" / "images-00000000-00000007.h5") as shard:
+            self.assertEqual(sorted(shard), ["global_index", "images"])
+            self.assertEqual(shard.attrs["method"], "leaves:2, pink:1")
+            images = shard["images"][:]
+        sheet = self.folder / "sheet.png"
+        subprocess.run([SOURCE / "scripts" / "contact_sheet", self.folder / "ranks1", sheet, "--columns", "5"], check=True,
+                       capture_output=True)
+        pixels = numpy.asarray(Image.open(sheet))
+        self.assertEqual(pixels.shape, (5 * 34 - 2, 5 * 34 - 2, 3))  # 24 images of 32 pixels, 2 between them
+        numpy.testing.assert_array_equal(pixels[34:66, 68:100], images[7].transpose(1, 2, 0))
 
     def test_dry_run_writes_nothing(self):
         result = self.succeed("run", "--dry-run")

@@ -91,6 +91,12 @@ TEST_F(ReaderErrors, ValuesOutOfRange) {
   expect("synthesis", "seed = -1", "'synthesis.seed' is -1, but must be an integer of at least 0");
   expect("synthesis", "method = \"gausian\"",
          "'synthesis.method' is 'gausian', but must be \"sardfq\", \"gaussian\" or \"given\"");
+  for (const char* start : {"leafs", "", "pink:0", "pink:1.5", "pink:1,", "leaves:2, leafs:1", "pink leaves"}) {
+    expect("synthesis", std::string("start = \"") + start + "\"",
+           std::string("'synthesis.start' is '") + start +
+               "', but must be \"gaussian\", \"pink\", \"leaves\", \"scenes\" or \"textures\", or several with shares "
+               "(\"leaves:2, pink:1\")");
+  }
   expect("run", "device = \"gpu\"", "'run.device' is 'gpu', but must be \"cpu\", \"cuda\" or \"auto\"");
   for (const char* number : {"nan", "inf", "-inf"}) {
     expect("synthesis", std::string("learning_rate = ") + number,
@@ -103,6 +109,10 @@ TEST_F(ReaderErrors, ValuesThatContradictEachOther) {
             "job.toml: 'synthesis.soft_label_low' is 12.0, more than 'synthesis.soft_label_high', which is 10.0");
   EXPECT_EQ(of_line("synthesis", "variation_high = 1"),
             "job.toml: 'synthesis.variation_low' is 442.0, more than 'synthesis.variation_high', which is 1.0");
+  EXPECT_EQ(
+      of_line("synthesis", "method = \"gaussian\"\nstart = \"pink\""),
+      "job.toml: 'synthesis.method' is 'gaussian', which is noise alone, but 'synthesis.start' is 'pink'; for other starts "
+      "alone set synthesis.iterations = 0 instead");
   EXPECT_EQ(of_line("synthesis", "iterations = 1"),
             "job.toml: 'synthesis.rounds' is 2, more than 'synthesis.iterations', which is 1");
   EXPECT_EQ(of_file(""),

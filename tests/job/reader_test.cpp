@@ -75,11 +75,12 @@ TEST_F(Reader, ExpandsVariablesInPaths) {
 
 TEST_F(Reader, OverridesApplyInOrderAndTakeTomlValuesOrBareWords) {
   const Job job = read_job(write("job.toml", minimal),
-                           {"synthesis.images=32", "synthesis.images = 48", "synthesis.method=gaussian", "run.device=\"cpu\"",
+                           {"synthesis.images=32", "synthesis.images = 48", "synthesis.method=sardfq", "run.device=\"cpu\"",
                             "synthesis.soft_labels=false", "synthesis.prior_weight=auto", "finetuning.learning_rate=1e-3",
-                            "synthesis.seed=0x10", "evaluation.images=/with space/and=sign", "evaluation.classes="});
+                            "synthesis.start=leaves:2, pink:1", "synthesis.seed=0x10", "evaluation.images=/with space/and=sign",
+                            "evaluation.classes="});
   EXPECT_EQ(job.synthesis.images, 48);
-  EXPECT_EQ(job.synthesis.method, "gaussian");
+  EXPECT_EQ(job.synthesis.start, "leaves:2, pink:1");
   EXPECT_EQ(job.run.device, "cpu");
   EXPECT_FALSE(job.synthesis.soft_labels);
   EXPECT_EQ(job.synthesis.prior_weight, std::nullopt);

@@ -71,7 +71,8 @@ TEST(RandomStream, KeepsTheNumbersOfEveryPurpose) {
                                       Purpose::soft_labels,
                                       Purpose::variation_target,
                                       Purpose::lane_permutation,
-                                      Purpose::prior_weight_probe};
+                                      Purpose::prior_weight_probe,
+                                      Purpose::procedural_start};
   for (size_t i = 0; i < purposes.size(); ++i) EXPECT_EQ(static_cast<uint64_t>(purposes[i]), i + 1);
 }
 

@@ -21,14 +21,15 @@ using Edges = std::map<std::string, std::set<std::string>>;
 const Edges allowed{
     {"base", {}},
     {"numerics", {"base"}},
+    {"procedural", {"base", "numerics"}},
     {"storage", {"base"}},
     {"job", {"base", "storage"}},
     {"cluster", {"base", "storage"}},
     {"model", {"base", "numerics", "storage", "cluster"}},
     {"reporting", {"base", "storage"}},
     {"quantization", {"base", "model", "job"}},
-    {"synthesis", {"base", "numerics", "job", "model", "storage"}},
-    {"finetuning", {"base", "numerics", "job", "cluster", "storage", "model", "quantization", "reporting"}},
+    {"synthesis", {"base", "numerics", "procedural", "job", "model", "storage"}},
+    {"finetuning", {"base", "numerics", "procedural", "job", "cluster", "storage", "model", "quantization", "reporting"}},
     {"evaluation", {"base"}},
 };
 

@@ -1,6 +1,5 @@
 #include "synthesis/optimization.h"
 
-#include "synthesis/start.h"
 #include "tests/synthesis/small_teacher.h"
 
 namespace eidolon {
@@ -105,22 +104,6 @@ TEST(LearningRate, LastRoundTakesTheRestAndWarmupIsAtMostAFifth) {
   EXPECT_NEAR(learning_rate_at(job, preprocessing, 1), peak, 1e-12);   // 11 / 5 = 2 iterations of warm-up
   EXPECT_NEAR(learning_rate_at(job, preprocessing, 12), peak, 1e-12);  // 12 / 5 = 2
   for (int64_t i = 0; i < 23; ++i) EXPECT_GT(learning_rate_at(job, preprocessing, i), 0.0) << i;
-}
-
-TEST(StartPixels, AreValidAndFollowTheGlobalIndex) {
-  const Preprocessing preprocessing = testing::small_preprocessing();
-  const Tensor whole = start_pixels(small_job(), preprocessing, {0, 8});
-  EXPECT_TRUE(at::equal(start_pixels(small_job(), preprocessing, {4, 4}), whole.narrow(0, 4, 4)));
-  const Tensor unit = whole * preprocessing.std_tensor() + preprocessing.mean_tensor();
-  EXPECT_GT(unit.min().item<double>(), -1e-6);
-  EXPECT_LT(unit.max().item<double>(), 1 + 1e-6);
-}
-
-TEST(StartPixels, AreStandardNormalBetweenTheLimits) {
-  const Preprocessing wide{64, {0.5}, {0.05}, 1.0, "bicubic"};  // limits at ten deviations
-  const Tensor pixels = start_pixels(small_job(), wide, {0, 8});
-  EXPECT_NEAR(pixels.mean().item<double>(), 0.0, 0.03);
-  EXPECT_NEAR(pixels.std().item<double>(), 1.0, 0.03);
 }
 
 }  // namespace

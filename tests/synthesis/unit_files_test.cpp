@@ -75,10 +75,10 @@ TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
   EXPECT_LT(testing::largest_difference(read.losses.select(1, 1), terms.semantic), 1e-6);
 }
 
-TEST(NoiseShard, IsTheStartAlone) {
+TEST(StartShard, IsTheStartAlone) {
   const SynthesisTeacher teacher = tiny_teacher();
   const Unit unit{4, 4};
-  ImageShard shard = noise_shard(small_job(), teacher.preprocessing, unit);
+  ImageShard shard = start_shard(small_job(), teacher.preprocessing, unit);
   EXPECT_TRUE(at::equal(shard.images, to_bytes(teacher.preprocessing, start_unit(teacher, small_job(), unit).pixels)));
   EXPECT_FALSE(shard.losses.defined());
   stamp(shard, small_job(), teacher.preprocessing, owner);
