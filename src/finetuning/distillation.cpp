@@ -17,9 +17,10 @@ std::vector<Trainable> Distillation::begin(int) {
   for (const NodeId node : all_nodes(static_cast<int>(architecture.depth))) {
     if (is_weight(node.kind)) weights.push_back(node);
   }
-  std::vector<Trainable> trainables = trainable_weights(context_.student, weights, context_.job.learning_rate);
+  std::vector<Trainable> trainables =
+      trainable_weights(context_.student, context_.calibrated, weights, context_.job.learning_rate);
   const std::vector<NodeId> nodes = all_nodes(static_cast<int>(architecture.depth));
-  for (Trainable& scale : trainable_scales(context_.student, nodes, context_.job.scale_learning_rate)) {
+  for (Trainable& scale : trainable_scales(context_.student, context_.calibrated, nodes, context_.job.scale_learning_rate)) {
     trainables.push_back(std::move(scale));
   }
   return trainables;

@@ -30,9 +30,10 @@ std::vector<Trainable> Reconstruction::begin(int phase) {
   for (const NodeId node : nodes_of_section(architecture, section_)) {
     if (!is_weight(node.kind)) activations.push_back(node);
   }
-  std::vector<Trainable> trainables =
-      trainable_weights(context_.student, weights_of_section(architecture, section_), context_.job.learning_rate);
-  for (Trainable& scale : trainable_scales(context_.student, activations, context_.job.scale_learning_rate)) {
+  std::vector<Trainable> trainables = trainable_weights(context_.student, context_.calibrated,
+                                                        weights_of_section(architecture, section_), context_.job.learning_rate);
+  for (Trainable& scale :
+       trainable_scales(context_.student, context_.calibrated, activations, context_.job.scale_learning_rate)) {
     trainables.push_back(std::move(scale));
   }
   return trainables;

@@ -6,10 +6,10 @@ namespace eidolon {
 namespace {
 
 /// One step per output channel, [out], or [1] for a per-tensor quantizer.
-Tensor channel_steps(const Student& student, NodeId node, const Tensor& weight) {
-  const auto quantizer = student.quantizers.find(node);
-  if (quantizer != student.quantizers.end()) return quantizer->second.scale.detach().clone();
-  return weight.detach().abs().amax().reshape({1}) / 127.0;
+Tensor channel_steps(const Student& calibrated, NodeId node) {
+  const auto quantizer = calibrated.quantizers.find(node);
+  if (quantizer != calibrated.quantizers.end()) return quantizer->second.scale.detach().clone();
+  return calibrated.model[parameter_of(node)].detach().abs().amax().reshape({1}) / 127.0;
 }
 
 Trainable trainable(const std::string& name, Tensor& tensor, const Tensor& rate) {
@@ -17,31 +17,36 @@ Trainable trainable(const std::string& name, Tensor& tensor, const Tensor& rate)
   return {name, tensor, rate, AdamMoments::zeros_like(tensor)};
 }
 
+Trainable trainable_bias(Student& student, const Student& calibrated, NodeId node, double rate) {
+  const std::string name = bias_of(parameter_of(node));
+  return trainable("student/" + name, student.model.parameters.at(name), channel_steps(calibrated, node) * rate);
+}
+
 }  // namespace
 
-std::vector<Trainable> trainable_weights(Student& student, const std::vector<NodeId>& weights, double rate) {
+std::vector<Trainable> trainable_weights(Student& student, const Student& calibrated, const std::vector<NodeId>& weights,
+                                         double rate) {
   std::vector<Trainable> result;
   for (const NodeId node : weights) {
     const std::string name = parameter_of(node);
     Tensor& weight = student.model.parameters.at(name);
-    Tensor& bias = student.model.parameters.at(bias_of(name));
-    const Tensor steps = channel_steps(student, node, weight) * rate;
     std::vector<int64_t> broadcast(static_cast<size_t>(weight.dim()), 1);
     broadcast[0] = -1;
-    result.push_back(trainable("student/" + name, weight, steps.reshape(broadcast)));
-    result.push_back(trainable("student/" + bias_of(name), bias, steps));
+    result.push_back(trainable("student/" + name, weight, (channel_steps(calibrated, node) * rate).reshape(broadcast)));
+    result.push_back(trainable_bias(student, calibrated, node, rate));
   }
   return result;
 }
 
-std::vector<Trainable> trainable_scales(Student& student, const std::vector<NodeId>& nodes, double rate) {
+std::vector<Trainable> trainable_scales(Student& student, const Student& calibrated, const std::vector<NodeId>& nodes,
+                                        double rate) {
   std::vector<Trainable> result;
   if (rate == 0.0) return result;
   for (const NodeId node : nodes) {
     const auto quantizer = student.quantizers.find(node);
     if (quantizer == student.quantizers.end()) continue;
-    Tensor& scale = quantizer->second.scale;
-    result.push_back(trainable("quantizers/" + node_name(node) + "/scale", scale, scale.detach() * rate));
+    const Tensor rates = calibrated.quantizers.at(node).scale.detach() * rate;
+    result.push_back(trainable("quantizers/" + node_name(node) + "/scale", quantizer->second.scale, rates));
   }
   return result;
 }

@@ -16,13 +16,15 @@ struct Trainable {
   AdamMoments moments;
 };
 
-/// Weights and biases behind `weights`. A weight's rate is `rate` quantizer steps of its channel per iteration, and its bias's
-/// the same, so that one number suits every layer and bit width; without a quantizer the step is taken at 8 bits of its largest
-/// value.
-std::vector<Trainable> trainable_weights(Student& student, const std::vector<NodeId>& weights, double rate);
+/// Weights and biases behind `weights`. Rates come from the calibrated student, which a resumed phase sees unchanged. A
+/// weight's rate is `rate` quantizer steps of its channel per iteration, and its bias's the same, so that one number suits
+/// every layer and bit width; without a quantizer the step is taken at 8 bits of its largest value.
+std::vector<Trainable> trainable_weights(Student& student, const Student& calibrated, const std::vector<NodeId>& weights,
+                                         double rate);
 
-/// The scales of the quantizers on `nodes`; the rate is relative to each scale.
-std::vector<Trainable> trainable_scales(Student& student, const std::vector<NodeId>& nodes, double rate);
+/// The scales of the quantizers on `nodes`; the rate is relative to each calibrated scale.
+std::vector<Trainable> trainable_scales(Student& student, const Student& calibrated, const std::vector<NodeId>& nodes,
+                                        double rate);
 
 /// Ends training: the tensors stop requiring gradients.
 void freeze(std::vector<Trainable>& trainables);

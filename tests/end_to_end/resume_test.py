@@ -27,11 +27,20 @@ class Resume(ProgramTest):
             self.assertFalse(any((self.folder / run / "units").glob("unit-*.h5")))
 
     def test_a_phase_interrupted_inside_ends_in_the_same_bits(self):
+        self.assert_interruptions_leave_no_trace(signal.SIGUSR2, signal.SIGKILL)
+
+    def test_a_distillation_with_trained_scales_ends_in_the_same_bits(self):
+        options = ["method=distill", "scale_learning_rate=1e-3", "iterations=60"]
+        self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options, steps_in_all=60)
+
+    def assert_interruptions_leave_no_trace(self, *hows, options=(), steps_in_all=7 * 12):
         settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=12"]
+        for option in options:
+            settings += ["--set", "finetuning." + option]
         self.succeed("synthesize", *settings, ranks=2, run="calm")
         self.succeed("finetune", *settings, ranks=2, run="calm")
         shards = ["--set", f"run.shards={self.folder / 'calm' / 'shards'}"]
-        for how in (signal.SIGUSR2, signal.SIGKILL):
+        for how in hows:
             run = f"interrupted-{how.name}"
             steps = lambda: sorted((self.folder / run / "checkpoints").glob("step-*.h5"))
             code = self.interrupted("finetune", *settings, *shards, when=lambda: len(steps()) > 1, how=how, run=run)
@@ -41,13 +50,13 @@ class Resume(ProgramTest):
                 self.assertNotEqual(file.attrs["phase"], "finished")
             self.succeed("finetune", *settings, *shards, ranks=2, run=run)
             self.assert_same_student("calm", run)
-            self.assert_metrics_are_whole(run)
+            self.assert_metrics_are_whole(run, steps_in_all)
 
-    def assert_metrics_are_whole(self, run):
+    def assert_metrics_are_whole(self, run, steps_in_all):
         """Every step of every phase stands once in metrics.jsonl."""
         lines = [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
         steps = [line["step"] for line in lines if line["stage"].startswith("finetune/") and "loss" in line]
-        self.assertEqual(sorted(steps), list(range(1, 7 * 12 + 1)))
+        self.assertEqual(sorted(steps), list(range(1, steps_in_all + 1)))
 
     def test_another_number_of_ranks_goes_on_from_the_checkpoint(self):
         settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=12"]

@@ -24,7 +24,8 @@ struct CheckpointFile : ::testing::Test {
 
 TEST_F(CheckpointFile, GivesBackStudentPositionAndOptimizerBitForBit) {
   Student original = student();
-  std::vector<Trainable> trainables = trainable_weights(original, {{0, NodeKind::qkv_weight}, {1, NodeKind::fc2_weight}}, 0.01);
+  std::vector<Trainable> trainables =
+      trainable_weights(original, original, {{0, NodeKind::qkv_weight}, {1, NodeKind::fc2_weight}}, 0.01);
   for (Trainable& entry : trainables) {
     entry.moments.exp_avg.normal_();
     entry.moments.exp_avg_sq.uniform_();
@@ -42,12 +43,25 @@ TEST_F(CheckpointFile, GivesBackStudentPositionAndOptimizerBitForBit) {
   ASSERT_EQ(before.size(), after.size());
   for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, after.at(name))) << name;
 
-  std::vector<Trainable> fresh = trainable_weights(read.student, {{0, NodeKind::qkv_weight}, {1, NodeKind::fc2_weight}}, 0.01);
+  std::vector<Trainable> fresh =
+      trainable_weights(read.student, original, {{0, NodeKind::qkv_weight}, {1, NodeKind::fc2_weight}}, 0.01);
   restore_optimizer(read.optimizer, fresh);
   for (size_t i = 0; i < fresh.size(); ++i) {
     EXPECT_TRUE(at::equal(fresh[i].moments.exp_avg, trainables[i].moments.exp_avg));
     EXPECT_TRUE(at::equal(fresh[i].moments.exp_avg_sq, trainables[i].moments.exp_avg_sq));
     EXPECT_EQ(fresh[i].moments.step, 9);
+  }
+}
+
+TEST_F(CheckpointFile, RatesOfAResumedPhaseAreThoseOfItsBeginning) {
+  const Student original = student();
+  Student trained = original.clone();
+  for (auto& [node, quantizer] : trained.quantizers) quantizer.scale.mul_(1.5);
+  const std::vector<NodeId> weights{{0, NodeKind::qkv_weight}};
+  for (const auto& make : {trainable_weights, trainable_scales}) {
+    Student begun = original.clone();
+    const auto before = make(begun, original, weights, 0.01), after = make(trained, original, weights, 0.01);
+    for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(before[i].rate, after[i].rate)) << before[i].name;
   }
 }
 
@@ -64,7 +78,7 @@ TEST_F(CheckpointFile, OfAnotherStudentIsRefusedAndTheKeyNamed) {
 
 TEST_F(CheckpointFile, WithoutAnOptimizerEntryNamesIt) {
   Student original = student();
-  std::vector<Trainable> trainables = trainable_weights(original, {{0, NodeKind::qkv_weight}}, 0.01);
+  std::vector<Trainable> trainables = trainable_weights(original, original, {{0, NodeKind::qkv_weight}}, 0.01);
   try {
     restore_optimizer({}, trainables);
     FAIL() << "was accepted";
