@@ -35,7 +35,7 @@ Tensor Distillation::divergence(const Student& student, const SyntheticImages& i
   return (teacher_log.exp() * (teacher_log - student_log)).sum();
 }
 
-Tensor Distillation::loss(const std::vector<int64_t>& images) {
+Tensor Distillation::loss(const std::vector<int64_t>& images, int64_t) {
   return divergence(context_.student, context_.images, targets_, context_.images.rows(images));
 }
 

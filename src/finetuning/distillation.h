@@ -14,7 +14,7 @@ class Distillation : public Strategy {
   int phases() const override { return 1; }
   std::string phase_name(int) const override { return "distill"; }
   std::vector<Trainable> begin(int phase) override;
-  Tensor loss(const std::vector<int64_t>& images) override;
+  Tensor loss(const std::vector<int64_t>& images, int64_t step) override;
   PhaseOutcome conclude(std::vector<Trainable>& trainables) override;
 
  private:

@@ -1,14 +1,27 @@
 #include "finetuning/reconstruction.h"
 
 namespace eidolon {
+namespace {
+
+void append(std::vector<Trainable>& all, std::vector<Trainable> further) {
+  for (Trainable& entry : further) all.push_back(std::move(entry));
+}
+
+}  // namespace
 
 Reconstruction::Reconstruction(const StrategyContext& context)
-    : context_(context), training_(pairs_for(context.images)), held_out_(pairs_for(context.held_out)) {}
+    : context_(context), training_(pairs_for(context.images)), held_out_(pairs_for(context.held_out)) {
+  if (context.job.input_mix > 0) exact_inputs_.emplace(context.teacher, Tap{}, context.images, context.preprocessing, budget());
+}
+
+int64_t Reconstruction::budget() const {
+  // Two prefixes of training images, two of held-out ones, and one more where inputs are mixed.
+  return context_.cache_bytes / (context_.job.input_mix > 0 ? 5 : 4);
+}
 
 Reconstruction::Pairs Reconstruction::pairs_for(const SyntheticImages& images) const {
-  const int64_t budget = context_.cache_bytes / 4;  // two prefixes of training images, two of held-out ones
-  return {Prefix(context_.student.model, quantizing_tap(context_.student), images, context_.preprocessing, budget),
-          Prefix(context_.teacher, {}, images, context_.preprocessing, budget)};
+  return {Prefix(context_.student.model, quantizing_tap(context_.student), images, context_.preprocessing, budget()),
+          Prefix(context_.teacher, {}, images, context_.preprocessing, budget())};
 }
 
 int Reconstruction::phases() const {
@@ -25,33 +38,55 @@ std::vector<Trainable> Reconstruction::begin(int phase) {
     pairs->inputs.advance_to(section_);
     pairs->targets.advance_to(section_ + 1);
   }
+  if (exact_inputs_) exact_inputs_->advance_to(section_);
+  return trainables();
+}
+
+std::vector<Trainable> Reconstruction::trainables() {
+  const FinetuningJob& job = context_.job;
+  Student& student = context_.student;
+  const Student& calibrated = context_.calibrated;
   const Architecture& architecture = context_.teacher.architecture;
+  const std::vector<NodeId> weights = weights_of_section(architecture, section_);
   std::vector<NodeId> activations;
   for (const NodeId node : nodes_of_section(architecture, section_)) {
     if (!is_weight(node.kind)) activations.push_back(node);
   }
-  std::vector<Trainable> trainables = trainable_weights(context_.student, context_.calibrated,
-                                                        weights_of_section(architecture, section_), context_.job.learning_rate);
-  for (Trainable& scale :
-       trainable_scales(context_.student, context_.calibrated, activations, context_.job.scale_learning_rate)) {
-    trainables.push_back(std::move(scale));
-  }
-  return trainables;
+  std::vector<Trainable> all;
+  append(all, trainable_weights(student, calibrated, weights, job.learning_rate));
+  append(all, trainable_scales(student, calibrated, activations, job.scale_learning_rate));
+  return all;
 }
 
-Tensor Reconstruction::squared_error(const Student& student, const Pairs& pairs, const Tensor& rows) const {
-  const Tensor output = forward_section(student.model, section_, pairs.inputs.rows(rows), quantizing_tap(student));
-  const Tensor error = (output - pairs.targets.rows(rows)).square();
-  return error.sum() / static_cast<double>(output.size(-1));
+StepImages Reconstruction::draws(const std::vector<int64_t>& images, int64_t step) const {
+  return {context_.job.seed, images, section_ * context_.job.iterations + step};
 }
 
-Tensor Reconstruction::loss(const std::vector<int64_t>& images) {
-  return squared_error(context_.student, training_, context_.images.rows(images));
+Tensor Reconstruction::training_input(const Tensor& rows, const StepImages& at) const {
+  const Tensor quantized = training_.inputs.rows(rows);
+  if (!exact_inputs_ || section_ == 0) return quantized;  // the image is nobody's output
+  return mixed_input(quantized, exact_inputs_->rows(rows), at, context_.job.input_mix);
+}
+
+Tap Reconstruction::training_tap(const StepImages& at) const {
+  Tap tap = quantizing_tap(context_.student);
+  if (context_.job.activation_drop == 0) return tap;
+  return dropping_tap(std::move(tap), at, context_.job.activation_drop);
+}
+
+Tensor Reconstruction::loss(const std::vector<int64_t>& images, int64_t step) {
+  const Tensor rows = context_.images.rows(images);
+  const StepImages at = draws(images, step);
+  const Tensor output = forward_section(context_.student.model, section_, training_input(rows, at), training_tap(at));
+  return (output - training_.targets.rows(rows)).square().sum() / static_cast<double>(output.size(-1));
 }
 
 double Reconstruction::held_out_error(const Student& student) const {
   return held_out_loss(context_, [&](const std::vector<int64_t>& images) {
-    return squared_error(student, held_out_, context_.held_out.rows(images)).item<double>();
+    const Tensor rows = context_.held_out.rows(images);
+    const Tensor output = forward_section(student.model, section_, held_out_.inputs.rows(rows), quantizing_tap(student));
+    const Tensor error = (output - held_out_.targets.rows(rows)).square().sum();
+    return error.item<double>() / static_cast<double>(output.size(-1));
   });
 }
 

@@ -1,6 +1,9 @@
 // Block-wise reconstruction: section by section, the quantized section learns to give the full-precision one's output.
 #pragma once
 
+#include <optional>
+
+#include "finetuning/drop.h"
 #include "finetuning/prefix.h"
 #include "finetuning/strategy.h"
 
@@ -8,14 +11,15 @@ namespace eidolon {
 
 /// Phase s trains section s (patch embedding, blocks, head): loss = squared error against the teacher's section output on the
 /// teacher's inputs, summed over tokens and averaged over channels; input = output of the already quantized sections before
-/// (SARDFQ and I&S-ViT, arXiv 2412.16553 and 2311.10126). LayerNorms stay frozen.
+/// (SARDFQ and I&S-ViT, arXiv 2412.16553 and 2311.10126). LayerNorms stay frozen. The job may mix the teacher's inputs in
+/// (finetuning/drop.h). Held-out images are asked for the plain squared error, without that.
 class Reconstruction : public Strategy {
  public:
   explicit Reconstruction(const StrategyContext& context);
   int phases() const override;
   std::string phase_name(int phase) const override;
   std::vector<Trainable> begin(int phase) override;
-  Tensor loss(const std::vector<int64_t>& images) override;
+  Tensor loss(const std::vector<int64_t>& images, int64_t step) override;
   PhaseOutcome conclude(std::vector<Trainable>& trainables) override;
 
  private:
@@ -23,13 +27,18 @@ class Reconstruction : public Strategy {
   struct Pairs {
     Prefix inputs, targets;
   };
+  int64_t budget() const;
   Pairs pairs_for(const SyntheticImages& images) const;
-  Tensor squared_error(const Student& student, const Pairs& pairs, const Tensor& rows) const;
+  std::vector<Trainable> trainables();
+  StepImages draws(const std::vector<int64_t>& images, int64_t step) const;
+  Tensor training_input(const Tensor& rows, const StepImages& at) const;
+  Tap training_tap(const StepImages& at) const;
   double held_out_error(const Student& student) const;
 
   StrategyContext context_;
   int section_ = 0;
   Pairs training_, held_out_;
+  std::optional<Prefix> exact_inputs_;  ///< the teacher's, where they are mixed in
 };
 
 }  // namespace eidolon

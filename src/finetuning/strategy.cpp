@@ -12,7 +12,7 @@ class NoStrategy : public Strategy {
   int phases() const override { return 0; }
   std::string phase_name(int) const override { return "none"; }
   std::vector<Trainable> begin(int) override { return {}; }
-  Tensor loss(const std::vector<int64_t>&) override { return at::zeros({}); }
+  Tensor loss(const std::vector<int64_t>&, int64_t) override { return at::zeros({}); }
   PhaseOutcome conclude(std::vector<Trainable>&) override { return {}; }
 };
 

@@ -30,8 +30,9 @@ class Strategy {
   /// Prepares a phase; phases come in order, but the first call may be for any (a resumed run).
   virtual std::vector<Trainable> begin(int phase) = 0;
 
-  /// Sum of the loss over these images of this rank, global indices. Differentiable in the trainables.
-  virtual Tensor loss(const std::vector<int64_t>& images) = 0;
+  /// Sum of the loss over these images of this rank, global indices, in step `step` of the phase (from 0). Differentiable in
+  /// the trainables.
+  virtual Tensor loss(const std::vector<int64_t>& images, int64_t step) = 0;
 
   /// Ends the phase begun last: compares on held-out images, puts the calibrated tensors back where training did not help.
   virtual PhaseOutcome conclude(std::vector<Trainable>& trainables) = 0;

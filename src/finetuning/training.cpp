@@ -3,11 +3,11 @@
 namespace eidolon {
 
 Tensor train_step(Strategy& strategy, std::vector<Trainable>& trainables, GradientReducer& reducer,
-                  const std::vector<int64_t>& images, int64_t batch, double rate_factor) {
+                  const std::vector<int64_t>& images, int64_t batch, int64_t step, double rate_factor) {
   reducer.zero();
   Tensor share = at::zeros({}, trainables.front().parameter.options().requires_grad(false));
   if (!images.empty()) {
-    const Tensor loss = strategy.loss(images) / static_cast<double>(batch);
+    const Tensor loss = strategy.loss(images, step) / static_cast<double>(batch);
     torch::autograd::backward({loss}, {});
     share = loss.detach();
   }

@@ -163,7 +163,11 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
         finetuning.learning_rate);
   visit(key("scale_learning_rate", between(0, large), "of the activation scales, relative to each; 0 freezes them"),
         finetuning.scale_learning_rate);
-  visit(key("seed", at_least(0), "of the order of the images"), finetuning.seed);
+  visit(key("input_mix", between(0, 1), "QDrop, blockwise: share of a block's input that is the teacher's"),
+        finetuning.input_mix);
+  visit(key("activation_drop", between(0, 1), "QDrop, blockwise: share of the activations that a step leaves unrounded"),
+        finetuning.activation_drop);
+  visit(key("seed", at_least(0), "of the order of the images and of what is dropped"), finetuning.seed);
 }
 
 template <class AnyJob, class Visitor>

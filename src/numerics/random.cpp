@@ -1,5 +1,7 @@
 #include "numerics/random.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -34,6 +36,30 @@ Tensor RandomStream::normals(at::IntArrayRef shape) {
   Tensor result = at::empty(shape, at::kFloat);
   float* values = result.mutable_data_ptr<float>();
   for (int64_t i = 0; i < result.numel(); ++i) values[i] = static_cast<float>(normal());
+  return result;
+}
+
+/// 32 independent bits, each 1 with probability chance / 2^16. The digits of the chance are read from the last that is not 0:
+/// `or` with a fair bit takes a probability q to (1 + q) / 2, `and` to q / 2.
+uint32_t RandomStream::biased_bits(uint32_t chance) {
+  if (chance == 1u << 16) return ~0u;
+  uint32_t bits = 0;
+  for (int digit = std::countr_zero(chance); digit < 16; ++digit) {
+    const uint32_t fair = engine_();
+    bits = (chance >> digit & 1u) != 0 ? bits | fair : bits & fair;
+  }
+  return bits;
+}
+
+Tensor RandomStream::mask(at::IntArrayRef shape, double probability) {
+  const auto chance = static_cast<uint32_t>(std::lround(probability * 0x1p16));
+  Tensor result = at::empty(shape, at::kBool);
+  bool* values = result.mutable_data_ptr<bool>();
+  for (int64_t first = 0; first < result.numel(); first += 32) {
+    const uint32_t bits = biased_bits(chance);
+    const auto count = static_cast<int>(std::min<int64_t>(32, result.numel() - first));
+    for (int i = 0; i < count; ++i) values[first + i] = (bits >> i & 1u) != 0;
+  }
   return result;
 }
 

@@ -82,7 +82,7 @@ bool train_phase(Training& training, std::vector<Trainable>& trainables, Trainin
 
   while (at.phase_step < job.iterations) {
     const double rate = warmup_then_cosine(at.phase_step, job.iterations, 0);
-    losses.push_back(train_step(training.strategy, trainables, reducer, lanes.at(at.step), lanes.batch(), rate));
+    losses.push_back(train_step(training.strategy, trainables, reducer, lanes.at(at.step), lanes.batch(), at.phase_step, rate));
     ++at.phase_step;
     ++at.step;
     const AfterStep next = agreed_next(context, training.clock);

@@ -78,7 +78,7 @@ void finetuning(benchmark::State& state) {
   std::vector<Trainable> trainables = strategy.begin(6);
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
   gemm_rate(at::kFloat);
-  for (auto _ : state) train_step(strategy, trainables, reducer, images.global, 16, 1.0);
+  for (auto _ : state) train_step(strategy, trainables, reducer, images.global, 16, 0, 1.0);
   // One block forward and both gradients.
   report(state, "images/s", 16, 6.0 * forward_macs(deit_tiny) / 12, at::kFloat);
 }

@@ -5,32 +5,16 @@
 #include "finetuning/distillation.h"
 #include "finetuning/section.h"
 #include "finetuning/training.h"
-#include "quantization/calibration.h"
-#include "tests/finetuning/small_model.h"
+#include "tests/finetuning/setting.h"
 
 namespace eidolon {
 namespace {
-
-struct Setting {
-  Communicator communicator = Communicator::world();
-  VisionTransformer teacher = small_model();
-  Preprocessing preprocessing = small_preprocessing();
-  SyntheticImages images = small_images(24, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
-  SyntheticImages held_out = small_images(24, {16, 17, 18, 19, 20, 21, 22, 23});
-  FinetuningJob job;
-  Student calibrated = calibrate(teacher, scheme_of(QuantizationJob{}, 2), normalise(preprocessing, images.bytes), {});
-  Student student = calibrated.clone();
-
-  StrategyContext context(int64_t cache_bytes = 1 << 20) {
-    return {teacher, student, calibrated, images, held_out, preprocessing, job, communicator, cache_bytes};
-  }
-};
 
 void train(const Setting& setting, Strategy& strategy, std::vector<Trainable>& trainables, int steps) {
   const std::vector<int64_t>& batch = setting.images.global;
   GradientReducer reducer(parameters_of(trainables), setting.communicator, Reduction::overlapped);
   for (int step = 0; step < steps; ++step) {
-    train_step(strategy, trainables, reducer, batch, static_cast<int64_t>(batch.size()), 1.0);
+    train_step(strategy, trainables, reducer, batch, static_cast<int64_t>(batch.size()), step, 1.0);
   }
   freeze(trainables);
 }
@@ -60,9 +44,9 @@ TEST(Reconstruction, LowersTheErrorOfEverySectionOnItsImages) {
   Reconstruction strategy(setting.context());
   for (int phase = 0; phase < strategy.phases(); ++phase) {
     std::vector<Trainable> trainables = strategy.begin(phase);
-    const double before = strategy.loss(setting.images.global).item<double>();
+    const double before = strategy.loss(setting.images.global, 0).item<double>();
     train(setting, strategy, trainables, 30);
-    EXPECT_LT(strategy.loss(setting.images.global).item<double>(), before) << strategy.phase_name(phase);
+    EXPECT_LT(strategy.loss(setting.images.global, 0).item<double>(), before) << strategy.phase_name(phase);
     strategy.conclude(trainables);
   }
 }
@@ -102,7 +86,21 @@ TEST(Reconstruction, LossIsTheSquaredErrorOfTheSection) {
   const Tap tap = quantizing_tap(setting.student);
   const Tensor output = forward_block(setting.student.model, 0, embed(setting.student.model, images, tap), tap);
   const double expected = (output - target).square().sum().item<double>() / 16.0;
-  EXPECT_NEAR(strategy.loss(batch).item<double>(), expected, 1e-4 * expected);
+  EXPECT_NEAR(strategy.loss(batch, 0).item<double>(), expected, 1e-4 * expected);
+}
+
+TEST(Reconstruction, MixesTheTeachersInputsIn) {
+  Setting setting;
+  setting.job.input_mix = 1.0;
+  Reconstruction strategy(setting.context());
+  strategy.begin(0);
+  strategy.begin(1);
+  const std::vector<int64_t> batch{2, 5};
+  const Tensor images = normalise(setting.preprocessing, setting.images.bytes.index_select(0, setting.images.rows(batch)));
+  const Tensor tokens = embed(setting.teacher, images);  // not the quantized embedding
+  const Tensor output = forward_block(setting.student.model, 0, tokens, quantizing_tap(setting.student));
+  const double expected = (output - forward_block(setting.teacher, 0, tokens)).square().sum().item<double>() / 16.0;
+  EXPECT_NEAR(strategy.loss(batch, 0).item<double>(), expected, 1e-4 * expected);
 }
 
 TEST(Distillation, LowersTheDivergenceFromTheTeacher) {
@@ -111,9 +109,9 @@ TEST(Distillation, LowersTheDivergenceFromTheTeacher) {
   setting.job.scale_learning_rate = 1e-3;
   Distillation strategy(setting.context());
   std::vector<Trainable> trainables = strategy.begin(0);
-  const double before = strategy.loss(setting.images.global).item<double>();
+  const double before = strategy.loss(setting.images.global, 0).item<double>();
   train(setting, strategy, trainables, 40);
-  EXPECT_LT(strategy.loss(setting.images.global).item<double>(), before);
+  EXPECT_LT(strategy.loss(setting.images.global, 0).item<double>(), before);
 }
 
 TEST(Distillation, LossIsTheKullbackLeiblerDivergenceInNats) {
@@ -128,7 +126,7 @@ TEST(Distillation, LossIsTheKullbackLeiblerDivergenceInNats) {
     const double pi = p.flatten()[i].item<double>(), qi = q.flatten()[i].item<double>();
     expected += pi * std::log(pi / qi);
   }
-  EXPECT_NEAR(strategy.loss({0, 1}).item<double>(), expected, 1e-4 * std::abs(expected) + 1e-6);
+  EXPECT_NEAR(strategy.loss({0, 1}, 0).item<double>(), expected, 1e-4 * std::abs(expected) + 1e-6);
 }
 
 }  // namespace

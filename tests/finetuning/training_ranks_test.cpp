@@ -54,7 +54,7 @@ class PlainDistillation : public Strategy {
     }
     return trainables;
   }
-  Tensor loss(const std::vector<int64_t>& chosen) override {
+  Tensor loss(const std::vector<int64_t>& chosen, int64_t) override {
     const Tensor input = normalise(small_preprocessing(), images_.bytes.index_select(0, images_.rows(chosen)));
     const Tensor p = forward(teacher_, input).log_softmax(-1), q = forward(student_, input).log_softmax(-1);
     return (p.exp() * (p - q)).sum();
@@ -81,7 +81,7 @@ TEST(TrainingOverRanks, LossCurveAgreesWithOneProcess) {
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
   const std::vector<double> expected = losses_alone(rate);
   for (int64_t step = 0; step < steps; ++step) {
-    const Tensor share = train_step(strategy, trainables, reducer, lanes.at(step), batch, 1.0);
+    const Tensor share = train_step(strategy, trainables, reducer, lanes.at(step), batch, step, 1.0);
     const double loss = communicator.sum(share.item<double>());
     EXPECT_NEAR(loss, expected[step], 1e-5 * expected[step]) << "step " << step;
   }

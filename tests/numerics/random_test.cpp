@@ -74,6 +74,8 @@ TEST(RandomStream, KeepsTheNumbersOfEveryPurpose) {
                                       Purpose::prior_weight_probe,
                                       Purpose::procedural_start};
   for (size_t i = 0; i < purposes.size(); ++i) EXPECT_EQ(static_cast<uint64_t>(purposes[i]), i + 1);
+  EXPECT_EQ(static_cast<uint64_t>(Purpose::input_mix), 10u);
+  EXPECT_EQ(static_cast<uint64_t>(Purpose::activation_drop), 11u);
 }
 
 TEST(RandomStream, DependsOnNothingDrawnBefore) {
@@ -123,6 +125,26 @@ TEST(RandomStream, UniformsStayInsideTheirOpenRange) {
     sum += draw;
   }
   EXPECT_NEAR(sum / 20000, 1.0, 0.06);  // five standard errors
+}
+
+TEST(RandomStream, AMaskOfOneHalfIsTheBitsOfTheWordsInOrder) {
+  const Tensor mask = RandomStream(11, Purpose::input_mix, 3, 5).mask({4, 25}, 0.5).flatten();
+  const uint64_t subsequence = uint64_t{10} << 48 | 3;
+  const Words4 words = philox({0, 5, static_cast<uint32_t>(subsequence), static_cast<uint32_t>(subsequence >> 32)}, {11, 0});
+  for (int64_t i = 0; i < 100; ++i) EXPECT_EQ(mask[i].item<bool>(), (words[i / 32] >> i % 32 & 1) == 1) << i;
+}
+
+TEST(RandomStream, AMaskHoldsTheShareThatWasAskedForWithoutNeighbours) {
+  const int64_t count = 400'000;
+  for (const double p : {0.0, 1.0 / 65536, 0.1, 0.25, 1.0 / 3, 0.5, 0.9, 1.0}) {
+    const Tensor mask = RandomStream(3, Purpose::activation_drop, 0).mask({count}, p).to(at::kDouble);
+    const double error = std::sqrt(p * (1 - p) / static_cast<double>(count));
+    EXPECT_NEAR(mask.mean().item<double>(), p, 5 * error + 1e-5) << p;
+    for (const int64_t lag : {1, 8, 31, 32}) {
+      const Tensor both = mask.narrow(0, 0, count - lag) * mask.narrow(0, lag, count - lag);
+      EXPECT_NEAR(both.mean().item<double>(), p * p, 8 * error + 1e-5) << p << " at distance " << lag;
+    }
+  }
 }
 
 TEST(RandomStream, BelowReachesEveryValueEquallyOften) {

@@ -1,0 +1,24 @@
+// QDrop (Wei et al., ICLR 2022, arXiv 2203.05740): training sees the rounding errors of the activations only in part, in other
+// places at every step. That keeps the weights from fitting the few images' own errors.
+#pragma once
+
+#include "model/node.h"
+#include "numerics/random.h"
+
+namespace eidolon {
+
+/// What the draws of a step depend on: one stream per image, so that any number of ranks draws the same.
+struct StepImages {
+  uint64_t seed;
+  std::vector<int64_t> images;  ///< global indices, in the order of the batch
+  int64_t step;                 ///< of all phases
+};
+
+/// `quantized` with each element replaced by the one of `exact`, with `probability`. Both B x ..., without gradients.
+Tensor mixed_input(const Tensor& quantized, const Tensor& exact, const StepImages& at, double probability);
+
+/// `quantize` with each element of an activation passed on unrounded, with `probability`. For one forward pass: the nodes draw
+/// from each image's stream one after the other.
+Tap dropping_tap(Tap quantize, const StepImages& at, double probability);
+
+}  // namespace eidolon
