@@ -55,6 +55,7 @@ std::vector<Trainable> Reconstruction::trainables() {
   std::vector<Trainable> all;
   append(all, trainable_weights(student, calibrated, weights, job.learning_rate));
   append(all, trainable_scales(student, calibrated, activations, job.scale_learning_rate));
+  append(all, trainable_scales(student, calibrated, weights, job.weight_scale_learning_rate));
   return all;
 }
 

@@ -163,6 +163,8 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
         finetuning.learning_rate);
   visit(key("scale_learning_rate", between(0, large), "of the activation scales, relative to each; 0 freezes them"),
         finetuning.scale_learning_rate);
+  visit(key("weight_scale_learning_rate", between(0, large), "of the weight scales, relative to each; 0 freezes them"),
+        finetuning.weight_scale_learning_rate);
   visit(key("input_mix", between(0, 1), "QDrop, blockwise: share of a block's input that is the teacher's"),
         finetuning.input_mix);
   visit(key("activation_drop", between(0, 1), "QDrop, blockwise: share of the activations that a step leaves unrounded"),
