@@ -52,6 +52,7 @@ TensorMap optimizer_tensors(const std::vector<Trainable>& trainables) {
     tensors[entry.name + "/exp_avg"] = entry.moments.exp_avg;
     tensors[entry.name + "/exp_avg_sq"] = entry.moments.exp_avg_sq;
     tensors[entry.name + "/step"] = at::scalar_tensor(entry.moments.step, at::kLong);
+    if (entry.transient) tensors[entry.name + "/value"] = entry.parameter.detach();
   }
   return tensors;
 }
@@ -62,6 +63,7 @@ void restore_optimizer(const TensorMap& tensors, std::vector<Trainable>& trainab
     if (found == tensors.end()) throw Fault("the checkpoint lacks the optimizer state '" + name + "'; remove it and run again");
     return found->second;
   };
+  const at::NoGradGuard no_gradients;
   for (Trainable& entry : trainables) {
     const Tensor& first = entry_of(entry.name + "/exp_avg");
     const Tensor& second = entry_of(entry.name + "/exp_avg_sq");
@@ -70,6 +72,7 @@ void restore_optimizer(const TensorMap& tensors, std::vector<Trainable>& trainab
     }
     const at::Device device = entry.parameter.device();
     entry.moments = {first.to(device).clone(), second.to(device).clone(), entry_of(entry.name + "/step").item<int64_t>()};
+    if (entry.transient) entry.parameter.copy_(entry_of(entry.name + "/value"));
   }
 }
 

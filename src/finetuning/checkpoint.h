@@ -29,7 +29,7 @@ struct CheckpointOwner {
 struct Checkpoint {
   Student student;
   TrainingPosition position;
-  TensorMap optimizer;  ///< "<trainable>/exp_avg", "/exp_avg_sq", "/step"; empty between phases
+  TensorMap optimizer;  ///< "<trainable>/exp_avg", "/exp_avg_sq", "/step", of a transient one "/value"; empty between phases
 };
 
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint, const CheckpointOwner& owner);

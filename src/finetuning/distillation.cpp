@@ -48,7 +48,7 @@ double Distillation::held_out_divergence(const Student& student) const {
 
 PhaseOutcome Distillation::conclude(std::vector<Trainable>& trainables) {
   const double calibrated = held_out_divergence(context_.calibrated), trained = held_out_divergence(context_.student);
-  return keep_if_better(calibrated, trained, context_.calibrated, trainables);
+  return keep_if_better(calibrated, trained, context_.calibrated, student_tensors_of(trainables));
 }
 
 }  // namespace eidolon

@@ -53,7 +53,13 @@ std::vector<Trainable> Reconstruction::trainables() {
     if (!is_weight(node.kind)) activations.push_back(node);
   }
   std::vector<Trainable> all;
-  append(all, trainable_weights(student, calibrated, weights, job.learning_rate));
+  if (job.rounding == "adaround") {
+    roundings_ = learned_roundings(calibrated, weights);
+    append(all, trainable_roundings(roundings_, job.rounding_learning_rate));
+    append(all, trainable_biases(student, calibrated, weights, job.learning_rate));
+  } else {
+    append(all, trainable_weights(student, calibrated, weights, job.learning_rate));
+  }
   append(all, trainable_scales(student, calibrated, activations, job.scale_learning_rate));
   append(all, trainable_scales(student, calibrated, weights, job.weight_scale_learning_rate));
   return all;
@@ -70,16 +76,24 @@ Tensor Reconstruction::training_input(const Tensor& rows, const StepImages& at) 
 }
 
 Tap Reconstruction::training_tap(const StepImages& at) const {
-  Tap tap = quantizing_tap(context_.student);
+  Tap tap = roundings_.empty() ? quantizing_tap(context_.student) : soft_weight_tap(context_.student, roundings_);
   if (context_.job.activation_drop == 0) return tap;
   return dropping_tap(std::move(tap), at, context_.job.activation_drop);
 }
 
 Tensor Reconstruction::loss(const std::vector<int64_t>& images, int64_t step) {
+  const FinetuningJob& job = context_.job;
   const Tensor rows = context_.images.rows(images);
   const StepImages at = draws(images, step);
   const Tensor output = forward_section(context_.student.model, section_, training_input(rows, at), training_tap(at));
-  return (output - training_.targets.rows(rows)).square().sum() / static_cast<double>(output.size(-1));
+  Tensor loss = (output - training_.targets.rows(rows)).square().sum() / static_cast<double>(output.size(-1));
+  const std::optional<double> beta = penalty_exponent(step, job.iterations);
+  for (const LearnedRounding& rounding : roundings_) {
+    // Once per image, since train_step() divides by their number over all ranks.
+    if (beta)
+      loss = loss + job.rounding_weight * static_cast<double>(images.size()) * rounding_penalty(rounding.variable, *beta);
+  }
+  return loss;
 }
 
 double Reconstruction::held_out_error(const Student& student) const {
@@ -92,7 +106,15 @@ double Reconstruction::held_out_error(const Student& student) const {
 }
 
 PhaseOutcome Reconstruction::conclude(std::vector<Trainable>& trainables) {
-  return keep_if_better(held_out_error(context_.calibrated), held_out_error(context_.student), context_.calibrated, trainables);
+  TensorMap trained = student_tensors_of(trainables);
+  for (const LearnedRounding& rounding : roundings_) {
+    const std::string name = parameter_of(rounding.weight);
+    Tensor& weight = context_.student.model.parameters.at(name);
+    weight.copy_(hard_weight(rounding, context_.student.quantizers.at(rounding.weight)));
+    trained["student/" + name] = weight;
+  }
+  return keep_if_better(held_out_error(context_.calibrated), held_out_error(context_.student), context_.calibrated,
+                        std::move(trained));
 }
 
 }  // namespace eidolon

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "finetuning/adaround.h"
 #include "finetuning/drop.h"
 #include "finetuning/prefix.h"
 #include "finetuning/strategy.h"
@@ -12,7 +13,8 @@ namespace eidolon {
 /// Phase s trains section s (patch embedding, blocks, head): loss = squared error against the teacher's section output on the
 /// teacher's inputs, summed over tokens and averaged over channels; input = output of the already quantized sections before
 /// (SARDFQ and I&S-ViT, arXiv 2412.16553 and 2311.10126). LayerNorms stay frozen. The job may mix the teacher's inputs in
-/// (finetuning/drop.h). Held-out images are asked for the plain squared error, without that.
+/// (finetuning/drop.h) and learn the weights' rounding instead of the weights
+/// (finetuning/adaround.h). Held-out images are asked for the plain squared error, without any of these.
 class Reconstruction : public Strategy {
  public:
   explicit Reconstruction(const StrategyContext& context);
@@ -39,6 +41,7 @@ class Reconstruction : public Strategy {
   int section_ = 0;
   Pairs training_, held_out_;
   std::optional<Prefix> exact_inputs_;  ///< the teacher's, where they are mixed in
+  std::vector<LearnedRounding> roundings_;
 };
 
 }  // namespace eidolon

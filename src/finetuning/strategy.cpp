@@ -39,14 +39,13 @@ double held_out_loss(const StrategyContext& context, const std::function<double(
   return context.communicator.sum(total) / std::max(images, 1.0);
 }
 
-PhaseOutcome keep_if_better(double calibrated_loss, double trained_loss, const Student& calibrated,
-                            std::vector<Trainable>& trainables) {
+PhaseOutcome keep_if_better(double calibrated_loss, double trained_loss, const Student& calibrated, TensorMap trained) {
   const bool asked = calibrated_loss != 0 || trained_loss != 0;
   const PhaseOutcome outcome{calibrated_loss, trained_loss, !asked || trained_loss < calibrated_loss};
   if (outcome.kept) return outcome;
   at::NoGradGuard no_grad;
   const TensorMap originals = student_tensors(calibrated);
-  for (Trainable& entry : trainables) entry.parameter.copy_(originals.at(entry.name));
+  for (auto& [name, tensor] : trained) tensor.copy_(originals.at(name));
   return outcome;
 }
 

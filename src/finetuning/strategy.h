@@ -57,9 +57,9 @@ std::unique_ptr<Strategy> make_strategy(const StrategyContext& context);
 /// Held-out loss per image, agreed over all ranks; `sums` is called with this rank's held-out images in small batches.
 double held_out_loss(const StrategyContext& context, const std::function<double(const std::vector<int64_t>&)>& sum);
 
-/// Ends a phase: where the trained loss is not below the calibrated one, the calibrated values are put back. Two zeros mean
-/// that there is no held-out image to ask; what was trained then stays.
-PhaseOutcome keep_if_better(double calibrated_loss, double trained_loss, const Student& calibrated,
-                            std::vector<Trainable>& trainables);
+/// Ends a phase that changed the student's tensors `trained` (shared storage, by their names in a checkpoint): where the
+/// trained loss is not below the calibrated one, the calibrated values are put back. Two zeros mean that there is no held-out
+/// image to ask; what was trained then stays.
+PhaseOutcome keep_if_better(double calibrated_loss, double trained_loss, const Student& calibrated, TensorMap trained);
 
 }  // namespace eidolon

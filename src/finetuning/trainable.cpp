@@ -38,6 +38,13 @@ std::vector<Trainable> trainable_weights(Student& student, const Student& calibr
   return result;
 }
 
+std::vector<Trainable> trainable_biases(Student& student, const Student& calibrated, const std::vector<NodeId>& weights,
+                                        double rate) {
+  std::vector<Trainable> result;
+  for (const NodeId node : weights) result.push_back(trainable_bias(student, calibrated, node, rate));
+  return result;
+}
+
 std::vector<Trainable> trainable_scales(Student& student, const Student& calibrated, const std::vector<NodeId>& nodes,
                                         double rate) {
   std::vector<Trainable> result;
@@ -49,6 +56,14 @@ std::vector<Trainable> trainable_scales(Student& student, const Student& calibra
     result.push_back(trainable("quantizers/" + node_name(node) + "/scale", quantizer->second.scale, rates));
   }
   return result;
+}
+
+TensorMap student_tensors_of(const std::vector<Trainable>& trainables) {
+  TensorMap tensors;
+  for (const Trainable& entry : trainables) {
+    if (!entry.transient) tensors[entry.name] = entry.parameter;
+  }
+  return tensors;
 }
 
 void freeze(std::vector<Trainable>& trainables) {

@@ -14,6 +14,7 @@ struct Trainable {
   Tensor parameter;  ///< the student's own tensor (shared storage), a leaf that requires gradients
   Tensor rate;       ///< learning rate at the schedule's peak, broadcasts to the parameter
   AdamMoments moments;
+  bool transient = false;  ///< no tensor of the student: it lives in its phase, and checkpoints keep its value with its moments
 };
 
 /// Weights and biases behind `weights`. Rates come from the calibrated student, which a resumed phase sees unchanged. A
@@ -21,10 +22,16 @@ struct Trainable {
 /// every layer and bit width; without a quantizer the step is taken at 8 bits of its largest value.
 std::vector<Trainable> trainable_weights(Student& student, const Student& calibrated, const std::vector<NodeId>& weights,
                                          double rate);
+/// The biases alone, at the same rates.
+std::vector<Trainable> trainable_biases(Student& student, const Student& calibrated, const std::vector<NodeId>& weights,
+                                        double rate);
 
 /// The scales of the quantizers on `nodes`; the rate is relative to each calibrated scale.
 std::vector<Trainable> trainable_scales(Student& student, const Student& calibrated, const std::vector<NodeId>& nodes,
                                         double rate);
+
+/// The student's tensors among them, by name.
+TensorMap student_tensors_of(const std::vector<Trainable>& trainables);
 
 /// Ends training: the tensors stop requiring gradients.
 void freeze(std::vector<Trainable>& trainables);

@@ -60,14 +60,17 @@ struct QuantizationJob {
 };
 
 struct FinetuningJob {
-  std::string method = "blockwise";         ///< blockwise | distill | none
-  int64_t batch = 16;                       ///< global, over all ranks; equals the number of lanes
-  int64_t iterations = 100;                 ///< per block (blockwise) or in all (distill)
-  double learning_rate = 2e-3;              ///< Adam, weights: in steps of each channel's quantizer per iteration
-  double scale_learning_rate = 0.0;         ///< Adam, activation scales: relative to each scale; 0 freezes them
-  double weight_scale_learning_rate = 0.0;  ///< the same for weight scales
-  double input_mix = 0.0;                   ///< probability that an element of a block's input is the teacher's
-  double activation_drop = 0.0;             ///< probability that an activation inside a block is left unrounded
+  std::string method = "blockwise";           ///< blockwise | distill | none
+  int64_t batch = 16;                         ///< global, over all ranks; equals the number of lanes
+  int64_t iterations = 100;                   ///< per block (blockwise) or in all (distill)
+  double learning_rate = 2e-3;                ///< Adam, weights: in steps of each channel's quantizer per iteration
+  double scale_learning_rate = 0.0;           ///< Adam, activation scales: relative to each scale; 0 freezes them
+  double weight_scale_learning_rate = 0.0;    ///< the same for weight scales
+  double input_mix = 0.0;                     ///< probability that an element of a block's input is the teacher's
+  double activation_drop = 0.0;               ///< probability that an activation inside a block is left unrounded
+  std::string rounding = "straight_through";  ///< straight_through | adaround: how weights are trained
+  double rounding_learning_rate = 0.02;       ///< Adam, of AdaRound's variables
+  double rounding_weight = 0.01;              ///< of the term that drives AdaRound's variables to a decision
   uint64_t seed = 1;
 };
 

@@ -169,6 +169,9 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
         finetuning.input_mix);
   visit(key("activation_drop", between(0, 1), "QDrop, blockwise: share of the activations that a step leaves unrounded"),
         finetuning.activation_drop);
+  visit(key("rounding", one_of({"straight_through", "adaround"}), "how blockwise trains weights"), finetuning.rounding);
+  visit(key("rounding_learning_rate", between(0, large), "of AdaRound's variables"), finetuning.rounding_learning_rate);
+  visit(key("rounding_weight", between(0, large), "of the term that makes AdaRound decide"), finetuning.rounding_weight);
   visit(key("seed", at_least(0), "of the order of the images and of what is dropped"), finetuning.seed);
 }
 

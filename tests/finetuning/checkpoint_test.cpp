@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "finetuning/adaround.h"
 #include "quantization/calibration.h"
 #include "tests/finetuning/small_model.h"
 
@@ -53,12 +54,33 @@ TEST_F(CheckpointFile, GivesBackStudentPositionAndOptimizerBitForBit) {
   }
 }
 
+TEST_F(CheckpointFile, GivesBackWhatLivesInThePhaseAlone) {
+  const Student original = student();
+  std::vector<LearnedRounding> roundings = learned_roundings(original, {{0, NodeKind::qkv_weight}});
+  std::vector<Trainable> trainables = trainable_roundings(roundings, 0.1);
+  {
+    at::NoGradGuard no_gradients;
+    roundings[0].variable.normal_();
+  }
+  const CheckpointOwner owner{"id", R"({"a":1})", "hash"};
+  const TrainingPosition position{"reconstruct/blocks.0", 3, 3};
+  write_checkpoint(folder / "c.h5", {original, position, optimizer_tensors(trainables)}, owner);
+
+  const Checkpoint read = read_checkpoint(folder / "c.h5", owner, original.model.architecture);
+  const std::vector<LearnedRounding> begun_again = learned_roundings(original, {{0, NodeKind::qkv_weight}});
+  std::vector<Trainable> fresh = trainable_roundings(begun_again, 0.1);
+  EXPECT_FALSE(at::equal(begun_again[0].variable, roundings[0].variable));
+  restore_optimizer(read.optimizer, fresh);
+  EXPECT_TRUE(at::equal(begun_again[0].variable, roundings[0].variable));
+  EXPECT_TRUE(begun_again[0].variable.requires_grad());
+}
+
 TEST_F(CheckpointFile, RatesOfAResumedPhaseAreThoseOfItsBeginning) {
   const Student original = student();
   Student trained = original.clone();
   for (auto& [node, quantizer] : trained.quantizers) quantizer.scale.mul_(1.5);
   const std::vector<NodeId> weights{{0, NodeKind::qkv_weight}};
-  for (const auto& make : {trainable_weights, trainable_scales}) {
+  for (const auto& make : {trainable_weights, trainable_biases, trainable_scales}) {
     Student begun = original.clone();
     const auto before = make(begun, original, weights, 0.01), after = make(trained, original, weights, 0.01);
     for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(before[i].rate, after[i].rate)) << before[i].name;

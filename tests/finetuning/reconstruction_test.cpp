@@ -89,6 +89,45 @@ TEST(Reconstruction, LossIsTheSquaredErrorOfTheSection) {
   EXPECT_NEAR(strategy.loss(batch, 0).item<double>(), expected, 1e-4 * expected);
 }
 
+TEST(Reconstruction, AddsThePenaltyOncePerImage) {
+  Setting setting;
+  setting.job.rounding = "adaround";
+  Reconstruction strategy(setting.context());
+  std::vector<Trainable> trainables = strategy.begin(1);
+  const std::vector<int64_t> batch{2, 5, 7};
+  const double early = strategy.loss(batch, 19).item<double>(), late = strategy.loss(batch, 20).item<double>();
+  double penalty = 0;  // beta 20
+  for (const Trainable& entry : trainables) {
+    if (entry.transient) penalty += rounding_penalty(entry.parameter, 20).item<double>();
+  }
+  EXPECT_GT(penalty, 0);
+  EXPECT_NEAR(late - early, 3 * 0.01 * penalty, 1e-4 * late);
+}
+
+TEST(Reconstruction, EndsOnTheGridWhereItLearnsTheRounding) {
+  Setting setting;
+  setting.held_out = setting.images;
+  setting.job.rounding = "adaround";
+  setting.job.rounding_learning_rate = 0.1;
+  setting.job.weight_scale_learning_rate = 1e-3;
+  setting.job.iterations = 40;
+  Reconstruction strategy(setting.context());
+  std::vector<Trainable> trainables = strategy.begin(1);
+  train(setting, strategy, trainables, 40);
+  EXPECT_TRUE(strategy.conclude(trainables).kept);
+  for (const NodeId node : weights_of_section(setting.teacher.architecture, 1)) {
+    const Tensor& weight = setting.student.model[parameter_of(node)];
+    const Quantizer& quantizer = setting.student.quantizers.at(node);
+    EXPECT_FALSE(weight.requires_grad());
+    EXPECT_FALSE(at::equal(quantizer.scale, setting.calibrated.quantizers.at(node).scale));
+    EXPECT_TRUE(at::equal(fake_quantize(weight, quantizer), weight));
+    const Tensor before =
+        quantize_to_codes(setting.calibrated.model[parameter_of(node)], setting.calibrated.quantizers.at(node));
+    const Tensor change = (quantize_to_codes(weight, quantizer) - before).abs();
+    EXPECT_EQ(change.max().item<int64_t>(), 1) << node_name(node);  // some weights changed sides, none went further
+  }
+}
+
 TEST(Reconstruction, MixesTheTeachersInputsIn) {
   Setting setting;
   setting.job.input_mix = 1.0;
@@ -101,6 +140,21 @@ TEST(Reconstruction, MixesTheTeachersInputsIn) {
   const Tensor output = forward_block(setting.student.model, 0, tokens, quantizing_tap(setting.student));
   const double expected = (output - forward_block(setting.teacher, 0, tokens)).square().sum().item<double>() / 16.0;
   EXPECT_NEAR(strategy.loss(batch, 0).item<double>(), expected, 1e-4 * expected);
+}
+
+TEST(Reconstruction, PutsTheCalibratedTensorsBackAlsoBehindLearnedRoundings) {
+  Setting setting;
+  setting.job.rounding = "adaround";
+  setting.job.rounding_learning_rate = 100.0;
+  setting.job.learning_rate = 50.0;
+  setting.job.scale_learning_rate = 0.1;
+  setting.job.weight_scale_learning_rate = 0.1;
+  Reconstruction strategy(setting.context());
+  std::vector<Trainable> trainables = strategy.begin(1);
+  train(setting, strategy, trainables, 5);
+  EXPECT_FALSE(strategy.conclude(trainables).kept);
+  const TensorMap now = student_tensors(setting.student), before = student_tensors(setting.calibrated);
+  for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, now.at(name))) << name;
 }
 
 TEST(Distillation, LowersTheDivergenceFromTheTeacher) {
