@@ -39,6 +39,7 @@ std::vector<Trainable> Reconstruction::begin(int phase) {
     pairs->targets.advance_to(section_ + 1);
   }
   if (exact_inputs_) exact_inputs_->advance_to(section_);
+  importance_ = measure_importance(context_, section_, training_.inputs, training_.targets);
   return trainables();
 }
 
@@ -86,7 +87,7 @@ Tensor Reconstruction::loss(const std::vector<int64_t>& images, int64_t step) {
   const Tensor rows = context_.images.rows(images);
   const StepImages at = draws(images, step);
   const Tensor output = forward_section(context_.student.model, section_, training_input(rows, at), training_tap(at));
-  Tensor loss = (output - training_.targets.rows(rows)).square().sum() / static_cast<double>(output.size(-1));
+  Tensor loss = weighted_square(importance_, output - training_.targets.rows(rows)) / static_cast<double>(output.size(-1));
   const std::optional<double> beta = penalty_exponent(step, job.iterations);
   for (const LearnedRounding& rounding : roundings_) {
     // Once per image, since train_step() divides by their number over all ranks.

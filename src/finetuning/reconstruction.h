@@ -5,6 +5,7 @@
 
 #include "finetuning/adaround.h"
 #include "finetuning/drop.h"
+#include "finetuning/importance.h"
 #include "finetuning/prefix.h"
 #include "finetuning/strategy.h"
 
@@ -13,7 +14,7 @@ namespace eidolon {
 /// Phase s trains section s (patch embedding, blocks, head): loss = squared error against the teacher's section output on the
 /// teacher's inputs, summed over tokens and averaged over channels; input = output of the already quantized sections before
 /// (SARDFQ and I&S-ViT, arXiv 2412.16553 and 2311.10126). LayerNorms stay frozen. The job may mix the teacher's inputs in
-/// (finetuning/drop.h) and learn the weights' rounding instead of the weights
+/// (finetuning/drop.h), weight the error (finetuning/importance.h) and learn the weights' rounding instead of the weights
 /// (finetuning/adaround.h). Held-out images are asked for the plain squared error, without any of these.
 class Reconstruction : public Strategy {
  public:
@@ -41,6 +42,7 @@ class Reconstruction : public Strategy {
   int section_ = 0;
   Pairs training_, held_out_;
   std::optional<Prefix> exact_inputs_;  ///< the teacher's, where they are mixed in
+  Importance importance_;
   std::vector<LearnedRounding> roundings_;
 };
 

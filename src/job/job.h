@@ -71,6 +71,7 @@ struct FinetuningJob {
   std::string rounding = "straight_through";  ///< straight_through | adaround: how weights are trained
   double rounding_learning_rate = 0.02;       ///< Adam, of AdaRound's variables
   double rounding_weight = 0.01;              ///< of the term that drives AdaRound's variables to a decision
+  std::string importance = "none";            ///< none | gradient | fisher: weights of a block's squared error
   uint64_t seed = 1;
 };
 

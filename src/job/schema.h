@@ -172,6 +172,8 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
   visit(key("rounding", one_of({"straight_through", "adaround"}), "how blockwise trains weights"), finetuning.rounding);
   visit(key("rounding_learning_rate", between(0, large), "of AdaRound's variables"), finetuning.rounding_learning_rate);
   visit(key("rounding_weight", between(0, large), "of the term that makes AdaRound decide"), finetuning.rounding_weight);
+  visit(key("importance", one_of({"none", "gradient", "fisher"}), "weights of the blockwise error, by the teacher's logits"),
+        finetuning.importance);
   visit(key("seed", at_least(0), "of the order of the images and of what is dropped"), finetuning.seed);
 }
 

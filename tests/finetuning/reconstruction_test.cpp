@@ -89,8 +89,9 @@ TEST(Reconstruction, LossIsTheSquaredErrorOfTheSection) {
   EXPECT_NEAR(strategy.loss(batch, 0).item<double>(), expected, 1e-4 * expected);
 }
 
-TEST(Reconstruction, AddsThePenaltyOncePerImage) {
+TEST(Reconstruction, WeighsTheErrorAndAddsThePenaltyOncePerImage) {
   Setting setting;
+  setting.job.importance = "gradient";
   setting.job.rounding = "adaround";
   Reconstruction strategy(setting.context());
   std::vector<Trainable> trainables = strategy.begin(1);
