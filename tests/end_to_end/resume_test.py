@@ -29,6 +29,11 @@ class Resume(ProgramTest):
     def test_a_phase_interrupted_inside_ends_in_the_same_bits(self):
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, signal.SIGKILL)
 
+    def test_a_phase_with_everything_trained_and_drawn_ends_in_the_same_bits(self):
+        options = ["rounding=adaround", "rounding_learning_rate=0.1", "input_mix=0.5", "activation_drop=0.3", "importance=fisher",
+                   "scale_learning_rate=1e-3", "weight_scale_learning_rate=1e-3"]
+        self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options)
+
     def test_a_distillation_with_trained_scales_ends_in_the_same_bits(self):
         options = ["method=distill", "scale_learning_rate=1e-3", "iterations=60"]
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options, steps_in_all=60)

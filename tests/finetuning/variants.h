@@ -1,0 +1,40 @@
+// The ways in which block-wise reconstruction can be told to train.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "job/job.h"
+
+namespace eidolon {
+
+struct Variant {
+  std::string name;
+  std::function<void(FinetuningJob&)> choose;
+};
+
+inline std::vector<Variant> variants() {
+  const auto everything = [](FinetuningJob& job) {
+    job.input_mix = 0.5;
+    job.activation_drop = 0.25;
+    job.rounding = "adaround";
+    job.rounding_learning_rate = 0.05;
+    job.scale_learning_rate = job.weight_scale_learning_rate = 1e-3;
+    job.importance = "fisher";
+  };
+  return {{"plain", [](FinetuningJob&) {}},
+          {"input_mix", [](FinetuningJob& job) { job.input_mix = 0.5; }},
+          {"activation_drop", [](FinetuningJob& job) { job.activation_drop = 0.5; }},
+          {"adaround",
+           [](FinetuningJob& job) {
+             job.rounding = "adaround";
+             job.rounding_learning_rate = 0.05;
+           }},
+          {"scales", [](FinetuningJob& job) { job.scale_learning_rate = job.weight_scale_learning_rate = 1e-3; }},
+          {"gradient", [](FinetuningJob& job) { job.importance = "gradient"; }},
+          {"fisher", [](FinetuningJob& job) { job.importance = "fisher"; }},
+          {"everything", everything}};
+}
+
+}  // namespace eidolon

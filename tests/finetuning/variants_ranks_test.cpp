@@ -1,0 +1,61 @@
+// Every way of training gives the loss and the gradients of one process, for any number of ranks.
+#include <gtest/gtest.h>
+
+#include "finetuning/lanes.h"
+#include "finetuning/reconstruction.h"
+#include "finetuning/training.h"
+#include "tests/finetuning/setting.h"
+#include "tests/finetuning/variants.h"
+
+namespace eidolon {
+namespace {
+
+constexpr int64_t image_count = 16, batch = 8;
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  return ((a - b).abs().max() / (b.abs().max() + 1e-12)).item<double>();
+}
+
+/// The gradients of a step of the shared training against those of the whole batch on this rank alone.
+/// The bounds leave room for a rounding that flips with the last bits of a matrix product.
+void expect_agreement(const Setting& setting, Strategy& shared, Strategy& alone, int phase, int64_t step, const Lanes& lanes) {
+  std::vector<Trainable> trainables = shared.begin(phase);
+  GradientReducer reducer(parameters_of(trainables), setting.communicator, Reduction::overlapped);
+  reducer.zero();
+  const std::vector<int64_t> own = lanes.at(step);
+  double loss = 0;
+  if (!own.empty()) {
+    const Tensor share = shared.loss(own, step);
+    torch::autograd::backward({share}, {});
+    loss = share.item<double>();
+  }
+  reducer.finish();
+  loss = setting.communicator.sum(loss);
+  const std::vector<Trainable> whole = alone.begin(phase);
+  const Tensor expected = alone.loss(Lanes(1, image_count, batch, 0, 1).at(step), step);
+  const auto gradients = torch::autograd::grad({expected}, parameters_of(whole), {}, {}, false, true);
+  EXPECT_NEAR(loss, expected.item<double>(), 1e-3 * expected.item<double>());
+  for (size_t i = 0; i < whole.size(); ++i) {
+    EXPECT_LT(largest_difference(trainables[i].parameter.grad(), gradients[i]), 0.02) << whole[i].name;
+  }
+}
+
+TEST(VariantsOverRanks, LossAndGradientsAreThoseOfOneProcess) {
+  for (const Variant& variant : variants()) {
+    SCOPED_TRACE(variant.name);
+    Setting setting;
+    variant.choose(setting.job);
+    const Lanes lanes(1, image_count, batch, setting.communicator.rank(), setting.communicator.size());
+    const SyntheticImages own = small_images(24, lanes.own_images());
+    Student apart = setting.student.clone();
+    Reconstruction shared({setting.teacher, setting.student, setting.calibrated, own, setting.held_out, setting.preprocessing,
+                           setting.job, setting.communicator, 1 << 20});
+    // Every rank holds all images here: sums over ranks then count each of them alike.
+    Reconstruction alone({setting.teacher, apart, setting.calibrated, setting.images, setting.held_out, setting.preprocessing,
+                          setting.job, setting.communicator, 1 << 20});
+    for (int phase = 0; phase < shared.phases(); ++phase) expect_agreement(setting, shared, alone, phase, 40, lanes);
+  }
+}
+
+}  // namespace
+}  // namespace eidolon
