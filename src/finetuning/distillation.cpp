@@ -1,54 +1,119 @@
 #include "finetuning/distillation.h"
 
-namespace eidolon {
+#include "job/mixture.h"
 
-Distillation::Distillation(const StrategyContext& context)
+namespace eidolon {
+namespace {
+
+constexpr int64_t checks = 10;
+
+/// Per image, in nats.
+Tensor divergence(const Tensor& teacher_logits, const Tensor& student_logits) {
+  const Tensor teacher = teacher_logits.log_softmax(-1), student = student_logits.log_softmax(-1);
+  return (teacher.exp() * (teacher - student)).sum(-1);
+}
+
+/// The outputs of all sections but the embedding: blocks, then logits.
+std::vector<Tensor> outputs_of(const VisionTransformer& model, const Tensor& images, const Tap& tap) {
+  std::vector<Tensor> outputs;
+  Tensor x = forward_section(model, 0, images, tap);
+  for (int section = 1; section < section_count(model.architecture); ++section) {
+    x = forward_section(model, section, x, tap);
+    outputs.push_back(x);
+  }
+  return outputs;
+}
+
+/// Per image, the mean over blocks.
+Tensor relative_error(const std::vector<Tensor>& teacher, const std::vector<Tensor>& student) {
+  const size_t blocks = teacher.size() - 1;
+  Tensor sum = at::zeros({teacher[0].size(0)}, teacher[0].options());
+  for (size_t block = 0; block < blocks; ++block) {
+    sum = sum + (student[block] - teacher[block]).square().sum({1, 2}) / teacher[block].square().sum({1, 2});
+  }
+  return sum / static_cast<double>(blocks);
+}
+
+std::vector<NodeId> weights_among(const std::vector<NodeId>& nodes) {
+  std::vector<NodeId> weights;
+  for (const NodeId node : nodes) {
+    if (is_weight(node.kind)) weights.push_back(node);
+  }
+  return weights;
+}
+
+}  // namespace
+
+Distillation::Distillation(const StrategyContext& context, const DistillationPlan& plan)
     : context_(context),
-      targets_(context.teacher, {}, context.images, context.preprocessing, context.cache_bytes),
-      held_out_targets_(context.teacher, {}, context.held_out, context.preprocessing, context.cache_bytes) {}
+      plan_(plan),
+      stream_{context.images, context.preprocessing, mixture_cycle(context.job.distill_images), context.job.seed},
+      held_out_logits_(context.teacher, {}, context.held_out, context.preprocessing, context.cache_bytes) {}
 
 std::vector<Trainable> Distillation::begin(int) {
   const Architecture& architecture = context_.teacher.architecture;
-  const int logits = section_count(architecture);
-  targets_.advance_to(logits);
-  held_out_targets_.advance_to(logits);
-
-  std::vector<NodeId> weights;
-  for (const NodeId node : all_nodes(static_cast<int>(architecture.depth))) {
-    if (is_weight(node.kind)) weights.push_back(node);
+  held_out_logits_.advance_to(section_count(architecture));
+  const FinetuningJob& job = context_.job;
+  const std::vector<NodeId> nodes = all_nodes(static_cast<int>(architecture.depth)), weights = weights_among(nodes);
+  std::vector<Trainable> trainables = trainable_weights(context_.student, context_.calibrated, weights, plan_.learning_rate);
+  for (const NodeId node : nodes) {
+    const double rate = is_weight(node.kind) ? job.weight_scale_learning_rate : job.scale_learning_rate;
+    for (Trainable& scale : trainable_scales(context_.student, context_.calibrated, {node}, rate))
+      trainables.push_back(std::move(scale));
   }
-  std::vector<Trainable> trainables =
-      trainable_weights(context_.student, context_.calibrated, weights, context_.job.learning_rate);
-  const std::vector<NodeId> nodes = all_nodes(static_cast<int>(architecture.depth));
-  for (Trainable& scale : trainable_scales(context_.student, context_.calibrated, nodes, context_.job.scale_learning_rate)) {
-    trainables.push_back(std::move(scale));
-  }
+  trained_ = student_tensors_of(trainables);
+  before_ = held_out_divergence();
+  best_.offer(before_, trained_);
   return trainables;
 }
 
-Tensor Distillation::divergence(const Student& student, const SyntheticImages& images, const Prefix& targets,
-                                const Tensor& rows) const {
-  const at::Device device = student.model["cls_token"].device();
-  const Tensor input = normalise(context_.preprocessing, images.bytes.index_select(0, rows).to(device));
-  const Tensor student_log = forward(student.model, input, quantizing_tap(student)).log_softmax(-1);
-  const Tensor teacher_log = targets.rows(rows).log_softmax(-1);
-  return (teacher_log.exp() * (teacher_log - student_log)).sum();
+Tensor Distillation::loss(const std::vector<int64_t>& images, int64_t step) {
+  const Tensor input = images_of_step(stream_, images, step).to(context_.student.model["cls_token"].device());
+  std::vector<Tensor> teacher;
+  {
+    const at::NoGradGuard no_grad;
+    teacher = outputs_of(context_.teacher, input, {});
+  }
+  const std::vector<Tensor> student = outputs_of(context_.student.model, input, quantizing_tap(context_.student));
+  const Tensor features = context_.job.distill_feature_weight * relative_error(teacher, student);
+  return (divergence(teacher.back(), student.back()) + features).sum();
 }
 
-Tensor Distillation::loss(const std::vector<int64_t>& images, int64_t) {
-  return divergence(context_.student, context_.images, targets_, context_.images.rows(images));
+void Distillation::after_step(int64_t step) {
+  const int64_t done = step + 1;
+  const bool due = done * checks / plan_.iterations != step * checks / plan_.iterations;
+  if (due) best_.offer(held_out_divergence(), trained_);
 }
 
-double Distillation::held_out_divergence(const Student& student) const {
+double Distillation::held_out_divergence() const {
   return held_out_loss(context_, [&](const std::vector<int64_t>& images) {
     const Tensor rows = context_.held_out.rows(images);
-    return divergence(student, context_.held_out, held_out_targets_, rows).item<double>();
+    const Tensor bytes = context_.held_out.bytes.index_select(0, rows).to(context_.student.model["cls_token"].device());
+    const Tensor logits =
+        forward(context_.student.model, normalise(context_.preprocessing, bytes), quantizing_tap(context_.student));
+    return divergence(held_out_logits_.rows(rows), logits).sum().item<double>();
   });
 }
 
-PhaseOutcome Distillation::conclude(std::vector<Trainable>& trainables) {
-  const double calibrated = held_out_divergence(context_.calibrated), trained = held_out_divergence(context_.student);
-  return keep_if_better(calibrated, trained, context_.calibrated, student_tensors_of(trainables));
+// Without held-out images every loss is 0: the first state would stay the best, so the last one is taken.
+PhaseOutcome Distillation::conclude(std::vector<Trainable>&) {
+  const bool asked = best_.loss() > 0;
+  const PhaseOutcome outcome{before_, asked ? best_.loss() : 0.0, !asked || best_.loss() < before_};
+  if (!asked) return outcome;
+  const at::NoGradGuard no_grad;
+  for (auto& [name, tensor] : trained_) tensor.copy_(best_.tensors().at(name));
+  return outcome;
+}
+
+TensorMap Distillation::state() const {
+  TensorMap state = best_.state();
+  state["before"] = at::scalar_tensor(before_, at::kDouble);
+  return state;
+}
+
+void Distillation::restore(const TensorMap& state) {
+  best_.restore(state);
+  before_ = state.at("before").item<double>();
 }
 
 }  // namespace eidolon

@@ -21,6 +21,7 @@ class Reconstruction : public Strategy {
   explicit Reconstruction(const StrategyContext& context);
   int phases() const override;
   std::string phase_name(int phase) const override;
+  int64_t iterations(int) const override { return context_.job.iterations; }
   std::vector<Trainable> begin(int phase) override;
   Tensor loss(const std::vector<int64_t>& images, int64_t step) override;
   PhaseOutcome conclude(std::vector<Trainable>& trainables) override;

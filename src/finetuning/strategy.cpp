@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "finetuning/distillation.h"
 #include "finetuning/reconstruction.h"
+#include "finetuning/sequence.h"
 
 namespace eidolon {
 namespace {
@@ -11,6 +12,7 @@ class NoStrategy : public Strategy {
  public:
   int phases() const override { return 0; }
   std::string phase_name(int) const override { return "none"; }
+  int64_t iterations(int) const override { return 0; }
   std::vector<Trainable> begin(int) override { return {}; }
   Tensor loss(const std::vector<int64_t>&, int64_t) override { return at::zeros({}); }
   PhaseOutcome conclude(std::vector<Trainable>&) override { return {}; }
@@ -21,8 +23,17 @@ constexpr size_t held_out_batch = 16;
 }  // namespace
 
 std::unique_ptr<Strategy> make_strategy(const StrategyContext& context) {
-  if (context.job.method == "blockwise") return std::make_unique<Reconstruction>(context);
-  if (context.job.method == "distill") return std::make_unique<Distillation>(context);
+  const FinetuningJob& job = context.job;
+  if (job.method == "distill") {
+    return std::make_unique<Distillation>(context, DistillationPlan{job.iterations, job.learning_rate});
+  }
+  if (job.method == "blockwise") {
+    auto blockwise = std::make_unique<Reconstruction>(context);
+    if (job.distill_iterations == 0) return blockwise;
+    auto distillation =
+        std::make_unique<Distillation>(context, DistillationPlan{job.distill_iterations, job.distill_learning_rate});
+    return std::make_unique<Sequence>(std::move(blockwise), std::move(distillation));
+  }
   if (context.job.method == "none") return std::make_unique<NoStrategy>();
   throw BadInput("finetuning.method '" + context.job.method + "' is not one of blockwise, distill, none");
 }

@@ -15,17 +15,18 @@ namespace eidolon {
 
 /// What a phase reached on held-out synthetic images.
 struct PhaseOutcome {
-  double calibrated = 0;  ///< loss per image with the calibrated tensors
-  double trained = 0;     ///< with the trained ones
-  bool kept = true;       ///< false: no improvement, the calibrated tensors were put back
+  double before = 0;   ///< loss per image with the tensors that training is measured against
+  double trained = 0;  ///< with the trained ones
+  bool kept = true;    ///< false: no improvement, the former were put back
 };
 
-/// Two implementations: block-wise reconstruction and end-to-end distillation. begin() and conclude() are collective.
+/// Block-wise reconstruction, end-to-end distillation, or one after the other. All but loss() are collective.
 class Strategy {
  public:
   virtual ~Strategy() = default;
   virtual int phases() const = 0;
   virtual std::string phase_name(int phase) const = 0;
+  virtual int64_t iterations(int phase) const = 0;
 
   /// Prepares a phase; phases come in order, but the first call may be for any (a resumed run).
   virtual std::vector<Trainable> begin(int phase) = 0;
@@ -34,8 +35,15 @@ class Strategy {
   /// the trainables.
   virtual Tensor loss(const std::vector<int64_t>& images, int64_t step) = 0;
 
-  /// Ends the phase begun last: compares on held-out images, puts the calibrated tensors back where training did not help.
+  /// After each step of a phase.
+  virtual void after_step(int64_t) {}
+
+  /// Ends the phase begun last: compares on held-out images, puts the former tensors back where training did not help.
   virtual PhaseOutcome conclude(std::vector<Trainable>& trainables) = 0;
+
+  /// What a phase knows besides its trainables, for a checkpoint inside it; and back, after begin().
+  virtual TensorMap state() const { return {}; }
+  virtual void restore(const TensorMap&) {}
 };
 
 /// All that a strategy works on; must outlive it.
@@ -51,7 +59,8 @@ struct StrategyContext {
   int64_t cache_bytes;
 };
 
-/// job.method: "blockwise" (finetuning/reconstruction.h), "distill" (finetuning/distillation.h), "none" (no phases).
+/// job.method: "blockwise" (finetuning/reconstruction.h; with distill_iterations, finetuning/distillation.h follows),
+/// "distill" (that alone), "none" (no phases).
 std::unique_ptr<Strategy> make_strategy(const StrategyContext& context);
 
 /// Held-out loss per image, agreed over all ranks; `sums` is called with this rank's held-out images in small batches.

@@ -72,6 +72,10 @@ struct FinetuningJob {
   double rounding_learning_rate = 0.02;       ///< Adam, of AdaRound's variables
   double rounding_weight = 0.01;              ///< of the term that drives AdaRound's variables to a decision
   std::string importance = "none";            ///< none | gradient | fisher: weights of a block's squared error
+  int64_t distill_iterations = 0;             ///< end-to-end steps after the blocks
+  double distill_learning_rate = 1e-3;        ///< of these, as learning_rate
+  double distill_feature_weight = 1.0;        ///< of the relative squared error of block outputs, beside KL in nats
+  std::string distill_images = "stored";  ///< a mixture of "stored" (the shards', shifted and mirrored) and procedural families
   uint64_t seed = 1;
 };
 

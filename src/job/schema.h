@@ -174,6 +174,13 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
   visit(key("rounding_weight", between(0, large), "of the term that makes AdaRound decide"), finetuning.rounding_weight);
   visit(key("importance", one_of({"none", "gradient", "fisher"}), "weights of the blockwise error, by the teacher's logits"),
         finetuning.importance);
+  visit(key("distill_iterations", between(0, large), "end-to-end steps after the blocks"), finetuning.distill_iterations);
+  visit(key("distill_learning_rate", between(0, large), "of these, as learning_rate"), finetuning.distill_learning_rate);
+  visit(key("distill_feature_weight", between(0, large), "of the block outputs' error, beside the logits' KL"),
+        finetuning.distill_feature_weight);
+  visit(key("distill_images", mixture_of({"stored", "pink", "leaves", "scenes", "textures"}),
+            "what these steps see; stored: the shards' images, shifted and mirrored; others: made anew at every step"),
+        finetuning.distill_images);
   visit(key("seed", at_least(0), "of the order of the images and of what is dropped"), finetuning.seed);
 }
 

@@ -28,6 +28,7 @@ enum class Purpose : uint64_t {
   procedural_start = 9,
   input_mix = 10,
   activation_drop = 11,
+  image_stream = 12,
 };
 
 class RandomStream {

@@ -68,11 +68,34 @@ void save(Training& training, const TrainingPosition& at, const TensorMap& optim
   training.clock.take([&] { save_checkpoint(training.context, training.student, at, optimizer); });
 }
 
+const std::string strategy_group = "strategy/";  ///< of a strategy's own state, in a checkpoint's optimizer group
+
+/// Everything that the phase needs to go on.
+TensorMap phase_tensors(const Strategy& strategy, const std::vector<Trainable>& trainables) {
+  TensorMap tensors = optimizer_tensors(trainables);
+  for (const auto& [name, tensor] : strategy.state()) tensors[strategy_group + name] = tensor;
+  return tensors;
+}
+
+void restore_phase(const TensorMap& tensors, Strategy& strategy, std::vector<Trainable>& trainables) {
+  restore_optimizer(tensors, trainables);
+  TensorMap own;
+  for (const auto& [name, tensor] : tensors) {
+    if (name.starts_with(strategy_group)) own[name.substr(strategy_group.size())] = tensor;
+  }
+  strategy.restore(own);
+}
+
+int64_t steps_of(const Strategy& strategy) {
+  int64_t steps = 0;
+  for (int phase = 0; phase < strategy.phases(); ++phase) steps += strategy.iterations(phase);
+  return steps;
+}
+
 /// Trains the phase that `at` stands in from its phase_step on. Returns false if it was stopped; the checkpoint is then on
 /// disk.
-bool train_phase(Training& training, std::vector<Trainable>& trainables, TrainingPosition& at) {
+bool train_phase(Training& training, int64_t iterations, std::vector<Trainable>& trainables, TrainingPosition& at) {
   RunContext& context = training.context;
-  const FinetuningJob& job = context.job.finetuning;
   const Lanes& lanes = training.lanes;
   GradientReducer reducer(parameters_of(trainables), context.cluster.communicator,
                           context.job.run.reduction == "plain" ? Reduction::plain : Reduction::overlapped);
@@ -80,19 +103,20 @@ bool train_phase(Training& training, std::vector<Trainable>& trainables, Trainin
   std::vector<Tensor> losses;
   Figures figures;
 
-  while (at.phase_step < job.iterations) {
-    const double rate = warmup_then_cosine(at.phase_step, job.iterations, 0);
+  while (at.phase_step < iterations) {
+    const double rate = warmup_then_cosine(at.phase_step, iterations, 0);
     losses.push_back(train_step(training.strategy, trainables, reducer, lanes.at(at.step), lanes.batch(), at.phase_step, rate));
+    training.strategy.after_step(at.phase_step);
     ++at.phase_step;
     ++at.step;
     const AfterStep next = agreed_next(context, training.clock);
-    const bool last = at.phase_step == job.iterations;
+    const bool last = at.phase_step == iterations;
     if (losses.size() == loss_interval || last || next != AfterStep::go_on) {
       figures = {{"loss", report_losses(context, metrics, at, losses)}};
     }
     training.progress.advance(static_cast<double>(lanes.batch()), figures);
     context.report("finetune", at.phase + " step " + std::to_string(at.phase_step), training.progress);
-    if (next != AfterStep::go_on) save(training, at, optimizer_tensors(trainables));
+    if (next != AfterStep::go_on) save(training, at, phase_tensors(training.strategy, trainables));
     if (next == AfterStep::checkpoint_and_stop) return false;
   }
   return true;
@@ -109,12 +133,12 @@ int phase_index(const Strategy& strategy, const std::string& name) {
 void report_outcome(const RunContext& context, const TrainingPosition& at, const PhaseOutcome& outcome) {
   if (!context.cluster.is_root()) return;
   char line[200];
-  std::snprintf(line, sizeof line, "%s: held-out loss %.5g calibrated, %.5g trained%s", at.phase.c_str(), outcome.calibrated,
-                outcome.trained, outcome.kept ? "" : "; no better, the calibrated tensors stay");
+  std::snprintf(line, sizeof line, "%s: held-out loss %.5g before, %.5g trained%s", at.phase.c_str(), outcome.before,
+                outcome.trained, outcome.kept ? "" : "; no better, the former tensors stay");
   log::info(line);
   MetricsLog(context.run.metrics())
       .append("finetune/" + at.phase + "/held_out", at.step,
-              {{"calibrated", outcome.calibrated}, {"trained", outcome.trained}, {"kept", outcome.kept ? 1.0 : 0.0}});
+              {{"before", outcome.before}, {"trained", outcome.trained}, {"kept", outcome.kept ? 1.0 : 0.0}});
 }
 
 }  // namespace
@@ -141,7 +165,7 @@ ExitCode finetune(RunContext& context) {
   const auto strategy = make_strategy({teacher, student, calibrated, images, held_out, context.teacher.preprocessing, job,
                                        cluster.communicator, context.job.run.cache_megabytes << 20});
 
-  const double steps = static_cast<double>(strategy->phases() * job.iterations * lanes.batch());
+  const double steps = static_cast<double>(steps_of(*strategy) * lanes.batch());
   Training training{context,
                     std::move(owner),
                     *strategy,
@@ -153,8 +177,8 @@ ExitCode finetune(RunContext& context) {
   for (int phase = phase_index(*strategy, at.phase); phase < strategy->phases(); ++phase) {
     at.phase = strategy->phase_name(phase);
     std::vector<Trainable> trainables = strategy->begin(phase);
-    if (at.phase_step > 0) restore_optimizer(start.optimizer, trainables);
-    if (!train_phase(training, trainables, at)) return ExitCode::again;
+    if (at.phase_step > 0) restore_phase(start.optimizer, *strategy, trainables);
+    if (!train_phase(training, strategy->iterations(phase), trainables, at)) return ExitCode::again;
     freeze(trainables);
     report_outcome(context, at, strategy->conclude(trainables));
     at.phase_step = 0;

@@ -34,11 +34,15 @@ class Resume(ProgramTest):
                    "scale_learning_rate=1e-3", "weight_scale_learning_rate=1e-3"]
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options)
 
+    def test_distillation_after_the_blocks_ends_in_the_same_bits(self):
+        options = ["iterations=2", "distill_iterations=60", "distill_learning_rate=0.01", "distill_images=stored, leaves"]
+        self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options, steps_in_all=7 * 2 + 60, beyond=7 * 2)
+
     def test_a_distillation_with_trained_scales_ends_in_the_same_bits(self):
         options = ["method=distill", "scale_learning_rate=1e-3", "iterations=60"]
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options, steps_in_all=60)
 
-    def assert_interruptions_leave_no_trace(self, *hows, options=(), steps_in_all=7 * 12):
+    def assert_interruptions_leave_no_trace(self, *hows, options=(), steps_in_all=7 * 12, beyond=0):
         settings = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=12"]
         for option in options:
             settings += ["--set", "finetuning." + option]
@@ -48,7 +52,8 @@ class Resume(ProgramTest):
         for how in hows:
             run = f"interrupted-{how.name}"
             steps = lambda: sorted((self.folder / run / "checkpoints").glob("step-*.h5"))
-            code = self.interrupted("finetune", *settings, *shards, when=lambda: len(steps()) > 1, how=how, run=run)
+            begun = lambda: any(int(step.stem.partition("-")[2]) > beyond for step in steps())
+            code = self.interrupted("finetune", *settings, *shards, when=begun, how=how, run=run)
             if how == signal.SIGUSR2:
                 self.assertEqual(code, 75, self.output)
             with h5py.File(steps()[-1]) as file:

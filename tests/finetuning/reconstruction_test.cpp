@@ -60,7 +60,7 @@ TEST(Reconstruction, KeepsWhatImprovedOnHeldOutImages) {
   train(setting, strategy, trainables, 30);
   const PhaseOutcome outcome = strategy.conclude(trainables);
   EXPECT_TRUE(outcome.kept);
-  EXPECT_LT(outcome.trained, outcome.calibrated);
+  EXPECT_LT(outcome.trained, outcome.before);
 }
 
 TEST(Reconstruction, PutsTheCalibratedTensorsBackWhenTrainingMadeThingsWorse) {
@@ -71,7 +71,7 @@ TEST(Reconstruction, PutsTheCalibratedTensorsBackWhenTrainingMadeThingsWorse) {
   train(setting, strategy, trainables, 5);
   const PhaseOutcome outcome = strategy.conclude(trainables);
   EXPECT_FALSE(outcome.kept);
-  EXPECT_GT(outcome.trained, outcome.calibrated);
+  EXPECT_GT(outcome.trained, outcome.before);
   const TensorMap now = student_tensors(setting.student), before = student_tensors(setting.calibrated);
   for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, now.at(name))) << name;
 }
@@ -156,32 +156,6 @@ TEST(Reconstruction, PutsTheCalibratedTensorsBackAlsoBehindLearnedRoundings) {
   EXPECT_FALSE(strategy.conclude(trainables).kept);
   const TensorMap now = student_tensors(setting.student), before = student_tensors(setting.calibrated);
   for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, now.at(name))) << name;
-}
-
-TEST(Distillation, LowersTheDivergenceFromTheTeacher) {
-  Setting setting;
-  setting.job.learning_rate = 0.02;
-  setting.job.scale_learning_rate = 1e-3;
-  Distillation strategy(setting.context());
-  std::vector<Trainable> trainables = strategy.begin(0);
-  const double before = strategy.loss(setting.images.global, 0).item<double>();
-  train(setting, strategy, trainables, 40);
-  EXPECT_LT(strategy.loss(setting.images.global, 0).item<double>(), before);
-}
-
-TEST(Distillation, LossIsTheKullbackLeiblerDivergenceInNats) {
-  Setting setting;
-  Distillation strategy(setting.context());
-  strategy.begin(0);
-  const Tensor images = normalise(setting.preprocessing, setting.images.bytes.narrow(0, 0, 2));
-  const Tensor p = forward(setting.teacher, images).to(at::kDouble).softmax(-1);
-  const Tensor q = forward(setting.student.model, images, quantizing_tap(setting.student)).to(at::kDouble).softmax(-1);
-  double expected = 0;
-  for (int64_t i = 0; i < p.numel(); ++i) {
-    const double pi = p.flatten()[i].item<double>(), qi = q.flatten()[i].item<double>();
-    expected += pi * std::log(pi / qi);
-  }
-  EXPECT_NEAR(strategy.loss({0, 1}, 0).item<double>(), expected, 1e-4 * std::abs(expected) + 1e-6);
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ class PlainDistillation : public Strategy {
       : teacher_(teacher), student_(student), images_(images), rate_(rate) {}
   int phases() const override { return 1; }
   std::string phase_name(int) const override { return "distill"; }
+  int64_t iterations(int) const override { return 20; }
   std::vector<Trainable> begin(int) override {
     std::vector<Trainable> trainables;
     for (auto& [name, parameter] : student_.parameters) {

@@ -1,0 +1,36 @@
+#include "finetuning/best_so_far.h"
+
+#include "base/error.h"
+
+namespace eidolon {
+namespace {
+
+const std::string prefix = "best/";
+const std::string loss_name = "best_loss";
+
+}  // namespace
+
+void BestSoFar::offer(double loss, const TensorMap& tensors) {
+  if (!(loss < loss_)) return;
+  loss_ = loss;
+  tensors_.clear();
+  for (const auto& [name, tensor] : tensors) tensors_[name] = tensor.detach().clone();
+}
+
+TensorMap BestSoFar::state() const {
+  TensorMap state{{loss_name, at::scalar_tensor(loss_, at::kDouble)}};
+  for (const auto& [name, tensor] : tensors_) state[prefix + name] = tensor;
+  return state;
+}
+
+void BestSoFar::restore(const TensorMap& state) {
+  const auto loss = state.find(loss_name);
+  if (loss == state.end()) throw Fault("the checkpoint lacks '" + loss_name + "'; remove it and run again");
+  loss_ = loss->second.item<double>();
+  tensors_.clear();
+  for (const auto& [name, tensor] : state) {
+    if (name.starts_with(prefix)) tensors_[name.substr(prefix.size())] = tensor.clone();
+  }
+}
+
+}  // namespace eidolon

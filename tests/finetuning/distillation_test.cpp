@@ -1,0 +1,94 @@
+#include "finetuning/distillation.h"
+
+#include <gtest/gtest.h>
+
+#include "finetuning/training.h"
+#include "tests/finetuning/setting.h"
+
+namespace eidolon {
+namespace {
+
+constexpr DistillationPlan plan{40, 0.02};
+
+void train(Setting& setting, Distillation& strategy, std::vector<Trainable>& trainables, int64_t steps) {
+  GradientReducer reducer(parameters_of(trainables), setting.communicator, Reduction::plain);
+  for (int64_t step = 0; step < steps; ++step) {
+    train_step(strategy, trainables, reducer, setting.images.global, setting.images.size(), step, 1.0);
+    strategy.after_step(step);
+  }
+}
+
+double held_out_divergence(const Setting& setting, const Student& student) {
+  const at::NoGradGuard no_grad;
+  const Tensor images = normalise(setting.preprocessing, setting.held_out.bytes);
+  const Tensor p = forward(setting.teacher, images).to(at::kDouble).log_softmax(-1);
+  const Tensor q = forward(student.model, images, quantizing_tap(student)).to(at::kDouble).log_softmax(-1);
+  return (p.exp() * (p - q)).sum().item<double>() / static_cast<double>(images.size(0));
+}
+
+TEST(Distillation, LowersTheDivergenceOnHeldOutImages) {
+  Setting setting;
+  setting.job.scale_learning_rate = setting.job.weight_scale_learning_rate = 1e-3;
+  Distillation strategy(setting.context(), plan);
+  std::vector<Trainable> trainables = strategy.begin(0);
+  train(setting, strategy, trainables, plan.iterations);
+  const PhaseOutcome outcome = strategy.conclude(trainables);
+  EXPECT_TRUE(outcome.kept);
+  EXPECT_LT(outcome.trained, outcome.before);
+  EXPECT_NEAR(outcome.before, held_out_divergence(setting, setting.calibrated), 1e-4 * outcome.before);
+  EXPECT_NEAR(outcome.trained, held_out_divergence(setting, setting.student), 1e-4 * outcome.trained);
+}
+
+TEST(Distillation, EndsInTheBestStateEvenIfTheLastIsRuined) {
+  Setting setting;
+  Distillation strategy(setting.context(), {40, 50.0});
+  std::vector<Trainable> trainables = strategy.begin(0);
+  train(setting, strategy, trainables, 40);
+  EXPECT_GT(held_out_divergence(setting, setting.student), held_out_divergence(setting, setting.calibrated));
+  const PhaseOutcome outcome = strategy.conclude(trainables);
+  EXPECT_LE(outcome.trained, outcome.before);
+  EXPECT_NEAR(outcome.trained, held_out_divergence(setting, setting.student), 1e-4 * outcome.before);
+}
+
+TEST(Distillation, LossIsDivergenceInNatsAndRelativeErrorOfTheBlocks) {
+  Setting setting;
+  setting.job.distill_feature_weight = 0.5;
+  Distillation strategy(setting.context(), plan);
+  strategy.begin(0);
+  const at::NoGradGuard no_grad;
+  const Tensor images = images_of_step({setting.images, setting.preprocessing, {"stored"}, setting.job.seed}, {0, 1}, 3);
+  const Tensor p = forward(setting.teacher, images).to(at::kDouble).softmax(-1).flatten();
+  const Tensor q =
+      forward(setting.student.model, images, quantizing_tap(setting.student)).to(at::kDouble).softmax(-1).flatten();
+  double expected = 0;
+  for (int64_t i = 0; i < p.numel(); ++i) {
+    expected += p[i].item<double>() * std::log(p[i].item<double>() / q[i].item<double>());
+  }
+  const Tap tap = quantizing_tap(setting.student);
+  Tensor teacher = embed(setting.teacher, images, {}), student = embed(setting.student.model, images, tap);
+  const int64_t depth = setting.teacher.architecture.depth;
+  for (int block = 0; block < depth; ++block) {
+    teacher = forward_block(setting.teacher, block, teacher, {});
+    student = forward_block(setting.student.model, block, student, tap);
+    for (int64_t image = 0; image < 2; ++image) {
+      const double error = (student[image] - teacher[image]).norm().item<double>() / teacher[image].norm().item<double>();
+      expected += 0.5 * error * error / static_cast<double>(depth);
+    }
+  }
+  EXPECT_NEAR(strategy.loss({0, 1}, 3).item<double>(), expected, 1e-4 * expected);
+}
+
+TEST(Distillation, GoesOnFromItsStateAsIfNeverInterrupted) {
+  Setting calm, resumed;
+  Distillation first(calm.context(), plan), second(resumed.context(), plan);
+  std::vector<Trainable> one = first.begin(0);
+  train(calm, first, one, 12);
+  second.begin(0);
+  second.restore(first.state());
+  const TensorMap here = first.state(), there = second.state();
+  ASSERT_EQ(here.size(), there.size());
+  for (const auto& [name, tensor] : here) EXPECT_TRUE(at::equal(tensor, there.at(name))) << name;
+}
+
+}  // namespace
+}  // namespace eidolon
