@@ -44,6 +44,9 @@ struct SynthesisJob {
   double variation_weight = 0.283;  ///< of the total-variation term, per image; 0.05 * sqrt(32)
   double variation_low = 442;       ///< target ~ U(low, high), for 3x224x224 ImageNet-normalised pixels
   double variation_high = 530;
+
+  double entropy_weight = 0.0;          ///< of PSAQ-ViT's patch-similarity entropy, summed over the blocks
+  std::string entropy_form = "kernel";  ///< kernel | gaussian
 };
 
 struct QuantizationJob {

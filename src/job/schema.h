@@ -125,6 +125,10 @@ void visit_loss_keys(AnyJob& job, Visitor&& visit) {
   visit(key("variation_low", between(0, large), "least total variation aimed at, for 3x224x224 ImageNet-normalised pixels"),
         synthesis.variation_low);
   visit(key("variation_high", between(0, large), "greatest total variation aimed at"), synthesis.variation_high);
+  visit(key("entropy_weight", between(0, large), "of the entropy of patch similarities (PSAQ-ViT), summed over blocks"),
+        synthesis.entropy_weight);
+  visit(key("entropy_form", one_of({"kernel", "gaussian"}), "its density: of kernels, or taken for normal"),
+        synthesis.entropy_form);
 }
 
 template <class AnyJob, class Visitor>

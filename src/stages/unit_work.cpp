@@ -27,19 +27,14 @@ std::string unit_name(const Unit& unit) {
 /// Named means over the unit's images.
 Figures figures_of(const LossTerms& terms, const Unit& unit, int64_t iteration) {
   Figures figures;
-  const auto add = [&](const char* name, const Tensor& term) {
-    if (!term.defined()) return;
+  for (const auto& [name, term] : named_terms(terms)) {
     const double mean = term.detach().mean().item<double>();
     if (!std::isfinite(mean)) {
       throw Fault(unit_name(unit) + ", iteration " + std::to_string(iteration) + ": the loss term '" + name +
                   "' is not finite; lower synthesis.learning_rate or use precision = \"fp32\"");
     }
     figures.emplace_back(name, mean);
-  };
-  add("semantic", terms.semantic);
-  add("crops", terms.crops);
-  add("prior", terms.prior);
-  add("variation", terms.variation);
+  }
   return figures;
 }
 
@@ -47,7 +42,7 @@ Figures figures_of(const LossTerms& terms, const Unit& unit, int64_t iteration) 
 bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& objective, UnitState& state) {
   RunContext& context = workshop.context;
   const SynthesisJob& job = context.job.synthesis;
-  const double views = static_cast<double>(unit.images + objective.semantics.crops());
+  const double views = views_per_iteration(job, unit);
   MetricsLog metrics(context.run.synthesis_metrics(context.cluster.launch), context.cluster.is_root());
 
   while (state.iteration < job.iterations) {
@@ -85,7 +80,7 @@ std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& un
   const SynthesisJob& job = workshop.context.job.synthesis;
   const UnitObjective objective = draw_objective(workshop.teacher, job, unit);
   UnitState state = state_of(workshop, unit);
-  workshop.progress.done_before(static_cast<double>(state.iteration * (unit.images + objective.semantics.crops())));
+  workshop.progress.done_before(static_cast<double>(state.iteration) * views_per_iteration(job, unit));
   if (!optimise(workshop, unit, objective, state)) return std::nullopt;
   return finished_shard(workshop.teacher, job, unit, objective, state);
 }

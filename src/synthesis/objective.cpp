@@ -1,6 +1,8 @@
 #include "synthesis/objective.h"
 
+#include "base/error.h"
 #include "synthesis/crops.h"
+#include "synthesis/patch_entropy.h"
 #include "synthesis/total_variation.h"
 
 namespace eidolon {
@@ -15,62 +17,132 @@ bool uses_prior(const SynthesisJob& job) {
   return job.prior_weight.value_or(1.0) != 0.0;
 }
 
+bool uses_crops(const SynthesisJob& job) {
+  return job.crops > 0 && job.crop_weight != 0.0;
+}
+
+/// Whether any term looks at the teacher's view of the whole images.
+bool uses_whole_views(const SynthesisJob& job) {
+  return job.semantic_weight != 0.0 || uses_prior(job) || job.entropy_weight != 0.0;
+}
+
+void check_terms(const SynthesisJob& job) {
+  if (!uses_whole_views(job) && !uses_crops(job) && job.variation_weight == 0.0) {
+    throw BadInput("every term of [synthesis] has weight 0; give one a weight, or set synthesis.iterations = 0 for the starts");
+  }
+}
+
+/// What the terms read inside the teacher, of the whole images alone.
+struct Readings {
+  std::vector<Tensor> rows;   ///< the class token's attention in the prior's blocks, B x H x N
+  std::vector<Tensor> mixed;  ///< outputs of the heads, B x N x D
+};
+
+/// Only what is used is kept: of attention's B+M x H x N x N probabilities the B x H x N of the class token.
+Tap reader(Readings& readings, const SynthesisJob& job, const AttentionPrior& prior, int64_t batch) {
+  const bool rows = uses_prior(job), mixed = job.entropy_weight != 0.0;
+  if (!rows && !mixed) return {};
+  return [&readings, rows, mixed, first_block = prior.first_block, batch](NodeId node, const Tensor& tensor) {
+    const auto whole = [&] { return tensor.narrow(0, 0, batch); };
+    if (rows && node.kind == NodeKind::probabilities && node.block >= first_block) {
+      readings.rows.push_back(whole().select(2, 0));
+    }
+    if (mixed && node.kind == NodeKind::proj_input) readings.mixed.push_back(whole());
+    return tensor;
+  };
+}
+
+/// The terms that look through the teacher.
+void evaluate_views(LossTerms& terms, const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
+                    const Tensor& pixels) {
+  const SemanticTargets& semantics = objective.semantics;
+  const Architecture& architecture = teacher.model.architecture;
+  const int64_t batch = uses_whole_views(job) ? pixels.size(0) : 0;
+  std::vector<Tensor> views;
+  if (batch > 0) views.push_back(pixels);
+  if (uses_crops(job)) views.push_back(enlarged_quadrants(pixels, semantics.crop_quadrants));
+  if (views.empty()) return;
+
+  Readings readings;
+  const Tap tap = reader(readings, job, objective.prior, batch);
+  const Tensor logits = forward(teacher.model, at::cat(views).to(teacher.precision()), tap);
+  if (job.semantic_weight != 0.0) {
+    terms.semantic = soft_cross_entropy(logits.narrow(0, 0, batch), semantics.image_targets);
+  }
+  if (uses_crops(job)) {
+    const Tensor per_crop = soft_cross_entropy(logits.narrow(0, batch, semantics.crops()), semantics.crop_targets);
+    terms.crops = at::mv(semantics.crop_shares, per_crop);
+  }
+  if (uses_prior(job)) terms.prior = prior_loss(objective.prior, readings.rows, architecture.depth);
+  if (job.entropy_weight != 0.0) {
+    terms.entropy = patch_entropy_loss(readings.mixed, architecture.heads, job.entropy_form);
+  }
+  for (const Tensor& row : readings.rows) terms.attention_rows.push_back(row.detach());
+}
+
 }  // namespace
 
 UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
   const Architecture& architecture = teacher.model.architecture;
-  return {draw_semantic_targets(job, architecture, unit).to(teacher.device()),
-          draw_attention_prior(job, architecture, unit).to(teacher.device()),
-          draw_variation_targets(job, teacher.preprocessing, unit).to(teacher.device())};
+  check_terms(job);
+  UnitObjective objective;
+  objective.semantics = draw_semantic_targets(job, architecture, unit).to(teacher.device());
+  if (uses_prior(job)) objective.prior = draw_attention_prior(job, architecture, unit).to(teacher.device());
+  objective.variation_targets = draw_variation_targets(job, teacher.preprocessing, unit).to(teacher.device());
+  return objective;
 }
 
 LossTerms evaluate_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
                              const Tensor& pixels) {
-  const int64_t batch = pixels.size(0);
-  const SemanticTargets& semantics = objective.semantics;
-  const bool with_crops = semantics.crops() > 0 && job.crop_weight != 0.0;
-  const Tensor views = with_crops ? at::cat({pixels, enlarged_quadrants(pixels, semantics.crop_quadrants)}) : pixels;
-
   LossTerms terms;
-  std::vector<Tensor> rows;
-  // Only the class token's row of the whole images is kept: B x H x N of the B+M x H x N x N that attention computes.
-  const Tap read_attention = [&](NodeId node, const Tensor& tensor) {
-    if (node.kind == NodeKind::probabilities && node.block >= objective.prior.first_block) {
-      rows.push_back(tensor.narrow(0, 0, batch).select(2, 0));
-    }
-    return tensor;
-  };
-  const Tensor logits = forward(teacher.model, views.to(teacher.precision()), read_attention);
-
-  terms.semantic = soft_cross_entropy(logits.narrow(0, 0, batch), semantics.image_targets);
-  if (with_crops) {
-    const Tensor per_crop = soft_cross_entropy(logits.narrow(0, batch, semantics.crops()), semantics.crop_targets);
-    terms.crops = at::mv(semantics.crop_shares, per_crop);
-  }
-  if (uses_prior(job)) terms.prior = prior_loss(objective.prior, rows, teacher.model.architecture.depth);
-  terms.variation = total_variation_loss(pixels, objective.variation_targets);
-  for (const Tensor& row : rows) terms.attention_rows.push_back(row.detach());
+  evaluate_views(terms, teacher, job, objective, pixels);
+  if (job.variation_weight != 0.0) terms.variation = total_variation_loss(pixels, objective.variation_targets);
   return terms;
 }
 
 Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Preprocessing& preprocessing) {
-  Tensor loss = terms.semantic * job.semantic_weight;
-  if (terms.crops.defined()) loss = loss + terms.crops * job.crop_weight;
-  if (terms.prior.defined()) loss = loss + terms.prior * job.prior_weight.value();
-  if (job.variation_weight != 0.0) loss = loss + terms.variation * (job.variation_weight / variation_scale(preprocessing));
+  Tensor loss;
+  const auto add = [&](const Tensor& term, double weight) {
+    if (!term.defined() || weight == 0.0) return;
+    loss = loss.defined() ? loss + term * weight : term * weight;
+  };
+  add(terms.semantic, job.semantic_weight);
+  add(terms.crops, job.crop_weight);
+  if (terms.prior.defined()) add(terms.prior, job.prior_weight.value());
+  add(terms.variation, job.variation_weight / variation_scale(preprocessing));
+  add(terms.entropy, job.entropy_weight);
   return loss.sum();
+}
+
+std::vector<std::pair<std::string, Tensor>> named_terms(const LossTerms& terms) {
+  std::vector<std::pair<std::string, Tensor>> named{{"semantic", terms.semantic},
+                                                    {"crops", terms.crops},
+                                                    {"prior", terms.prior},
+                                                    {"variation", terms.variation},
+                                                    {"entropy", terms.entropy}};
+  std::erase_if(named, [](const auto& term) { return !term.second.defined(); });
+  return named;
 }
 
 LossTable loss_table(const LossTerms& terms, const UnitObjective& objective) {
   const Tensor& targets = objective.semantics.image_targets;
   const Tensor floor = -(targets * targets.clamp_min(1e-30).log()).sum(-1);
-  const Tensor absent = at::zeros_like(terms.semantic);
-  const auto column = [&](const Tensor& term) { return (term.defined() ? term : absent).detach().to(at::kCPU, at::kFloat); };
-  return {at::stack({column(terms.prior), column(terms.semantic), column(floor), column(terms.crops), column(terms.variation),
-                     column(prior_alignment(objective.prior, terms.attention_rows))},
-                    1)
-              .contiguous(),
-          {"prior", "semantic", "semantic_floor", "crops", "variation", "alignment"}};
+  const Tensor alignment = terms.attention_rows.empty() ? Tensor() : prior_alignment(objective.prior, terms.attention_rows);
+  LossTable table;
+  std::vector<Tensor> columns;
+  const auto add = [&](const char* name, const Tensor& term) {
+    table.names.emplace_back(name);
+    columns.push_back((term.defined() ? term : at::zeros_like(floor)).detach().to(at::kCPU, at::kFloat));
+  };
+  add("prior", terms.prior);
+  add("semantic", terms.semantic);
+  add("semantic_floor", floor);
+  add("crops", terms.crops);
+  add("variation", terms.variation);
+  add("alignment", alignment);
+  add("entropy", terms.entropy);
+  table.values = at::stack(columns, 1).contiguous();
+  return table;
 }
 
 }  // namespace eidolon

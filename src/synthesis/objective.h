@@ -1,5 +1,5 @@
-// The synthesis loss of one unit (SARDFQ): L = a1 * prior + semantic + crops + w * variation, a sum over images in which no
-// term couples two of them.
+// The synthesis loss of one unit: a weighted sum of terms (SARDFQ's: L = a1 * prior + semantic + crops + w * variation) and of
+// images, in which no term couples two images. What has weight 0 is not computed.
 #pragma once
 
 #include <string>
@@ -26,30 +26,36 @@ struct SynthesisTeacher {
 /// Everything drawn for a unit, on the teacher's device.
 struct UnitObjective {
   SemanticTargets semantics;
-  AttentionPrior prior;
+  AttentionPrior prior;      ///< empty when switched off
   Tensor variation_targets;  ///< B
 };
 
+/// BadInput if no term is switched on.
 UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit);
 
-/// Unweighted terms, one value per image.
+/// Unweighted terms, one value per image; undefined when switched off.
 struct LossTerms {
-  Tensor prior;     ///< undefined when switched off (weight 0)
-  Tensor semantic;  ///< soft cross entropy of the whole image
-  Tensor crops;     ///< mean soft cross entropy of its crops; undefined without crops
-  Tensor variation;
+  Tensor prior;
+  Tensor semantic;                     ///< soft cross entropy of the whole image
+  Tensor crops;                        ///< mean soft cross entropy of its crops
+  Tensor variation;                    ///< distance of the total variation from its target
+  Tensor entropy;                      ///< minus the entropy of patch similarities
   std::vector<Tensor> attention_rows;  ///< of the prior's blocks, B x H x (1 + P), detached
 };
 
-/// pixels: normalised float32 B x C x S x S. Whole images and crops go through the teacher as one batch.
+/// pixels: normalised float32 B x C x S x S. Whole images and crops go through the teacher as one batch; what no term needs
+/// does not go through it.
 LossTerms evaluate_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
                              const Tensor& pixels);
 
 /// Sum over images of the weighted terms.
 Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Preprocessing& preprocessing);
 
+/// The terms by name, those that are defined.
+std::vector<std::pair<std::string, Tensor>> named_terms(const LossTerms& terms);
+
 /// float32 B x K for the shard, and its column names: prior, semantic, semantic_floor (the entropy of the target, which
-/// semantic cannot go below), crops, variation, alignment.
+/// semantic cannot go below), crops, variation, alignment, entropy; 0 for what is switched off.
 struct LossTable {
   Tensor values;
   std::vector<std::string> names;

@@ -13,14 +13,22 @@ double rounded_to_two_digits(double value) {
   return std::round(value / unit) * unit;
 }
 
+/// The weight must not depend on what else is switched on, nor on whether the semantic term is.
+SynthesisJob with_prior_and_semantics_alone(SynthesisJob job) {
+  job.semantic_weight = 1.0;
+  job.variation_weight = job.entropy_weight = 0.0;
+  return job;
+}
+
 }  // namespace
 
 double balanced_prior_weight(const SynthesisTeacher& teacher, const SynthesisJob& job) {
   if (job.prior_ratio == 0.0) return 0.0;
   const Unit probe{0, std::min<int64_t>(job.unit_images, 8)};
-  const UnitObjective objective = draw_objective(teacher, job, probe);
+  const SynthesisJob terms_of_probe = with_prior_and_semantics_alone(job);
+  const UnitObjective objective = draw_objective(teacher, terms_of_probe, probe);
   const Tensor pixels = start_pixels(job, teacher.preprocessing, probe).to(teacher.device()).requires_grad_(true);
-  const LossTerms terms = evaluate_objective(teacher, job, objective, pixels);
+  const LossTerms terms = evaluate_objective(teacher, terms_of_probe, objective, pixels);
 
   const Tensor semantic = terms.crops.defined() ? terms.semantic + terms.crops : terms.semantic;
   const auto gradient_norm = [&](const Tensor& term) {

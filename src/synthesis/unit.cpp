@@ -14,7 +14,8 @@ std::vector<Unit> units_of(const SynthesisJob& job) {
 
 double views_per_iteration(const SynthesisJob& job, const Unit& unit) {
   int64_t views = unit.images;
-  for (int64_t image = unit.first; job.crops > 0 && image <= unit.last(); ++image) views += 1 + image % job.crops;
+  for (int64_t image = unit.first; job.crops > 0 && job.crop_weight != 0.0 && image <= unit.last(); ++image)
+    views += 1 + image % job.crops;
   return static_cast<double>(views);
 }
 

@@ -2,7 +2,9 @@
 
 #include <limits>
 
+#include "synthesis/patch_entropy.h"
 #include "synthesis/total_variation.h"
+#include "tests/storage/expect_error.h"
 #include "tests/synthesis/small_teacher.h"
 
 namespace eidolon {
@@ -23,6 +25,13 @@ SynthesisJob differentiable_job() {
   return job;
 }
 
+/// Every term that there is.
+SynthesisJob job_of_all_terms() {
+  SynthesisJob job = differentiable_job();
+  job.entropy_weight = 0.5;
+  return job;
+}
+
 /// -sum T log p, in float64 and by the definition of softmax.
 double cross_entropy(const Tensor& logits, const Tensor& target) {
   const Tensor exponentials = logits.to(at::kDouble).exp();
@@ -31,7 +40,7 @@ double cross_entropy(const Tensor& logits, const Tensor& target) {
 
 TEST(Objective, GradientOfEveryTermMatchesDifferences) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = differentiable_job();
+  const SynthesisJob job = job_of_all_terms();
   const UnitObjective objective = draw_objective(teacher, job, unit);
   const auto check = [&](const char* name, Tensor LossTerms::*term) {
     SCOPED_TRACE(name);
@@ -99,20 +108,42 @@ TEST(Objective, PriorTermReadsTheClassTokensRowsOfTheLaterBlocks) {
   EXPECT_LT(largest_difference(terms.prior, prior_loss(objective.prior, rows, 4)), 1e-7);
 }
 
+TEST(Objective, EntropyTermReadsTheOutputsOfTheHeadsOfTheWholeImages) {
+  const SynthesisTeacher teacher = small_teacher();
+  SynthesisJob job = job_of_all_terms();
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  const Tensor pixels = small_pixels(4);
+  std::vector<Tensor> mixed, probabilities, values;
+  const Tap tap = [&](NodeId node, const Tensor& tensor) {
+    if (node.kind == NodeKind::probabilities) probabilities.push_back(tensor);
+    if (node.kind == NodeKind::value) values.push_back(tensor);
+    return tensor;
+  };
+  forward(teacher.model, pixels, tap);
+  for (size_t block = 0; block < 4; ++block) {
+    mixed.push_back(at::matmul(probabilities[block], values[block]).transpose(1, 2).reshape({4, 17, 12}));
+  }
+  for (const char* const form : {"kernel", "gaussian"}) {
+    job.entropy_form = form;
+    const Tensor entropy = evaluate_objective(teacher, job, objective, pixels).entropy;
+    EXPECT_LT(largest_difference(entropy, patch_entropy_loss(mixed, 2, form)), 1e-9) << form;
+  }
+}
+
 TEST(Objective, WeightedSumIsTheSumOfTheWeightedTerms) {
   const SynthesisTeacher teacher = small_teacher();
-  SynthesisJob job = small_job();
+  SynthesisJob job = job_of_all_terms();
   job.semantic_weight = 0.7, job.crop_weight = 1.3, job.prior_weight = 50.0, job.variation_weight = 0.1;
   const LossTerms terms = evaluate_objective(teacher, job, draw_objective(teacher, job, unit), small_pixels(4));
   const auto sum = [](const Tensor& term) { return term.to(at::kDouble).sum().item<double>(); };
   const double expected = 0.7 * sum(terms.semantic) + 1.3 * sum(terms.crops) + 50.0 * sum(terms.prior) +
-                          0.1 / variation_scale(teacher.preprocessing) * sum(terms.variation);
-  EXPECT_NEAR(weighted_sum(terms, job, teacher.preprocessing).item<double>(), expected, 1e-5 * expected);
+                          0.1 / variation_scale(teacher.preprocessing) * sum(terms.variation) + 0.5 * sum(terms.entropy);
+  EXPECT_NEAR(weighted_sum(terms, job, teacher.preprocessing).item<double>(), expected, 1e-5 * std::abs(expected));
 }
 
 TEST(Objective, NoTermCouplesTwoImages) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = small_job();
+  const SynthesisJob job = job_of_all_terms();
   const UnitObjective objective = draw_objective(teacher, job, unit);
   const auto loss = [&](const Tensor& x) {
     return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
@@ -127,11 +158,12 @@ TEST(Objective, NoTermCouplesTwoImages) {
 
 TEST(Objective, OfAnImageIsTheSameInUnitsOfFourAndOfEight) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = small_job();
+  const SynthesisJob job = job_of_all_terms();
   const Tensor pixels = small_pixels(8);
   const LossTerms whole = evaluate_objective(teacher, job, draw_objective(teacher, job, {0, 8}), pixels);
   const LossTerms half = evaluate_objective(teacher, job, draw_objective(teacher, job, {4, 4}), pixels.narrow(0, 4, 4));
-  for (const auto term : {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation}) {
+  for (const auto term :
+       {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation, &LossTerms::entropy}) {
     EXPECT_LT(largest_difference((whole.*term).narrow(0, 4, 4), half.*term), 1e-5);
   }
 }
@@ -148,12 +180,25 @@ TEST(Objective, SwitchedOffTermsLeaveNoTrace) {
   objective.semantics.crop_targets.fill_(std::numeric_limits<double>::quiet_NaN());
   objective.variation_targets.fill_(std::numeric_limits<double>::quiet_NaN());
   const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));
-  EXPECT_FALSE(terms.prior.defined());
-  EXPECT_FALSE(terms.crops.defined());
+  EXPECT_FALSE(terms.prior.defined() || terms.crops.defined() || terms.variation.defined());
+  EXPECT_FALSE(terms.entropy.defined());
+  EXPECT_TRUE(terms.attention_rows.empty());
   const auto loss = [&](const Tensor& x) {
     return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
   };
   EXPECT_LT(largest_difference(gradient_of(loss, small_pixels(4)), expected), 1e-7);
+}
+
+TEST(Objective, DoesNotAskTheTeacherWhereNoTermDoes) {
+  SynthesisJob job = small_job();
+  job.semantic_weight = job.crop_weight = 0.0, job.prior_weight = 0.0;
+  const SynthesisTeacher teacher{{small_teacher().model.architecture, {}}, testing::small_preprocessing()};  // no weights
+  SynthesisTeacher whole = small_teacher();
+  const UnitObjective objective = draw_objective(whole, job, unit);
+  const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));  // would throw
+  EXPECT_TRUE(terms.variation.defined());
+  EXPECT_FALSE(terms.semantic.defined() || terms.crops.defined() || terms.prior.defined());
+  EXPECT_FALSE(terms.entropy.defined());
 }
 
 TEST(Objective, WithoutTheSemanticTermOnlyTheOthersPull) {
@@ -175,8 +220,9 @@ TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
   const UnitObjective objective = draw_objective(teacher, small_job(), unit);
   const LossTerms terms = evaluate_objective(teacher, small_job(), objective, small_pixels(4));
   const LossTable table = loss_table(terms, objective);
-  EXPECT_EQ(table.names, (std::vector<std::string>{"prior", "semantic", "semantic_floor", "crops", "variation", "alignment"}));
-  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 6}));
+  EXPECT_EQ(table.names,
+            (std::vector<std::string>{"prior", "semantic", "semantic_floor", "crops", "variation", "alignment", "entropy"}));
+  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 7}));
   EXPECT_EQ(table.values.scalar_type(), at::kFloat);
   EXPECT_LT(largest_difference(table.values.select(1, 0), terms.prior), 1e-7);
   EXPECT_LT(largest_difference(table.values.select(1, 3), terms.crops), 1e-7);
@@ -185,6 +231,12 @@ TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
     EXPECT_NEAR(table.values[i][2].item<double>(), entropy, 1e-4);
     EXPECT_GE(table.values[i][1].item<double>(), entropy - 1e-5);
   }
+}
+
+TEST(Objective, RefusesToPursueNothing) {
+  SynthesisJob job = small_job();
+  job.semantic_weight = job.crop_weight = job.variation_weight = 0.0, job.prior_weight = 0.0;
+  EXPECT_ERROR(BadInput, "every term of [synthesis] has weight 0", draw_objective(small_teacher(), job, unit));
 }
 
 TEST(LossTable, HoldsZerosForWhatIsSwitchedOffAndAFiniteFloorForOneHotTargets) {

@@ -43,6 +43,23 @@ TEST(Optimization, LowersEachTermAlone) {
   lowers("variation", 0, 0, 0, 1);
 }
 
+TEST(Optimization, LowersTheOtherTermsAlone) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  const auto lowers = [&](const char* name, double SynthesisJob::*weight, const char* form = "kernel") {
+    SynthesisJob job = small_job();
+    job.semantic_weight = job.crop_weight = job.variation_weight = 0.0, job.prior_weight = 0.0;
+    job.*weight = 1.0;
+    job.entropy_form = form;
+    const UnitObjective objective = draw_objective(teacher, job, {0, 4});
+    UnitState state = start_unit(teacher, job, {0, 4});
+    const double before = loss_of(teacher, job, objective, state.pixels);
+    for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
+    EXPECT_LT(loss_of(teacher, job, objective, state.pixels), before - 0.01) << name;
+  };
+  lowers("entropy of kernels", &SynthesisJob::entropy_weight);
+  lowers("entropy of the normal law", &SynthesisJob::entropy_weight, "gaussian");
+}
+
 TEST(Optimization, ReturnsTheTermsBeforeTheStep) {
   const SynthesisTeacher teacher = tiny_teacher();
   const SynthesisJob job = small_job();

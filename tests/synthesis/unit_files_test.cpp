@@ -14,9 +14,10 @@ const ShardOwner owner{"0123abcd", "{}", "[synthesis]\n", "{}"};
 
 TEST(UnitState, ReadBackContinuesToTheSameBits) {
   const SynthesisTeacher teacher = tiny_teacher();
-  const SynthesisJob job = small_job();
-  const UnitObjective objective = draw_objective(teacher, job, {4, 4});
+  SynthesisJob job = small_job();
+  job.entropy_weight = 0.1;
   const auto advance = [&](UnitState& state, int64_t until) {
+    const UnitObjective objective = draw_objective(teacher, job, {4, 4});  // drawn anew by whoever goes on
     while (state.iteration < until) optimise_once(teacher, job, objective, state);
   };
   UnitState uninterrupted = start_unit(teacher, job, {4, 4});
