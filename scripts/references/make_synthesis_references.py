@@ -9,6 +9,9 @@ B = 2 images; blocks are counted in the names. A name is FILE.TENSOR.
     entropy.mixed.N              B x 17 x 12     outputs of 2 heads, class token first
     entropy.kernel, .gaussian    B               the losses
     entropy.kernel_gradient.N    B x 17 x 12     of the kernel form's sum
+    statistics.images, .kept     B x 3 x 16 x 16
+    statistics.spectrum          B x R           of the images
+    statistics.loss              B               patches of 4 x 4
 """
 
 import argparse
@@ -20,7 +23,7 @@ import numpy
 import torch
 from safetensors.numpy import save_file
 
-BANDWIDTH, LEAST_DENSITY = 0.01, 1e-4
+BANDWIDTH, LEAST_DENSITY, LEAST_POWER = 0.01, 1e-4, 1e-6
 
 
 def patch_pairs(mixed, heads):
@@ -61,6 +64,56 @@ def entropy(generator):
     return values
 
 
+def mirrored_power(channel):
+    """Power of the orthonormal cosine transform, from the Fourier transform of the image beside its mirror images."""
+    size = len(channel)
+    wide = numpy.concatenate([channel, channel[:, ::-1]], 1)
+    power = numpy.abs(numpy.fft.fft2(numpy.concatenate([wide, wide[::-1]], 0))[:size, :size]) ** 2 / 16
+    weight = numpy.where(numpy.arange(size) == 0, 1 / size, 2 / size)
+    return power * weight[:, None] * weight[None, :]
+
+
+def spectrum(image):
+    size = image.shape[-1]
+    power = numpy.mean([mirrored_power(channel) for channel in image], 0)
+    rings = {}
+    for u, v in itertools.product(range(size), repeat=2):
+        if u or v:
+            rings.setdefault(math.floor(2 * math.log2(math.hypot(u, v)) + 1e-9), []).append(power[u, v])
+    return numpy.array([math.log(numpy.mean(rings[ring]) + LEAST_POWER) for ring in sorted(rings)])
+
+
+def log_variance(channels):
+    return numpy.array([math.log(numpy.var(channel) + LEAST_POWER) for channel in channels])
+
+
+def patch_means(image, side):
+    count = image.shape[-1] // side
+    return image.reshape(3, count, side, count, side).mean((2, 4))
+
+
+def statistics_loss(image, kept):
+    square = lambda a, b: numpy.mean((a - b) ** 2)
+    colour = (image.mean((1, 2)) - kept.mean((1, 2))) ** 2 / (kept.var((1, 2)) + LEAST_POWER)
+    return (
+        square(spectrum(image), spectrum(kept))
+        + colour.mean()
+        + square(log_variance(image), log_variance(kept))
+        + square(log_variance(patch_means(image, 4)), log_variance(patch_means(kept, 4)))
+    )
+
+
+def statistics(generator):
+    images = torch.randn(2, 3, 16, 16, generator=generator).double().cumsum(2).numpy() * 0.3
+    kept = torch.randn(2, 3, 16, 16, generator=generator).double().numpy() * 0.7 + 0.2
+    return {
+        "images": images,
+        "kept": kept,
+        "spectrum": numpy.stack([spectrum(image) for image in images]),
+        "loss": numpy.array([statistics_loss(*pair) for pair in zip(images, kept)]),
+    }
+
+
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent.parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -68,7 +121,7 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     made_with = f"numpy {numpy.__version__}, torch {torch.__version__.split('+')[0]}"
-    for make in entropy,:
+    for make in entropy, statistics:
         values = make(torch.Generator().manual_seed(7))
         arrays = {name: numpy.ascontiguousarray(torch.as_tensor(value).detach().numpy()) for name, value in values.items()}
         path = arguments.out / f"{make.__name__}.safetensors"

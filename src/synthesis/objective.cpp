@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "synthesis/crops.h"
 #include "synthesis/patch_entropy.h"
+#include "synthesis/start.h"
 #include "synthesis/total_variation.h"
 
 namespace eidolon {
@@ -27,7 +28,7 @@ bool uses_whole_views(const SynthesisJob& job) {
 }
 
 void check_terms(const SynthesisJob& job) {
-  if (!uses_whole_views(job) && !uses_crops(job) && job.variation_weight == 0.0) {
+  if (!uses_whole_views(job) && !uses_crops(job) && job.variation_weight == 0.0 && job.statistics_weight == 0.0) {
     throw BadInput("every term of [synthesis] has weight 0; give one a weight, or set synthesis.iterations = 0 for the starts");
   }
 }
@@ -89,6 +90,10 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
   objective.semantics = draw_semantic_targets(job, architecture, unit).to(teacher.device());
   if (uses_prior(job)) objective.prior = draw_attention_prior(job, architecture, unit).to(teacher.device());
   objective.variation_targets = draw_variation_targets(job, teacher.preprocessing, unit).to(teacher.device());
+  if (job.statistics_weight != 0.0) {
+    objective.statistics =
+        image_statistics(start_pixels(job, teacher.preprocessing, unit).to(teacher.device()), architecture.patch_size);
+  }
   return objective;
 }
 
@@ -97,6 +102,10 @@ LossTerms evaluate_objective(const SynthesisTeacher& teacher, const SynthesisJob
   LossTerms terms;
   evaluate_views(terms, teacher, job, objective, pixels);
   if (job.variation_weight != 0.0) terms.variation = total_variation_loss(pixels, objective.variation_targets);
+  if (job.statistics_weight != 0.0) {
+    const int64_t patch_size = teacher.model.architecture.patch_size;
+    terms.statistics = statistics_loss(image_statistics(pixels, patch_size), objective.statistics);
+  }
   return terms;
 }
 
@@ -111,15 +120,14 @@ Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Prepr
   if (terms.prior.defined()) add(terms.prior, job.prior_weight.value());
   add(terms.variation, job.variation_weight / variation_scale(preprocessing));
   add(terms.entropy, job.entropy_weight);
+  add(terms.statistics, job.statistics_weight);
   return loss.sum();
 }
 
 std::vector<std::pair<std::string, Tensor>> named_terms(const LossTerms& terms) {
-  std::vector<std::pair<std::string, Tensor>> named{{"semantic", terms.semantic},
-                                                    {"crops", terms.crops},
-                                                    {"prior", terms.prior},
-                                                    {"variation", terms.variation},
-                                                    {"entropy", terms.entropy}};
+  std::vector<std::pair<std::string, Tensor>> named{{"semantic", terms.semantic}, {"crops", terms.crops},
+                                                    {"prior", terms.prior},       {"variation", terms.variation},
+                                                    {"entropy", terms.entropy},   {"statistics", terms.statistics}};
   std::erase_if(named, [](const auto& term) { return !term.second.defined(); });
   return named;
 }
@@ -141,6 +149,7 @@ LossTable loss_table(const LossTerms& terms, const UnitObjective& objective) {
   add("variation", terms.variation);
   add("alignment", alignment);
   add("entropy", terms.entropy);
+  add("statistics", terms.statistics);
   table.values = at::stack(columns, 1).contiguous();
   return table;
 }

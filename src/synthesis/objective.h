@@ -9,6 +9,7 @@
 #include "model/preprocessing.h"
 #include "model/vision_transformer.h"
 #include "synthesis/attention_prior.h"
+#include "synthesis/image_statistics.h"
 #include "synthesis/semantic_targets.h"
 #include "synthesis/unit.h"
 
@@ -26,8 +27,9 @@ struct SynthesisTeacher {
 /// Everything drawn for a unit, on the teacher's device.
 struct UnitObjective {
   SemanticTargets semantics;
-  AttentionPrior prior;      ///< empty when switched off
-  Tensor variation_targets;  ///< B
+  AttentionPrior prior;        ///< empty when switched off
+  Tensor variation_targets;    ///< B
+  ImageStatistics statistics;  ///< of the unit's start; undefined when switched off
 };
 
 /// BadInput if no term is switched on.
@@ -40,6 +42,7 @@ struct LossTerms {
   Tensor crops;                        ///< mean soft cross entropy of its crops
   Tensor variation;                    ///< distance of the total variation from its target
   Tensor entropy;                      ///< minus the entropy of patch similarities
+  Tensor statistics;                   ///< distance from the start's spectrum, colour and contrast
   std::vector<Tensor> attention_rows;  ///< of the prior's blocks, B x H x (1 + P), detached
 };
 
@@ -55,7 +58,7 @@ Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Prepr
 std::vector<std::pair<std::string, Tensor>> named_terms(const LossTerms& terms);
 
 /// float32 B x K for the shard, and its column names: prior, semantic, semantic_floor (the entropy of the target, which
-/// semantic cannot go below), crops, variation, alignment, entropy; 0 for what is switched off.
+/// semantic cannot go below), crops, variation, alignment, entropy, statistics; 0 for what is switched off.
 struct LossTable {
   Tensor values;
   std::vector<std::string> names;

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "synthesis/patch_entropy.h"
+#include "synthesis/start.h"
 #include "synthesis/total_variation.h"
 #include "tests/storage/expect_error.h"
 #include "tests/synthesis/small_teacher.h"
@@ -28,7 +29,7 @@ SynthesisJob differentiable_job() {
 /// Every term that there is.
 SynthesisJob job_of_all_terms() {
   SynthesisJob job = differentiable_job();
-  job.entropy_weight = 0.5;
+  job.entropy_weight = 0.5, job.statistics_weight = 0.3;
   return job;
 }
 
@@ -51,6 +52,7 @@ TEST(Objective, GradientOfEveryTermMatchesDifferences) {
   check("crops", &LossTerms::crops);
   check("prior", &LossTerms::prior);
   check("variation", &LossTerms::variation);
+  check("statistics", &LossTerms::statistics);
 }
 
 TEST(Objective, GradientOfTheWeightedSumMatchesDifferences) {
@@ -130,6 +132,15 @@ TEST(Objective, EntropyTermReadsTheOutputsOfTheHeadsOfTheWholeImages) {
   }
 }
 
+TEST(Objective, StatisticsAreKeptFromTheImagesOwnStart) {
+  const SynthesisTeacher teacher = small_teacher(at::kFloat);
+  SynthesisJob job = job_of_all_terms();
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  const Tensor start = start_pixels(job, teacher.preprocessing, unit);
+  EXPECT_LT(evaluate_objective(teacher, job, objective, start).statistics.max().item<double>(), 1e-9);
+  EXPECT_GT(evaluate_objective(teacher, job, objective, start.flip(0)).statistics.min().item<double>(), 1e-4);
+}
+
 TEST(Objective, WeightedSumIsTheSumOfTheWeightedTerms) {
   const SynthesisTeacher teacher = small_teacher();
   SynthesisJob job = job_of_all_terms();
@@ -137,7 +148,8 @@ TEST(Objective, WeightedSumIsTheSumOfTheWeightedTerms) {
   const LossTerms terms = evaluate_objective(teacher, job, draw_objective(teacher, job, unit), small_pixels(4));
   const auto sum = [](const Tensor& term) { return term.to(at::kDouble).sum().item<double>(); };
   const double expected = 0.7 * sum(terms.semantic) + 1.3 * sum(terms.crops) + 50.0 * sum(terms.prior) +
-                          0.1 / variation_scale(teacher.preprocessing) * sum(terms.variation) + 0.5 * sum(terms.entropy);
+                          0.1 / variation_scale(teacher.preprocessing) * sum(terms.variation) + 0.5 * sum(terms.entropy) +
+                          0.3 * sum(terms.statistics);
   EXPECT_NEAR(weighted_sum(terms, job, teacher.preprocessing).item<double>(), expected, 1e-5 * std::abs(expected));
 }
 
@@ -162,8 +174,8 @@ TEST(Objective, OfAnImageIsTheSameInUnitsOfFourAndOfEight) {
   const Tensor pixels = small_pixels(8);
   const LossTerms whole = evaluate_objective(teacher, job, draw_objective(teacher, job, {0, 8}), pixels);
   const LossTerms half = evaluate_objective(teacher, job, draw_objective(teacher, job, {4, 4}), pixels.narrow(0, 4, 4));
-  for (const auto term :
-       {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation, &LossTerms::entropy}) {
+  for (const auto term : {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation,
+                          &LossTerms::entropy, &LossTerms::statistics}) {
     EXPECT_LT(largest_difference((whole.*term).narrow(0, 4, 4), half.*term), 1e-5);
   }
 }
@@ -181,7 +193,7 @@ TEST(Objective, SwitchedOffTermsLeaveNoTrace) {
   objective.variation_targets.fill_(std::numeric_limits<double>::quiet_NaN());
   const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));
   EXPECT_FALSE(terms.prior.defined() || terms.crops.defined() || terms.variation.defined());
-  EXPECT_FALSE(terms.entropy.defined());
+  EXPECT_FALSE(terms.entropy.defined() || terms.statistics.defined());
   EXPECT_TRUE(terms.attention_rows.empty());
   const auto loss = [&](const Tensor& x) {
     return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
@@ -191,12 +203,12 @@ TEST(Objective, SwitchedOffTermsLeaveNoTrace) {
 
 TEST(Objective, DoesNotAskTheTeacherWhereNoTermDoes) {
   SynthesisJob job = small_job();
-  job.semantic_weight = job.crop_weight = 0.0, job.prior_weight = 0.0;
+  job.semantic_weight = job.crop_weight = 0.0, job.prior_weight = 0.0, job.statistics_weight = 1.0;
   const SynthesisTeacher teacher{{small_teacher().model.architecture, {}}, testing::small_preprocessing()};  // no weights
   SynthesisTeacher whole = small_teacher();
   const UnitObjective objective = draw_objective(whole, job, unit);
   const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));  // would throw
-  EXPECT_TRUE(terms.variation.defined());
+  EXPECT_TRUE(terms.variation.defined() && terms.statistics.defined());
   EXPECT_FALSE(terms.semantic.defined() || terms.crops.defined() || terms.prior.defined());
   EXPECT_FALSE(terms.entropy.defined());
 }
@@ -220,9 +232,9 @@ TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
   const UnitObjective objective = draw_objective(teacher, small_job(), unit);
   const LossTerms terms = evaluate_objective(teacher, small_job(), objective, small_pixels(4));
   const LossTable table = loss_table(terms, objective);
-  EXPECT_EQ(table.names,
-            (std::vector<std::string>{"prior", "semantic", "semantic_floor", "crops", "variation", "alignment", "entropy"}));
-  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 7}));
+  EXPECT_EQ(table.names, (std::vector<std::string>{"prior", "semantic", "semantic_floor", "crops", "variation", "alignment",
+                                                   "entropy", "statistics"}));
+  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 8}));
   EXPECT_EQ(table.values.scalar_type(), at::kFloat);
   EXPECT_LT(largest_difference(table.values.select(1, 0), terms.prior), 1e-7);
   EXPECT_LT(largest_difference(table.values.select(1, 3), terms.crops), 1e-7);
