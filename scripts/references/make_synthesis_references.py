@@ -9,6 +9,8 @@ B = 2 images; blocks are counted in the names. A name is FILE.TENSOR.
     entropy.mixed.N              B x 17 x 12     outputs of 2 heads, class token first
     entropy.kernel, .gaussian    B               the losses
     entropy.kernel_gradient.N    B x 17 x 12     of the kernel form's sum
+    heads.query.N, heads.key.N   B x 3 x 10 x 4  3 heads, class token first
+    heads.loss                   B
     statistics.images, .kept     B x 3 x 16 x 16
     statistics.spectrum          B x R           of the images
     statistics.loss              B               patches of 4 x 4
@@ -61,6 +63,30 @@ def entropy(generator):
     gradients = torch.autograd.grad(values["kernel"].sum(), blocks)
     for index, (block, gradient) in enumerate(zip(blocks, gradients)):
         values[f"mixed.{index}"], values[f"kernel_gradient.{index}"] = block, gradient
+    return values
+
+
+def ssim(a, b):
+    covariance = ((a - a.mean()) * (b - b.mean())).mean()
+    luminance = (2 * a.mean() * b.mean() + 1e-4) / (a.mean() ** 2 + b.mean() ** 2 + 1e-4)
+    return luminance * (2 * covariance + 9e-4) / (a.var() + b.var() + 9e-4)
+
+
+def head_loss(blocks, image):
+    terms = []
+    for query, key in blocks:
+        for patch in range(1, query.shape[2]):
+            rows = [key[image, head, 1:] @ query[image, head, patch] for head in range(query.shape[1])]
+            rows = [(row - row.min()) / (row.max() - row.min()) for row in rows]
+            terms += [1 - ssim(a, b) ** 2 for a, b in itertools.combinations(rows, 2)]
+    return numpy.mean(terms)
+
+
+def heads(generator):
+    blocks = [tuple(torch.randn(2, 3, 10, 4, generator=generator).double().numpy() for _ in range(2)) for _ in range(2)]
+    values = {"loss": numpy.array([head_loss(blocks, image) for image in range(2)])}
+    for index, (query, key) in enumerate(blocks):
+        values[f"query.{index}"], values[f"key.{index}"] = query, key
     return values
 
 
@@ -121,7 +147,7 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     made_with = f"numpy {numpy.__version__}, torch {torch.__version__.split('+')[0]}"
-    for make in entropy, statistics:
+    for make in entropy, heads, statistics:
         values = make(torch.Generator().manual_seed(7))
         arrays = {name: numpy.ascontiguousarray(torch.as_tensor(value).detach().numpy()) for name, value in values.items()}
         path = arguments.out / f"{make.__name__}.safetensors"

@@ -47,6 +47,7 @@ struct SynthesisJob {
 
   double entropy_weight = 0.0;          ///< of PSAQ-ViT's patch-similarity entropy, summed over the blocks
   std::string entropy_form = "kernel";  ///< kernel | gaussian
+  double head_similarity_weight = 0.0;  ///< of MimiQ's inter-head similarity
   double statistics_weight = 0.0;       ///< of the distance from the start's spectrum, colour and contrast
 };
 

@@ -129,6 +129,8 @@ void visit_loss_keys(AnyJob& job, Visitor&& visit) {
         synthesis.entropy_weight);
   visit(key("entropy_form", one_of({"kernel", "gaussian"}), "its density: of kernels, or taken for normal"),
         synthesis.entropy_form);
+  visit(key("head_similarity_weight", between(0, large), "of the likeness of the heads' attention (MimiQ)"),
+        synthesis.head_similarity_weight);
   visit(key("statistics_weight", between(0, large), "of keeping the start's spectrum, colour and contrast"),
         synthesis.statistics_weight);
 }

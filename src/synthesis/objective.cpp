@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "synthesis/crops.h"
+#include "synthesis/head_similarity.h"
 #include "synthesis/patch_entropy.h"
 #include "synthesis/start.h"
 #include "synthesis/total_variation.h"
@@ -24,10 +25,13 @@ bool uses_crops(const SynthesisJob& job) {
 
 /// Whether any term looks at the teacher's view of the whole images.
 bool uses_whole_views(const SynthesisJob& job) {
-  return job.semantic_weight != 0.0 || uses_prior(job) || job.entropy_weight != 0.0;
+  return job.semantic_weight != 0.0 || uses_prior(job) || job.entropy_weight != 0.0 || job.head_similarity_weight != 0.0;
 }
 
-void check_terms(const SynthesisJob& job) {
+void check_terms(const SynthesisJob& job, const Architecture& architecture) {
+  if (job.head_similarity_weight != 0.0 && architecture.heads < 2) {
+    throw BadInput("synthesis.head_similarity_weight compares attention heads, but the teacher has one; set it to 0");
+  }
   if (!uses_whole_views(job) && !uses_crops(job) && job.variation_weight == 0.0 && job.statistics_weight == 0.0) {
     throw BadInput("every term of [synthesis] has weight 0; give one a weight, or set synthesis.iterations = 0 for the starts");
   }
@@ -35,20 +39,23 @@ void check_terms(const SynthesisJob& job) {
 
 /// What the terms read inside the teacher, of the whole images alone.
 struct Readings {
-  std::vector<Tensor> rows;   ///< the class token's attention in the prior's blocks, B x H x N
-  std::vector<Tensor> mixed;  ///< outputs of the heads, B x N x D
+  std::vector<Tensor> rows;           ///< the class token's attention in the prior's blocks, B x H x N
+  std::vector<Tensor> mixed;          ///< outputs of the heads, B x N x D
+  std::vector<Tensor> queries, keys;  ///< B x H x N x D/H
 };
 
 /// Only what is used is kept: of attention's B+M x H x N x N probabilities the B x H x N of the class token.
 Tap reader(Readings& readings, const SynthesisJob& job, const AttentionPrior& prior, int64_t batch) {
-  const bool rows = uses_prior(job), mixed = job.entropy_weight != 0.0;
-  if (!rows && !mixed) return {};
-  return [&readings, rows, mixed, first_block = prior.first_block, batch](NodeId node, const Tensor& tensor) {
+  const bool rows = uses_prior(job), mixed = job.entropy_weight != 0.0, products = job.head_similarity_weight != 0.0;
+  if (!rows && !mixed && !products) return {};
+  return [&readings, rows, mixed, products, first_block = prior.first_block, batch](NodeId node, const Tensor& tensor) {
     const auto whole = [&] { return tensor.narrow(0, 0, batch); };
     if (rows && node.kind == NodeKind::probabilities && node.block >= first_block) {
       readings.rows.push_back(whole().select(2, 0));
     }
     if (mixed && node.kind == NodeKind::proj_input) readings.mixed.push_back(whole());
+    if (products && node.kind == NodeKind::query) readings.queries.push_back(whole());
+    if (products && node.kind == NodeKind::key) readings.keys.push_back(whole());
     return tensor;
   };
 }
@@ -78,6 +85,7 @@ void evaluate_views(LossTerms& terms, const SynthesisTeacher& teacher, const Syn
   if (job.entropy_weight != 0.0) {
     terms.entropy = patch_entropy_loss(readings.mixed, architecture.heads, job.entropy_form);
   }
+  if (job.head_similarity_weight != 0.0) terms.head_similarity = head_similarity_loss(readings.queries, readings.keys);
   for (const Tensor& row : readings.rows) terms.attention_rows.push_back(row.detach());
 }
 
@@ -85,7 +93,7 @@ void evaluate_views(LossTerms& terms, const SynthesisTeacher& teacher, const Syn
 
 UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
   const Architecture& architecture = teacher.model.architecture;
-  check_terms(job);
+  check_terms(job, architecture);
   UnitObjective objective;
   objective.semantics = draw_semantic_targets(job, architecture, unit).to(teacher.device());
   if (uses_prior(job)) objective.prior = draw_attention_prior(job, architecture, unit).to(teacher.device());
@@ -120,14 +128,16 @@ Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Prepr
   if (terms.prior.defined()) add(terms.prior, job.prior_weight.value());
   add(terms.variation, job.variation_weight / variation_scale(preprocessing));
   add(terms.entropy, job.entropy_weight);
+  add(terms.head_similarity, job.head_similarity_weight);
   add(terms.statistics, job.statistics_weight);
   return loss.sum();
 }
 
 std::vector<std::pair<std::string, Tensor>> named_terms(const LossTerms& terms) {
-  std::vector<std::pair<std::string, Tensor>> named{{"semantic", terms.semantic}, {"crops", terms.crops},
-                                                    {"prior", terms.prior},       {"variation", terms.variation},
-                                                    {"entropy", terms.entropy},   {"statistics", terms.statistics}};
+  std::vector<std::pair<std::string, Tensor>> named{{"semantic", terms.semantic},    {"crops", terms.crops},
+                                                    {"prior", terms.prior},          {"variation", terms.variation},
+                                                    {"entropy", terms.entropy},      {"head_similarity", terms.head_similarity},
+                                                    {"statistics", terms.statistics}};
   std::erase_if(named, [](const auto& term) { return !term.second.defined(); });
   return named;
 }
@@ -149,6 +159,7 @@ LossTable loss_table(const LossTerms& terms, const UnitObjective& objective) {
   add("variation", terms.variation);
   add("alignment", alignment);
   add("entropy", terms.entropy);
+  add("head_similarity", terms.head_similarity);
   add("statistics", terms.statistics);
   table.values = at::stack(columns, 1).contiguous();
   return table;

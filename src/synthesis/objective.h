@@ -32,7 +32,7 @@ struct UnitObjective {
   ImageStatistics statistics;  ///< of the unit's start; undefined when switched off
 };
 
-/// BadInput if no term is switched on.
+/// BadInput if the teacher cannot serve a term, or if no term is switched on.
 UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit);
 
 /// Unweighted terms, one value per image; undefined when switched off.
@@ -42,6 +42,7 @@ struct LossTerms {
   Tensor crops;                        ///< mean soft cross entropy of its crops
   Tensor variation;                    ///< distance of the total variation from its target
   Tensor entropy;                      ///< minus the entropy of patch similarities
+  Tensor head_similarity;              ///< how unlike the heads' attention is
   Tensor statistics;                   ///< distance from the start's spectrum, colour and contrast
   std::vector<Tensor> attention_rows;  ///< of the prior's blocks, B x H x (1 + P), detached
 };
@@ -58,7 +59,7 @@ Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Prepr
 std::vector<std::pair<std::string, Tensor>> named_terms(const LossTerms& terms);
 
 /// float32 B x K for the shard, and its column names: prior, semantic, semantic_floor (the entropy of the target, which
-/// semantic cannot go below), crops, variation, alignment, entropy, statistics; 0 for what is switched off.
+/// semantic cannot go below), crops, variation, alignment, entropy, head_similarity, statistics; 0 for what is switched off.
 struct LossTable {
   Tensor values;
   std::vector<std::string> names;

@@ -16,7 +16,7 @@ double rounded_to_two_digits(double value) {
 /// The weight must not depend on what else is switched on, nor on whether the semantic term is.
 SynthesisJob with_prior_and_semantics_alone(SynthesisJob job) {
   job.semantic_weight = 1.0;
-  job.variation_weight = job.entropy_weight = job.statistics_weight = 0.0;
+  job.variation_weight = job.entropy_weight = job.head_similarity_weight = job.statistics_weight = 0.0;
   return job;
 }
 

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "synthesis/head_similarity.h"
 #include "synthesis/patch_entropy.h"
 #include "synthesis/start.h"
 #include "synthesis/total_variation.h"
@@ -29,7 +30,7 @@ SynthesisJob differentiable_job() {
 /// Every term that there is.
 SynthesisJob job_of_all_terms() {
   SynthesisJob job = differentiable_job();
-  job.entropy_weight = 0.5, job.statistics_weight = 0.3;
+  job.entropy_weight = 0.5, job.head_similarity_weight = 2.0, job.statistics_weight = 0.3;
   return job;
 }
 
@@ -52,6 +53,7 @@ TEST(Objective, GradientOfEveryTermMatchesDifferences) {
   check("crops", &LossTerms::crops);
   check("prior", &LossTerms::prior);
   check("variation", &LossTerms::variation);
+  check("head similarity", &LossTerms::head_similarity);
   check("statistics", &LossTerms::statistics);
 }
 
@@ -132,6 +134,21 @@ TEST(Objective, EntropyTermReadsTheOutputsOfTheHeadsOfTheWholeImages) {
   }
 }
 
+TEST(Objective, HeadTermReadsQueriesAndKeysOfEveryBlock) {
+  const SynthesisTeacher teacher = small_teacher();
+  const SynthesisJob job = job_of_all_terms();
+  const Tensor pixels = small_pixels(4);
+  std::vector<Tensor> queries, keys;
+  const Tap tap = [&](NodeId node, const Tensor& tensor) {
+    if (node.kind == NodeKind::query) queries.push_back(tensor);
+    if (node.kind == NodeKind::key) keys.push_back(tensor);
+    return tensor;
+  };
+  forward(teacher.model, pixels, tap);
+  const LossTerms terms = evaluate_objective(teacher, job, draw_objective(teacher, job, unit), pixels);
+  EXPECT_LT(largest_difference(terms.head_similarity, head_similarity_loss(queries, keys)), 1e-9);
+}
+
 TEST(Objective, StatisticsAreKeptFromTheImagesOwnStart) {
   const SynthesisTeacher teacher = small_teacher(at::kFloat);
   SynthesisJob job = job_of_all_terms();
@@ -149,7 +166,7 @@ TEST(Objective, WeightedSumIsTheSumOfTheWeightedTerms) {
   const auto sum = [](const Tensor& term) { return term.to(at::kDouble).sum().item<double>(); };
   const double expected = 0.7 * sum(terms.semantic) + 1.3 * sum(terms.crops) + 50.0 * sum(terms.prior) +
                           0.1 / variation_scale(teacher.preprocessing) * sum(terms.variation) + 0.5 * sum(terms.entropy) +
-                          0.3 * sum(terms.statistics);
+                          2.0 * sum(terms.head_similarity) + 0.3 * sum(terms.statistics);
   EXPECT_NEAR(weighted_sum(terms, job, teacher.preprocessing).item<double>(), expected, 1e-5 * std::abs(expected));
 }
 
@@ -175,7 +192,7 @@ TEST(Objective, OfAnImageIsTheSameInUnitsOfFourAndOfEight) {
   const LossTerms whole = evaluate_objective(teacher, job, draw_objective(teacher, job, {0, 8}), pixels);
   const LossTerms half = evaluate_objective(teacher, job, draw_objective(teacher, job, {4, 4}), pixels.narrow(0, 4, 4));
   for (const auto term : {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation,
-                          &LossTerms::entropy, &LossTerms::statistics}) {
+                          &LossTerms::entropy, &LossTerms::head_similarity, &LossTerms::statistics}) {
     EXPECT_LT(largest_difference((whole.*term).narrow(0, 4, 4), half.*term), 1e-5);
   }
 }
@@ -193,7 +210,7 @@ TEST(Objective, SwitchedOffTermsLeaveNoTrace) {
   objective.variation_targets.fill_(std::numeric_limits<double>::quiet_NaN());
   const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));
   EXPECT_FALSE(terms.prior.defined() || terms.crops.defined() || terms.variation.defined());
-  EXPECT_FALSE(terms.entropy.defined() || terms.statistics.defined());
+  EXPECT_FALSE(terms.entropy.defined() || terms.head_similarity.defined() || terms.statistics.defined());
   EXPECT_TRUE(terms.attention_rows.empty());
   const auto loss = [&](const Tensor& x) {
     return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
@@ -210,7 +227,7 @@ TEST(Objective, DoesNotAskTheTeacherWhereNoTermDoes) {
   const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));  // would throw
   EXPECT_TRUE(terms.variation.defined() && terms.statistics.defined());
   EXPECT_FALSE(terms.semantic.defined() || terms.crops.defined() || terms.prior.defined());
-  EXPECT_FALSE(terms.entropy.defined());
+  EXPECT_FALSE(terms.entropy.defined() || terms.head_similarity.defined());
 }
 
 TEST(Objective, WithoutTheSemanticTermOnlyTheOthersPull) {
@@ -233,8 +250,8 @@ TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
   const LossTerms terms = evaluate_objective(teacher, small_job(), objective, small_pixels(4));
   const LossTable table = loss_table(terms, objective);
   EXPECT_EQ(table.names, (std::vector<std::string>{"prior", "semantic", "semantic_floor", "crops", "variation", "alignment",
-                                                   "entropy", "statistics"}));
-  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 8}));
+                                                   "entropy", "head_similarity", "statistics"}));
+  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 9}));
   EXPECT_EQ(table.values.scalar_type(), at::kFloat);
   EXPECT_LT(largest_difference(table.values.select(1, 0), terms.prior), 1e-7);
   EXPECT_LT(largest_difference(table.values.select(1, 3), terms.crops), 1e-7);

@@ -59,6 +59,7 @@ TEST(Optimization, LowersTheOtherTermsAlone) {
   };
   lowers("entropy of kernels", &SynthesisJob::entropy_weight);
   lowers("entropy of the normal law", &SynthesisJob::entropy_weight, "gaussian");
+  lowers("head similarity", &SynthesisJob::head_similarity_weight);
   lowers("statistics", &SynthesisJob::statistics_weight);
 }
 
