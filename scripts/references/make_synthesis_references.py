@@ -14,6 +14,9 @@ B = 2 images; blocks are counted in the names. A name is FILE.TENSOR.
     statistics.images, .kept     B x 3 x 16 x 16
     statistics.spectrum          B x R           of the images
     statistics.loss              B               patches of 4 x 4
+    fourier.parameters, .pixels  B x 3 x 16 x 16
+    pyramid.pixels               B x 3 x 32 x 32
+    pyramid.parameters           B x 4032        levels of 32, 16 and 8 pixels
 """
 
 import argparse
@@ -23,6 +26,7 @@ import pathlib
 
 import numpy
 import torch
+import torch.nn.functional as F
 from safetensors.numpy import save_file
 
 BANDWIDTH, LEAST_DENSITY, LEAST_POWER = 0.01, 1e-4, 1e-6
@@ -140,6 +144,33 @@ def statistics(generator):
     }
 
 
+def fourier(generator):
+    """The sum of cosine waves, each with its coefficient over max(radius, 2), mean square of these factors 1."""
+    size = 16
+    parameters = torch.randn(2, 3, size, size, generator=generator).double().numpy()
+    u = numpy.arange(size)
+    scale = 1 / numpy.maximum(numpy.hypot(u[:, None], u[None, :]), 2)
+    scale /= math.sqrt(numpy.mean(scale**2))
+    waves = [math.sqrt((2 if k else 1) / size) * numpy.cos(math.pi * (u + 0.5) * k / size) for k in u]
+    pixels = sum(
+        (parameters[:, :, i, j] * scale[i, j])[:, :, None, None] * numpy.outer(waves[i], waves[j])
+        for i, j in itertools.product(range(size), repeat=2)
+    )
+    return {"parameters": parameters, "pixels": pixels}
+
+
+def pyramid(generator):
+    pixels = torch.randn(2, 3, 32, 32, generator=generator).double()
+    levels, image = [], pixels
+    for _ in range(2):
+        smaller = F.avg_pool2d(image, 2)
+        levels.append(image - F.interpolate(smaller, scale_factor=2, mode="bilinear", align_corners=False))
+        image = smaller
+    levels.append(image)
+    parameters = torch.cat([level.flatten(1) for level in levels], 1) * math.sqrt(len(levels))
+    return {"pixels": pixels, "parameters": parameters}
+
+
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent.parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -147,7 +178,7 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     made_with = f"numpy {numpy.__version__}, torch {torch.__version__.split('+')[0]}"
-    for make in entropy, heads, statistics:
+    for make in entropy, heads, statistics, fourier, pyramid:
         values = make(torch.Generator().manual_seed(7))
         arrays = {name: numpy.ascontiguousarray(torch.as_tensor(value).detach().numpy()) for name, value in values.items()}
         path = arguments.out / f"{make.__name__}.safetensors"

@@ -25,8 +25,9 @@ struct SynthesisJob {
   int64_t rounds = 2;               ///< Adam and its schedule start anew each round
   int64_t warmup_iterations = 100;  ///< linear, per round; at most a fifth of a round
   uint64_t seed = 1;
-  std::optional<std::string> precision;  ///< auto | fp32 | bf16
-  double learning_rate = 0.2;            ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
+  std::optional<std::string> precision;    ///< auto | fp32 | bf16
+  double learning_rate = 0.2;              ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
+  std::string parametrization = "pixels";  ///< pixels | fourier | pyramid: what Adam moves
 
   std::optional<double> prior_weight;  ///< alpha_1; auto: from prior_ratio
   double prior_ratio = 1.0;            ///< auto: |gradient of the prior term| / |gradient of the semantic term| at the start

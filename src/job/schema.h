@@ -98,6 +98,7 @@ void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("seed", at_least(0), "of every random draw of the images"), synthesis.seed);
   visit(key("precision", one_of({"fp32", "bf16"}), "of the teacher's forward and backward pass"), synthesis.precision);
   visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels"), synthesis.learning_rate);
+  visit(key("parametrization", one_of({"pixels", "fourier", "pyramid"}), "what Adam moves"), synthesis.parametrization);
 }
 
 template <class AnyJob, class Visitor>

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "numerics/schedule.h"
+#include "synthesis/parametrization.h"
 #include "synthesis/start.h"
 
 namespace eidolon {
@@ -31,21 +32,25 @@ double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocess
 }
 
 UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
-  const Tensor pixels = start_pixels(job, teacher.preprocessing, unit).to(teacher.device());
-  return {pixels, AdamMoments::zeros_like(pixels), 0};
+  const Tensor parameters = encode_pixels(job, start_pixels(job, teacher.preprocessing, unit).to(teacher.device()));
+  return {parameters, AdamMoments::zeros_like(parameters), 0};
+}
+
+Tensor pixels_of(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitState& state) {
+  return decode_pixels(job, teacher.preprocessing, state.parameters);
 }
 
 LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
                         UnitState& state) {
-  if (round_at(job, state.iteration).step == 0) state.moments = AdamMoments::zeros_like(state.pixels);
-  const Tensor pixels = state.pixels.detach().requires_grad_(true);
-  const LossTerms terms = evaluate_objective(teacher, job, objective, pixels);
-  const Tensor gradient = torch::autograd::grad({weighted_sum(terms, job, teacher.preprocessing)}, {pixels})[0];
+  const Preprocessing& preprocessing = teacher.preprocessing;
+  if (round_at(job, state.iteration).step == 0) state.moments = AdamMoments::zeros_like(state.parameters);
+  const Tensor parameters = state.parameters.detach().requires_grad_(true);
+  const LossTerms terms = evaluate_objective(teacher, job, objective, decode_pixels(job, preprocessing, parameters));
+  const Tensor gradient = torch::autograd::grad({weighted_sum(terms, job, preprocessing)}, {parameters})[0];
 
-  const double rate = learning_rate_at(job, teacher.preprocessing, state.iteration);
-  adam_step(state.pixels, gradient, state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
-  const PixelRange valid = valid_pixels(teacher.preprocessing, state.pixels.options());
-  state.pixels.clamp_(valid.lowest, valid.highest);
+  const double rate = learning_rate_at(job, preprocessing, state.iteration);
+  adam_step(state.parameters, gradient, state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
+  clamp_to_valid(job, preprocessing, state.parameters);
   ++state.iteration;
   return terms;
 }

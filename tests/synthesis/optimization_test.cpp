@@ -20,10 +20,10 @@ TEST(Optimization, LowersTheLoss) {
   const Unit unit{0, 4};
   const UnitObjective objective = draw_objective(teacher, job, unit);
   UnitState state = start_unit(teacher, job, unit);
-  const double before = loss_of(teacher, job, objective, state.pixels);
+  const double before = loss_of(teacher, job, objective, pixels_of(teacher, job, state));
   for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
   EXPECT_EQ(state.iteration, 20);
-  EXPECT_LT(loss_of(teacher, job, objective, state.pixels), 0.8 * before);
+  EXPECT_LT(loss_of(teacher, job, objective, pixels_of(teacher, job, state)), 0.8 * before);
 }
 
 TEST(Optimization, LowersEachTermAlone) {
@@ -33,9 +33,9 @@ TEST(Optimization, LowersEachTermAlone) {
     job.semantic_weight = semantic, job.crop_weight = crops, job.prior_weight = prior, job.variation_weight = variation;
     const UnitObjective objective = draw_objective(teacher, job, {0, 4});
     UnitState state = start_unit(teacher, job, {0, 4});
-    const double before = loss_of(teacher, job, objective, state.pixels);
+    const double before = loss_of(teacher, job, objective, pixels_of(teacher, job, state));
     for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
-    EXPECT_LT(loss_of(teacher, job, objective, state.pixels), before) << name;
+    EXPECT_LT(loss_of(teacher, job, objective, pixels_of(teacher, job, state)), before) << name;
   };
   lowers("semantic", 1, 0, 0, 0);
   lowers("crops", 0, 1, 0, 0);
@@ -52,10 +52,10 @@ TEST(Optimization, LowersTheOtherTermsAlone) {
     job.entropy_form = form;
     const UnitObjective objective = draw_objective(teacher, job, {0, 4});
     UnitState state = start_unit(teacher, job, {0, 4});
-    state.pixels.mul_(0.5);  // the start itself has no distance from its statistics
-    const double before = loss_of(teacher, job, objective, state.pixels);
+    state.parameters.mul_(0.5);  // the start itself has no distance from its statistics
+    const double before = loss_of(teacher, job, objective, pixels_of(teacher, job, state));
     for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
-    EXPECT_LT(loss_of(teacher, job, objective, state.pixels), before - 0.01) << name;
+    EXPECT_LT(loss_of(teacher, job, objective, pixels_of(teacher, job, state)), before - 0.01) << name;
   };
   lowers("entropy of kernels", &SynthesisJob::entropy_weight);
   lowers("entropy of the normal law", &SynthesisJob::entropy_weight, "gaussian");
@@ -63,12 +63,27 @@ TEST(Optimization, LowersTheOtherTermsAlone) {
   lowers("statistics", &SynthesisJob::statistics_weight);
 }
 
+TEST(Optimization, LowersTheLossInEveryParametrization) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  for (const char* const name : {"pixels", "fourier", "pyramid"}) {
+    SynthesisJob job = small_job();
+    job.parametrization = name;
+    const UnitObjective objective = draw_objective(teacher, job, {0, 4});
+    UnitState state = start_unit(teacher, job, {0, 4});
+    const double before = loss_of(teacher, job, objective, pixels_of(teacher, job, state));
+    for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
+    const Tensor pixels = pixels_of(teacher, job, state);
+    EXPECT_LT(loss_of(teacher, job, objective, pixels), 0.8 * before) << name;
+    EXPECT_LE(pixels.abs().max().item<double>(), 1.0 + 1e-5) << name;  // mean and deviation are 0.5
+  }
+}
+
 TEST(Optimization, ReturnsTheTermsBeforeTheStep) {
   const SynthesisTeacher teacher = tiny_teacher();
   const SynthesisJob job = small_job();
   const UnitObjective objective = draw_objective(teacher, job, {0, 4});
   UnitState state = start_unit(teacher, job, {0, 4});
-  const LossTerms expected = evaluate_objective(teacher, job, objective, state.pixels);
+  const LossTerms expected = evaluate_objective(teacher, job, objective, pixels_of(teacher, job, state));
   EXPECT_LT(largest_difference(optimise_once(teacher, job, objective, state).semantic, expected.semantic), 1e-6);
 }
 
@@ -77,11 +92,11 @@ TEST(Optimization, FirstStepIsAtMostTheRateAndStaysWithinValidPixels) {
   const SynthesisJob job = small_job();
   const UnitObjective objective = draw_objective(teacher, job, {0, 4});
   UnitState state = start_unit(teacher, job, {0, 4});
-  const Tensor before = state.pixels.clone();
+  const Tensor before = pixels_of(teacher, job, state).clone();
   optimise_once(teacher, job, objective, state);
   const double rate = learning_rate_at(job, teacher.preprocessing, 0);
-  EXPECT_NEAR(largest_difference(state.pixels, before), rate, 1e-4 * rate);
-  EXPECT_LE(state.pixels.abs().max().item<double>(), 1.0);  // mean and deviation are 0.5
+  EXPECT_NEAR(largest_difference(pixels_of(teacher, job, state), before), rate, 1e-4 * rate);
+  EXPECT_LE(pixels_of(teacher, job, state).abs().max().item<double>(), 1.0);  // mean and deviation are 0.5
 }
 
 TEST(Optimization, StartsAdamAnewEachRound) {
