@@ -28,6 +28,8 @@ struct SynthesisJob {
   std::optional<std::string> precision;    ///< auto | fp32 | bf16
   double learning_rate = 0.2;              ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
   std::string parametrization = "pixels";  ///< pixels | fourier | pyramid: what Adam moves
+  int64_t overgenerate = 1;                ///< starts per image, of which the filter keeps one
+  std::string filter = "confidence";       ///< confidence | energy
 
   std::optional<double> prior_weight;  ///< alpha_1; auto: from prior_ratio
   double prior_ratio = 1.0;            ///< auto: |gradient of the prior term| / |gradient of the semantic term| at the start

@@ -99,6 +99,9 @@ void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("precision", one_of({"fp32", "bf16"}), "of the teacher's forward and backward pass"), synthesis.precision);
   visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels"), synthesis.learning_rate);
   visit(key("parametrization", one_of({"pixels", "fourier", "pyramid"}), "what Adam moves"), synthesis.parametrization);
+  visit(key("overgenerate", between(1, 1024), "starts drawn per image, of which the filter keeps one"), synthesis.overgenerate);
+  visit(key("filter", one_of({"confidence", "energy"}), "the teacher's score of a start: largest probability, or logsumexp"),
+        synthesis.filter);
 }
 
 template <class AnyJob, class Visitor>

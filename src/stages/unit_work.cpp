@@ -98,7 +98,7 @@ UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   }
 
   std::optional<ImageShard> shard =
-      images_are_starts(job) ? start_shard(job, context.teacher.preprocessing, unit) : optimised_shard(workshop, unit);
+      images_are_starts(job) ? start_shard(workshop.teacher, job, unit) : optimised_shard(workshop, unit);
   if (!shard) return UnitOutcome::stopped;
   stamp(*shard, job, context.teacher.preprocessing, context.shard_owner());
   write_shard(context.shard(unit), *shard);

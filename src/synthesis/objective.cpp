@@ -1,10 +1,10 @@
 #include "synthesis/objective.h"
 
 #include "base/error.h"
+#include "synthesis/candidates.h"
 #include "synthesis/crops.h"
 #include "synthesis/head_similarity.h"
 #include "synthesis/patch_entropy.h"
-#include "synthesis/start.h"
 #include "synthesis/total_variation.h"
 
 namespace eidolon {
@@ -99,8 +99,7 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
   if (uses_prior(job)) objective.prior = draw_attention_prior(job, architecture, unit).to(teacher.device());
   objective.variation_targets = draw_variation_targets(job, teacher.preprocessing, unit).to(teacher.device());
   if (job.statistics_weight != 0.0) {
-    objective.statistics =
-        image_statistics(start_pixels(job, teacher.preprocessing, unit).to(teacher.device()), architecture.patch_size);
+    objective.statistics = image_statistics(chosen_starts(teacher, job, unit), architecture.patch_size);
   }
   return objective;
 }

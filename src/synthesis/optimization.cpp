@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "numerics/schedule.h"
+#include "synthesis/candidates.h"
 #include "synthesis/parametrization.h"
-#include "synthesis/start.h"
 
 namespace eidolon {
 namespace {
@@ -32,7 +32,7 @@ double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocess
 }
 
 UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
-  const Tensor parameters = encode_pixels(job, start_pixels(job, teacher.preprocessing, unit).to(teacher.device()));
+  const Tensor parameters = encode_pixels(job, chosen_starts(teacher, job, unit));
   return {parameters, AdamMoments::zeros_like(parameters), 0};
 }
 

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "synthesis/start.h"
+#include "synthesis/candidates.h"
 
 namespace eidolon {
 namespace {
@@ -27,7 +27,7 @@ double balanced_prior_weight(const SynthesisTeacher& teacher, const SynthesisJob
   const Unit probe{0, std::min<int64_t>(job.unit_images, 8)};
   const SynthesisJob terms_of_probe = with_prior_and_semantics_alone(job);
   const UnitObjective objective = draw_objective(teacher, terms_of_probe, probe);
-  const Tensor pixels = start_pixels(job, teacher.preprocessing, probe).to(teacher.device()).requires_grad_(true);
+  const Tensor pixels = chosen_starts(teacher, job, probe).requires_grad_(true);
   const LossTerms terms = evaluate_objective(teacher, terms_of_probe, objective, pixels);
 
   const Tensor semantic = terms.crops.defined() ? terms.semantic + terms.crops : terms.semantic;

@@ -8,10 +8,12 @@ namespace eidolon {
 namespace {
 
 /// Normalised, 1 x C x S x S.
-Tensor start_image(const std::string& kind, uint64_t seed, int64_t index, const Preprocessing& preprocessing) {
+Tensor start_image(const std::string& kind, const SynthesisJob& job, int64_t index, int64_t candidate,
+                   const Preprocessing& preprocessing) {
   const int64_t channels = preprocessing.channels(), size = preprocessing.image_size;
-  if (kind == "gaussian") return RandomStream(seed, Purpose::start_noise, index).normals({1, channels, size, size});
-  RandomStream random(seed, Purpose::procedural_start, index);
+  if (kind == "gaussian")
+    return RandomStream(job.seed, Purpose::start_noise, index, candidate).normals({1, channels, size, size});
+  RandomStream random(job.seed, Purpose::procedural_start, index, candidate);
   const Tensor image = procedural_image(kind, random, channels, size).unsqueeze(0);
   return (image - preprocessing.mean_tensor()) / preprocessing.std_tensor();
 }
@@ -27,12 +29,12 @@ PixelRange valid_pixels(const Preprocessing& preprocessing, at::TensorOptions op
   return {-mean / std, (1.0 - mean) / std};
 }
 
-Tensor start_pixels(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
+Tensor start_pixels(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit, int64_t candidate) {
   const std::vector<std::string> kinds = mixture_cycle(job.start);
   std::vector<Tensor> images;
   for (int64_t index = unit.first; index <= unit.last(); ++index) {
     const std::string& kind = kinds[static_cast<size_t>(index) % kinds.size()];
-    images.push_back(start_image(kind, job.seed, index, preprocessing));
+    images.push_back(start_image(kind, job, index, candidate, preprocessing));
   }
   const PixelRange valid = valid_pixels(preprocessing);
   return at::cat(images).clamp(valid.lowest, valid.highest);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "storage/tensor_archive.h"
+#include "synthesis/candidates.h"
 #include "synthesis/start.h"
 
 namespace eidolon {
@@ -54,9 +55,9 @@ ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& j
   return shard;
 }
 
-ImageShard start_shard(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
+ImageShard start_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
   ImageShard shard;
-  shard.images = to_bytes(preprocessing, start_pixels(job, preprocessing, unit));
+  shard.images = to_bytes(teacher.preprocessing, chosen_starts(teacher, job, unit)).cpu();
   shard.global_index = global_indices(unit);
   return shard;
 }

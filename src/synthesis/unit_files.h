@@ -28,7 +28,7 @@ ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& j
                           const UnitObjective& objective, const UnitState& state);
 
 /// The start alone, where images_are_starts().
-ImageShard start_shard(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit);
+ImageShard start_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit);
 
 /// Fills in the attributes that every shard carries.
 void stamp(ImageShard& shard, const SynthesisJob& job, const Preprocessing& preprocessing, const ShardOwner& owner);

@@ -15,7 +15,7 @@ const ShardOwner owner{"0123abcd", "{}", "[synthesis]\n", "{}"};
 TEST(UnitState, ReadBackContinuesToTheSameBits) {
   const SynthesisTeacher teacher = tiny_teacher();
   SynthesisJob job = small_job();
-  job.entropy_weight = 0.1, job.head_similarity_weight = 1.0, job.statistics_weight = 0.1;
+  job.entropy_weight = 0.1, job.head_similarity_weight = 1.0, job.statistics_weight = 0.1, job.overgenerate = 2;
   const auto advance = [&](UnitState& state, int64_t until) {
     const UnitObjective objective = draw_objective(teacher, job, {4, 4});  // drawn anew by whoever goes on
     while (state.iteration < until) optimise_once(teacher, job, objective, state);
@@ -82,7 +82,7 @@ TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
 TEST(StartShard, IsTheStartAlone) {
   const SynthesisTeacher teacher = tiny_teacher();
   const Unit unit{4, 4};
-  ImageShard shard = start_shard(small_job(), teacher.preprocessing, unit);
+  ImageShard shard = start_shard(teacher, small_job(), unit);
   EXPECT_TRUE(at::equal(shard.images, to_bytes(teacher.preprocessing, start_unit(teacher, small_job(), unit).parameters)));
   EXPECT_FALSE(shard.losses.defined());
   stamp(shard, small_job(), teacher.preprocessing, owner);
