@@ -1,9 +1,9 @@
 // What stands in front of a section: the inputs that a rank's images give it, computed once and kept.
 #pragma once
 
-#include "finetuning/section.h"
 #include "finetuning/synthetic_images.h"
 #include "model/preprocessing.h"
+#include "model/section.h"
 
 namespace eidolon {
 

@@ -1,6 +1,6 @@
 #include "finetuning/trainable.h"
 
-#include "finetuning/section.h"
+#include "model/section.h"
 
 namespace eidolon {
 namespace {

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "base/error.h"
+
 namespace eidolon {
 namespace {
 
@@ -56,6 +58,25 @@ bool is_weight(NodeKind kind) {
 
 std::string parameter_of(NodeId weight) {
   return node_name(weight);
+}
+
+NodeId input_of(NodeId weight) {
+  switch (weight.kind) {
+    case NodeKind::patch_embedding_weight:
+      return {weight.block, NodeKind::image};
+    case NodeKind::qkv_weight:
+      return {weight.block, NodeKind::qkv_input};
+    case NodeKind::proj_weight:
+      return {weight.block, NodeKind::proj_input};
+    case NodeKind::fc1_weight:
+      return {weight.block, NodeKind::fc1_input};
+    case NodeKind::fc2_weight:
+      return {weight.block, NodeKind::fc2_input};
+    case NodeKind::head_weight:
+      return {weight.block, NodeKind::head_input};
+    default:
+      throw Fault("'" + node_name(weight) + "' is not a weight and multiplies nothing");
+  }
 }
 
 std::vector<NodeId> block_nodes(int block) {

@@ -43,6 +43,10 @@ bool is_weight(NodeKind kind);
 /// The timm name of the parameter behind a weight node, "blocks.3.attn.qkv.weight".
 std::string parameter_of(NodeId weight);
 
+/// The node whose tensor is multiplied by a weight: blocks.3.attn.qkv.input for blocks.3.attn.qkv.weight. The patch embedding's
+/// is the image, of which it takes the patches.
+NodeId input_of(NodeId weight);
+
 /// All nodes of a model with `depth` blocks, in the order of the forward pass.
 std::vector<NodeId> all_nodes(int depth);
 std::vector<NodeId> block_nodes(int block);

@@ -64,14 +64,18 @@ VisionTransformer VisionTransformer::clone() const {
   return copy;
 }
 
+Tensor patches_of(const Architecture& a, const Tensor& images) {
+  const int64_t batch = images.size(0), grid = a.grid(), patch = a.patch_size;
+  return images.reshape({batch, a.channels, grid, patch, grid, patch})
+      .permute({0, 2, 4, 1, 3, 5})
+      .reshape({batch, a.patches(), a.channels * patch * patch});
+}
+
 Tensor embed(const VisionTransformer& model, const Tensor& images, const Tap& tap) {
   const Architecture& a = model.architecture;
-  const int64_t batch = images.size(0), grid = a.grid(), patch = a.patch_size;
+  const int64_t batch = images.size(0);
   // A convolution whose stride is its kernel is one matrix product over the patches; as such it is deterministic everywhere.
-  const Tensor patches = seen(tap, {-1, NodeKind::image}, images)
-                             .reshape({batch, a.channels, grid, patch, grid, patch})
-                             .permute({0, 2, 4, 1, 3, 5})
-                             .reshape({batch, a.patches(), a.channels * patch * patch});
+  const Tensor patches = patches_of(a, seen(tap, {-1, NodeKind::image}, images));
   const Tensor weight = seen(tap, {-1, NodeKind::patch_embedding_weight}, model["patch_embed.proj.weight"]);
   const Tensor tokens = at::linear(patches, weight.reshape({a.width, -1}), model["patch_embed.proj.bias"]);
   return at::cat({model["cls_token"].expand({batch, 1, a.width}), tokens}, 1) + model["pos_embed"];

@@ -23,6 +23,9 @@ struct VisionTransformer {
 /// images: B x C x S x S, normalised. Returns logits B x classes.
 Tensor forward(const VisionTransformer& model, const Tensor& images, const Tap& tap = {});
 
+/// The rows that the patch embedding multiplies: B x C x S x S -> B x patches x (C P P).
+Tensor patches_of(const Architecture& architecture, const Tensor& images);
+
 /// Patches to tokens: B x C x S x S -> B x N x D, class token first, positions added.
 Tensor embed(const VisionTransformer& model, const Tensor& images, const Tap& tap = {});
 

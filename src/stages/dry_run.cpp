@@ -3,7 +3,7 @@
 #include <fstream>
 
 #include "cluster/log.h"
-#include "finetuning/section.h"
+#include "model/section.h"
 #include "quantization/calibration.h"
 #include "stages/labelled_set.h"
 #include "stages/stages.h"

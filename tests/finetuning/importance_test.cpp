@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "finetuning/section.h"
+#include "model/section.h"
 #include "tests/finetuning/differences.h"
 #include "tests/finetuning/setting.h"
 

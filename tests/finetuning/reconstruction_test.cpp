@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "finetuning/distillation.h"
-#include "finetuning/section.h"
 #include "finetuning/training.h"
+#include "model/section.h"
 #include "tests/finetuning/setting.h"
 
 namespace eidolon {

@@ -5,7 +5,7 @@
 
 #include "finetuning/lanes.h"
 #include "finetuning/reconstruction.h"
-#include "finetuning/section.h"
+#include "model/section.h"
 #include "finetuning/training.h"
 #include "model/teacher.h"
 #include "quantization/calibration.h"

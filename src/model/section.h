@@ -1,4 +1,4 @@
-// A transformer cut into sections that can be run, and reconstructed, one by one: embedding, every block, head.
+// A transformer cut into sections that can be run, calibrated and reconstructed one by one: embedding, every block, head.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-#include "finetuning/section.h"
+#include "model/section.h"
 
 namespace eidolon {
 
