@@ -65,6 +65,9 @@ struct QuantizationJob {
   std::string bits_for;                        ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
   std::string range = "mse";                   ///< minmax | percentile | mse: how calibration chooses ranges
   int64_t calibration_images = 32;
+  std::string range_inputs = "teacher";  ///< teacher | student: whose outputs stand in front of a section as ranges are chosen
+  std::string correction = "none";       ///< none | bias | ridge: closed-form correction of each linear layer
+  double ridge = 1.0;                    ///< penalty on changed weights, relative to the energy of a layer's inputs
 };
 
 struct FinetuningJob {

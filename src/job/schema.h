@@ -159,6 +159,13 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("range", one_of({"minmax", "percentile", "mse"}), "how calibration chooses ranges"), quantization.range);
   visit(key("calibration_images", between(1, many), "first images seen by calibration; at most synthesis.images are used"),
         quantization.calibration_images);
+  visit(key("range_inputs", one_of({"teacher", "student"}), "what ranges are searched on: float or already quantized inputs"),
+        quantization.range_inputs);
+  visit(
+      key("correction", one_of({"none", "bias", "ridge"}), "closed-form fit of each linear layer to the teacher (ridge: ERQ)"),
+      quantization.correction);
+  visit(key("ridge", between(1e-6, large), "penalty of correction = ridge on changed weights, relative to the layer's inputs"),
+        quantization.ridge);
 }
 
 template <class AnyJob, class Visitor>

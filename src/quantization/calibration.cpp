@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "model/section.h"
 #include "quantization/reparameterization.h"
 
 namespace eidolon {
@@ -103,42 +104,60 @@ void fit_weights(Calibration& calibration, const std::vector<NodeId>& nodes) {
   }
 }
 
-/// Runs `layer` over the batches of `inputs` with an observing Tap.
-template <typename Layer>
-Tensor observe(const Calibration& calibration, Observations& observations, const Tensor& inputs, Layer layer) {
+/// A section's outputs for all batches of `inputs`, shown to `tap_of(images of the batch)`.
+template <typename TapOf>
+Tensor run_section(const VisionTransformer& model, int section, const Tensor& inputs, int64_t batch, TapOf tap_of) {
   std::vector<Tensor> outputs;
-  for (const Tensor& batch : inputs.split(std::max<int64_t>(1, calibration.settings.batch))) {
-    outputs.push_back(layer(batch, observer(calibration, observations, batch.size(0))));
+  for (const Tensor& part : inputs.split(std::max<int64_t>(1, batch))) {
+    outputs.push_back(forward_section(model, section, part, tap_of(part.size(0))));
   }
   return at::cat(outputs);
 }
 
+/// Fits the section's quantizers to what the teacher's section shows on `inputs`. Returns its outputs.
+Tensor fit_section(Calibration& calibration, int section, const Tensor& inputs) {
+  Observations observations;
+  const Tensor outputs = run_section(calibration.teacher, section, inputs, calibration.settings.batch,
+                                     [&](int64_t count) { return observer(calibration, observations, count); });
+  fit_activations(calibration, observations);
+  fit_weights(calibration, weights_of_section(calibration.teacher.architecture, section));
+  return outputs;
+}
+
 }  // namespace
+
+CalibrationSettings calibration_settings(const QuantizationJob& job) {
+  CalibrationSettings settings;
+  settings.range = range_method(job.range);
+  settings.reparameterize = job.reparameterize;
+  settings.quantized_inputs = job.range_inputs == "student";
+  settings.correction = correction_method(job.correction);
+  settings.ridge = job.ridge;
+  return settings;
+}
 
 Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const Tensor& images,
                   const CalibrationSettings& settings, const std::function<void()>& advance) {
   const at::NoGradGuard no_gradients;
   if (images.size(0) < 1) throw Fault("calibration needs at least one image");
   Calibration calibration{teacher, scheme, settings, images.size(0), {teacher.clone(), {}}};
+  Student& student = calibration.student;
+  const bool follows = settings.quantized_inputs || settings.correction != Correction::none;
 
-  const auto run = [&](const Tensor& inputs, const std::vector<NodeId>& weights, auto layer) {
-    Observations observations;
-    const Tensor outputs = observe(calibration, observations, inputs, layer);
-    fit_activations(calibration, observations);
-    fit_weights(calibration, weights);
-    return outputs;
-  };
-
-  Tensor tokens = run(images, {{-1, NodeKind::patch_embedding_weight}},
-                      [&](const Tensor& batch, const Tap& tap) { return embed(teacher, batch, tap); });
-  for (int block = 0; block < teacher.architecture.depth; ++block) {
-    tokens = run(tokens, block_nodes(block),
-                 [&](const Tensor& batch, const Tap& tap) { return forward_block(teacher, block, batch, tap); });
-    if (advance) advance();
+  SectionInputs inputs{images, images};
+  for (int section = 0; section < section_count(teacher.architecture); ++section) {
+    const Tensor outputs = fit_section(calibration, section, settings.quantized_inputs ? inputs.student : inputs.teacher);
+    correct_section(student, teacher, section, inputs, {settings.correction, settings.ridge, settings.range, settings.batch});
+    inputs.teacher = settings.quantized_inputs
+                         ? run_section(teacher, section, inputs.teacher, settings.batch, [](int64_t) { return Tap{}; })
+                         : outputs;
+    if (follows) {
+      inputs.student =
+          run_section(student.model, section, inputs.student, settings.batch, [&](int64_t) { return quantizing_tap(student); });
+    }
+    if (advance && section > 0 && section <= teacher.architecture.depth) advance();
   }
-  run(tokens, {{-1, NodeKind::head_weight}},
-      [&](const Tensor& batch, const Tap& tap) { return classify(teacher, batch, tap); });
-  return calibration.student;
+  return student;
 }
 
 }  // namespace eidolon

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "model/vision_transformer.h"
+#include "quantization/correction.h"
 #include "quantization/range_search.h"
 #include "quantization/scheme.h"
 #include "quantization/student.h"
@@ -12,15 +13,20 @@ namespace eidolon {
 
 struct CalibrationSettings {
   RangeMethod range = RangeMethod::mse;
-  bool reparameterize = true;  ///< quantization/reparameterization.h for qkv and fc1 inputs
-  int64_t batch = 16;          ///< images per forward pass
+  bool reparameterize = true;     ///< quantization/reparameterization.h for qkv and fc1 inputs
+  int64_t batch = 16;             ///< images per forward pass
+  bool quantized_inputs = false;  ///< ranges are searched behind the student's quantized sections instead of the teacher's own
+  Correction correction = Correction::none;
+  double ridge = 1.0;  ///< quantization/ridge_correction.h
 };
+CalibrationSettings calibration_settings(const QuantizationJob& job);
 
-/// `images`: normalised float32 B x C x S x S on the model's device. Walks block by block on full-precision inputs, holding the
-/// observations of one block at a time. Long tensors are thinned to at most 2^22 values per node by a fixed stride before the
-/// search; the stride has no factor in common with the tensor's layout, so that every channel is seen. `advance` is called
-/// after each block (progress). Folding leaves the student's float function that of the teacher. Throws Fault naming the node
-/// if the teacher overflows on the images, or if there are none.
+/// `images`: normalised float32 B x C x S x S on the model's device. Walks section by section, holding the observations
+/// of one section at a time, and corrects each section once it has its ranges. Long tensors are thinned to at most 2^22 values
+/// per node by a fixed stride before the search; the stride has no factor in common with the tensor's layout, so that every
+/// channel is seen. `advance` is called after each block (progress). Without correction the student's float function stays that
+/// of the teacher: folding is lossless. Throws Fault naming the node if the teacher overflows on the images, or if there are
+/// none.
 Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const Tensor& images,
                   const CalibrationSettings& settings, const std::function<void()>& advance = {});
 

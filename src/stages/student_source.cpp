@@ -60,7 +60,7 @@ Student calibrated_on(const RunContext& context, const SyntheticImages& images) 
   Progress progress("calibrate", static_cast<double>(architecture.depth), "blocks", true);
   const Tensor input = normalise(context.teacher.preprocessing, images.bytes).to(context.device());
   return calibrate(context.teacher_on_device(), scheme_of(job, static_cast<int>(architecture.depth)), input,
-                   {range_method(job.range), job.reparameterize}, [&] { progress.advance(1); })
+                   calibration_settings(job), [&] { progress.advance(1); })
       .to(at::kCPU);
 }
 

@@ -1,0 +1,103 @@
+#include "quantization/correction.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "model/section.h"
+#include "quantization/bias_correction.h"
+#include "quantization/compensated_rounding.h"
+#include "quantization/gram.h"
+#include "quantization/ridge_correction.h"
+
+namespace eidolon {
+namespace {
+
+/// A linear layer: where it stands and what its parameters are called.
+struct Layer {
+  NodeId weight_node, input_node;
+  std::string weight, bias;
+};
+
+Layer layer_of(NodeId weight) {
+  const std::string name = parameter_of(weight);
+  return {weight, input_of(weight), name, bias_of(name)};
+}
+
+/// The rows that a layer multiplies, as the tap leaves them.
+Tensor input_rows(const VisionTransformer& model, int section, const Tensor& input, NodeId node, const Tap& tap) {
+  Tensor rows;
+  forward_section(model, section, input, [&](NodeId at, const Tensor& tensor) {
+    const Tensor passed = tap ? tap(at, tensor) : tensor;
+    if (at == node) rows = passed;
+    return passed;
+  });
+  if (node.kind == NodeKind::image) rows = patches_of(model.architecture, rows);
+  return rows.reshape({-1, rows.size(-1)});
+}
+
+/// The layer's inputs in the student, and the teacher's outputs on its own inputs.
+Gram moments(const Student& student, const VisionTransformer& teacher, int section, const Layer& layer,
+             const SectionInputs& inputs, int64_t batch) {
+  const Tensor weight = teacher[layer.weight].flatten(1), &bias = teacher[layer.bias];
+  const Tap tap = quantizing_tap(student);
+  Gram gram = empty_gram(weight.size(1), weight.size(0), weight.device());
+  for (int64_t first = 0; first < inputs.student.size(0); first += batch) {
+    const int64_t count = std::min(batch, inputs.student.size(0) - first);
+    const Tensor exact = input_rows(teacher, section, inputs.teacher.narrow(0, first, count), layer.input_node, {});
+    const Tensor given = input_rows(student.model, section, inputs.student.narrow(0, first, count), layer.input_node, tap);
+    accumulate(gram, given, at::linear(exact, weight, bias));
+  }
+  return gram;
+}
+
+void store(Student& student, const Layer& layer, const Tensor& map) {
+  const int64_t inputs = map.size(0) - 1;
+  const auto keep = [&](const std::string& name, const Tensor& value) {
+    Tensor& stored = student.model.parameters.at(name);
+    stored = value.reshape(stored.sizes()).to(stored.scalar_type());
+  };
+  keep(layer.weight, map.narrow(0, 0, inputs).t());
+  keep(layer.bias, map[inputs]);
+}
+
+void correct_bias(Student& student, const Layer& layer, const Gram& gram) {
+  const Tensor rounded = quantizing_tap(student)(layer.weight_node, student.model[layer.weight]);
+  Tensor& bias = student.model.parameters.at(layer.bias);
+  bias = bias_corrected(gram, affine_map(rounded, bias)).select(0, -1).to(bias.scalar_type(), false, /*copy=*/true);
+}
+
+void correct_weights(Student& student, const Layer& layer, const Gram& gram, const CorrectionSettings& settings) {
+  const Tensor before = affine_map(student.model[layer.weight], student.model[layer.bias]);
+  const Tensor corrected = ridge_corrected(gram, before, settings.ridge);
+  store(student, layer, corrected);
+  const auto quantizer = student.quantizers.find(layer.weight_node);
+  if (quantizer == student.quantizers.end()) return;
+  quantizer->second = search_range(student.model[layer.weight], quantizer->second.spec, settings.range);
+  store(student, layer, compensated_rounding(corrected, regularized(gram, settings.ridge), quantizer->second));
+}
+
+}  // namespace
+
+Correction correction_method(const std::string& name) {
+  if (name == "none") return Correction::none;
+  if (name == "bias") return Correction::bias;
+  if (name == "ridge") return Correction::ridge;
+  throw BadInput("quantization.correction = \"" + name + "\" is not known; it is none, bias or ridge");
+}
+
+void correct_section(Student& student, const VisionTransformer& teacher, int section, const SectionInputs& inputs,
+                     const CorrectionSettings& settings) {
+  if (settings.method == Correction::none) return;
+  const at::NoGradGuard no_gradients;
+  for (const NodeId weight : weights_of_section(teacher.architecture, section)) {
+    const Layer layer = layer_of(weight);
+    const Gram gram = moments(student, teacher, section, layer, inputs, std::max<int64_t>(1, settings.batch));
+    if (settings.method == Correction::bias) {
+      correct_bias(student, layer, gram);
+    } else {
+      correct_weights(student, layer, gram, settings);
+    }
+  }
+}
+
+}  // namespace eidolon

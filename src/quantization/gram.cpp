@@ -1,0 +1,38 @@
+#include "quantization/gram.h"
+
+#include <algorithm>
+
+namespace eidolon {
+namespace {
+
+/// Rows converted to float64 at a time, so that the copy stays small beside the inputs themselves.
+constexpr int64_t rows_at_once = 4096;
+
+}  // namespace
+
+Tensor affine_map(const Tensor& weight, const Tensor& bias) {
+  return at::cat({weight.flatten(1), bias.unsqueeze(1)}, 1).to(at::kDouble).t().contiguous();
+}
+
+Gram empty_gram(int64_t inputs, int64_t outputs, at::Device device) {
+  const at::TensorOptions options = at::TensorOptions(device).dtype(at::kDouble);
+  return {at::zeros({inputs + 1, inputs + 1}, options), at::zeros({inputs + 1, outputs}, options), at::zeros({}, options)};
+}
+
+void accumulate(Gram& gram, const Tensor& x, const Tensor& y) {
+  for (int64_t first = 0; first < x.size(0); first += rows_at_once) {
+    const int64_t rows = std::min(rows_at_once, x.size(0) - first);
+    const Tensor a = at::constant_pad_nd(x.narrow(0, first, rows).to(at::kDouble), {0, 1}, 1.0);
+    const Tensor wanted = y.narrow(0, first, rows).to(at::kDouble);
+    gram.inputs.addmm_(a.t(), a);
+    gram.outputs.addmm_(a.t(), wanted);
+    gram.energy.add_(wanted.square().sum());
+  }
+}
+
+double squared_error(const Gram& gram, const Tensor& map) {
+  const Tensor cross = (gram.outputs * map).sum(), own = (at::mm(gram.inputs, map) * map).sum();
+  return (gram.energy - 2 * cross + own).item<double>();
+}
+
+}  // namespace eidolon

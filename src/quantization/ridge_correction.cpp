@@ -1,0 +1,30 @@
+#include "quantization/ridge_correction.h"
+
+namespace eidolon {
+namespace {
+
+/// Rows' worth of penalty for each input. On the demo's teacher, fitted to 48 images, unseen logits came to 10.5 dB with it at
+/// ridge = 1; without it to 8.7 dB at ridge = 0.1 and 8.9 dB at ridge = 3.
+constexpr double rows_per_input = 10;
+
+/// Of a layer whose inputs are all 0: any positive number will do.
+constexpr double smallest_penalty = 1e-12;
+
+}  // namespace
+
+Tensor regularized(const Gram& gram, double ridge) {
+  const int64_t inputs = gram.inputs.size(0) - 1;
+  const Tensor rows = gram.inputs[inputs][inputs];
+  Tensor h = gram.inputs.clone();
+  Tensor weights = h.diagonal().narrow(0, 0, inputs);  // a view: the bias goes unpunished
+  const Tensor mean_square = weights.mean() / rows;
+  weights.add_((ridge * mean_square * (rows + rows_per_input * static_cast<double>(inputs))).clamp_min(smallest_penalty));
+  return h;
+}
+
+Tensor ridge_corrected(const Gram& gram, const Tensor& map, double ridge) {
+  const Tensor residual = gram.outputs - at::mm(gram.inputs, map);
+  return map + at::cholesky_solve(residual, at::linalg_cholesky(regularized(gram, ridge)));
+}
+
+}  // namespace eidolon

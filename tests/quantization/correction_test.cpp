@@ -1,0 +1,137 @@
+// Corrections on a trained model: the demo's teacher, on smooth random pictures.
+#include "quantization/correction.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "gtest/gtest.h"
+#include "model/section.h"
+#include "model/teacher.h"
+#include "quantization/calibration.h"
+#include "random_model.h"
+
+namespace eidolon {
+namespace {
+
+const Teacher& demo() {
+  static const Teacher teacher = read_teacher(std::filesystem::path(EIDOLON_SOURCE_DIR) / "jobs" / "demo" / "teacher");
+  return teacher;
+}
+
+/// Noise of a few large spots, of the teacher's scale.
+Tensor pictures(const Architecture& a, int64_t count, uint64_t seed) {
+  at::manual_seed(seed);
+  const Tensor spots = at::randn({count, a.channels, a.grid() + 1, a.grid() + 1});
+  return at::upsample_bilinear2d(spots, {a.image_size, a.image_size}, false) * 1.5;
+}
+
+QuantizationJob four_bits() {
+  return {};
+}
+
+CalibrationSettings settings(Correction correction) {
+  CalibrationSettings s;
+  s.range = RangeMethod::minmax;
+  s.correction = correction;
+  return s;
+}
+
+Student calibrated(const VisionTransformer& teacher, const Tensor& images, Correction correction) {
+  return calibrate(teacher, scheme_of(four_bits(), static_cast<int>(teacher.architecture.depth)), images, settings(correction));
+}
+
+double logit_quality(const VisionTransformer& teacher, const Student& student, const Tensor& images) {
+  const at::NoGradGuard no_gradients;
+  return sqnr(forward(teacher, images), forward(student.model, images, quantizing_tap(student)));
+}
+
+TEST(Correction, BringsUnseenLogitsCloserToTheTeacherStepByStep) {
+  const VisionTransformer& teacher = demo().model;
+  const Tensor images = pictures(teacher.architecture, 48, 1), unseen = pictures(teacher.architecture, 48, 2);
+  const double none = logit_quality(teacher, calibrated(teacher, images, Correction::none), unseen);
+  const double bias = logit_quality(teacher, calibrated(teacher, images, Correction::bias), unseen);
+  const double ridge = logit_quality(teacher, calibrated(teacher, images, Correction::ridge), unseen);
+  EXPECT_GT(bias, none + 0.2);
+  EXPECT_GT(ridge, bias + 0.5);
+}
+
+/// The output of every linear layer, written as the teacher's plus noise, behind the student's own prefix.
+std::map<NodeId, double> layer_errors(const VisionTransformer& teacher, const Student& student, const Tensor& images) {
+  const at::NoGradGuard no_gradients;
+  const auto outputs = [&](const VisionTransformer& model, const Tap& tap) {
+    std::map<NodeId, Tensor> seen, result;
+    forward(model, images, [&](NodeId node, const Tensor& x) { return seen[node] = tap ? tap(node, x) : x; });
+    for (const auto& [node, weight] : seen) {
+      if (!is_weight(node.kind)) continue;
+      Tensor input = seen.at(input_of(node));
+      if (node.kind == NodeKind::patch_embedding_weight) input = patches_of(model.architecture, input);
+      result[node] = at::linear(input, weight.flatten(1), model[bias_of(parameter_of(node))]);
+    }
+    return result;
+  };
+  std::map<NodeId, double> errors;
+  const auto exact = outputs(teacher, {}), rounded = outputs(student.model, quantizing_tap(student));
+  for (const auto& [node, y] : exact) errors[node] = (rounded.at(node) - y).square().mean().item<double>();
+  return errors;
+}
+
+TEST(Correction, LowersTheErrorOfEveryLayerOnTheImagesItSaw) {
+  const VisionTransformer& teacher = demo().model;
+  const Tensor images = pictures(teacher.architecture, 48, 1);
+  const auto none = layer_errors(teacher, calibrated(teacher, images, Correction::none), images);
+  for (const Correction correction : {Correction::bias, Correction::ridge}) {
+    for (const auto& [node, error] : layer_errors(teacher, calibrated(teacher, images, correction), images)) {
+      EXPECT_LT(error, none.at(node)) << node_name(node) << " " << static_cast<int>(correction);
+    }
+  }
+}
+
+TEST(Correction, LeavesWeightsExactlyOnTheirGridAndTheTeacherAlone) {
+  const VisionTransformer& teacher = demo().model;
+  const VisionTransformer before = teacher.clone();
+  const Student student = calibrated(teacher, pictures(teacher.architecture, 16, 1), Correction::ridge);
+  for (const auto& [node, quantizer] : student.quantizers) {
+    if (!is_weight(node.kind)) continue;
+    const Tensor& weight = student.model[parameter_of(node)];
+    EXPECT_TRUE(at::equal(fake_quantize(weight, quantizer), weight)) << node_name(node);
+    EXPECT_TRUE(at::equal(quantizer.zero_point, quantizer.zero_point.round())) << node_name(node);
+  }
+  for (const auto& [name, parameter] : before.parameters) EXPECT_TRUE(at::equal(parameter, teacher[name])) << name;
+}
+
+TEST(Correction, IsRepeatableToTheBit) {
+  const VisionTransformer& teacher = demo().model;
+  const Tensor images = pictures(teacher.architecture, 16, 3);
+  for (const Correction correction : {Correction::bias, Correction::ridge}) {
+    const TensorMap once = student_tensors(calibrated(teacher, images, correction));
+    for (const auto& [name, tensor] : student_tensors(calibrated(teacher, images, correction))) {
+      EXPECT_TRUE(at::equal(tensor, once.at(name))) << name;
+    }
+  }
+}
+
+TEST(Correction, SurvivesDeadChannelsAndLayersThatStayFloat) {
+  VisionTransformer teacher = random_model(small_architecture());
+  for (const std::string norm : {"blocks.0.norm2", "blocks.1.norm1"}) {
+    teacher.parameters[norm + ".weight"].narrow(0, 3, 6).zero_();
+    teacher.parameters[norm + ".bias"].narrow(0, 3, 6).zero_();
+  }
+  Scheme scheme = scheme_of(four_bits(), 3);
+  scheme.erase({2, NodeKind::fc2_weight});
+  const Tensor images = random_images(teacher.architecture, 24), unseen = random_images(teacher.architecture, 24, 9);
+  const Student plain = calibrate(teacher, scheme, images, settings(Correction::none));
+  const Student ridge = calibrate(teacher, scheme, images, settings(Correction::ridge));
+  for (const auto& [name, parameter] : ridge.model.parameters) EXPECT_TRUE(parameter.isfinite().all().item<bool>()) << name;
+  EXPECT_GT(logit_quality(teacher, ridge, unseen), logit_quality(teacher, plain, unseen));
+  EXPECT_EQ(ridge.quantizers.size(), scheme.size());
+}
+
+TEST(Correction, NamesAreTheJobs) {
+  EXPECT_EQ(correction_method("ridge"), Correction::ridge);
+  EXPECT_EQ(correction_method("bias"), Correction::bias);
+  EXPECT_EQ(correction_method("none"), Correction::none);
+  EXPECT_THROW(correction_method("aqer"), BadInput);
+}
+
+}  // namespace
+}  // namespace eidolon
