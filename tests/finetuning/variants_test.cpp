@@ -5,8 +5,8 @@
 
 #include "finetuning/lanes.h"
 #include "finetuning/reconstruction.h"
-#include "model/section.h"
 #include "finetuning/training.h"
+#include "model/section.h"
 #include "model/teacher.h"
 #include "quantization/calibration.h"
 #include "tests/finetuning/setting.h"
