@@ -95,11 +95,14 @@ std::vector<Finding> check_file_system(const Cluster& cluster, const std::filesy
     if (error) throw BadInput("cannot create " + own.string() + ": " + error.message() + "; give a folder to write into");
     return std::string();
   });
+  std::vector<Finding> findings;
   if (communicator.max(await_file(own, patience) ? 0 : 1) != 0) {
-    return {{Verdict::bad, "shared folder", "some ranks do not see " + own.string() + "; give a folder that all nodes see"}};
+    findings = {
+        {Verdict::bad, "shared folder", "some ranks do not see " + own.string() + "; give a folder that all nodes see"}};
+  } else {
+    findings = {check_exclusive_names(communicator, own), check_visibility(communicator, own), check_clocks(communicator),
+                check_space(own)};
   }
-  const std::vector<Finding> findings{check_exclusive_names(communicator, own), check_visibility(communicator, own),
-                                      check_clocks(communicator), check_space(own)};
   communicator.barrier();
   std::error_code ignored;
   if (cluster.is_root()) std::filesystem::remove_all(own, ignored);

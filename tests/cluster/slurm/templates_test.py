@@ -1,7 +1,8 @@
 """Each template, submitted as its head says, does its work over both nodes."""
 import unittest
 
-from slurm_test import JOB, SlurmTest
+from program import BINARY, ENVIRONMENT
+from slurm_test import JOB, SlurmTest, long_test
 
 TWO_PER_NODE = ["--ntasks-per-node=2"]
 
@@ -57,6 +58,26 @@ class Templates(SlurmTest):
         shard.mkdir()
         self.assertEqual(self.wait_for_end(job), [70])
         self.assertIn(f"[rank 1] error: finetune: {shard}", self.log(job))
+
+    def doctor(self, folder):
+        script = self.folder / "doctor.sh"
+        script.write_text(f"#!/bin/bash\nmpirun --bind-to none {BINARY} doctor {folder}\n")
+        words = ["sbatch", "--parsable", "--job-name=job", "--nodes=2", "--ntasks-per-node=1", "--output=job-%j.log", script]
+        job = self.cluster.run(*words, cwd=self.folder, env=self.cluster.environment(ENVIRONMENT)).stdout.strip()
+        return job, self.wait_for_end(job)
+
+    def test_doctor_finds_the_nodes_and_their_shared_folder_sound(self):
+        job, codes = self.doctor(self.folder)
+        self.assertEqual(codes, [0], self.log(job))
+        self.assertIn("n1", self.log(job))
+        self.assertIn("n2", self.log(job))
+        self.assertIn("good      shared folder", self.log(job))
+
+    @long_test
+    def test_doctor_refuses_a_folder_that_each_node_has_for_itself(self):
+        job, codes = self.doctor("/dev/shm")
+        self.assertEqual(codes, [70], self.log(job))
+        self.assertIn("bad       shared folder", self.log(job))
 
     def test_what_is_wrong_with_the_job_ends_it_with_64_and_is_not_tried_again(self):
         for template in ("run.sbatch", "preemptible.sbatch"):
