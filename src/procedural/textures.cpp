@@ -1,92 +1,13 @@
 #include "procedural/textures.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 
-#include "procedural/colour.h"
-#include "procedural/noise_field.h"
+#include "procedural/pattern.h"
 
 namespace eidolon {
 namespace {
 
-/// Smooth noise that displaces coordinates and makes patterns, rough noise that mottles.
-struct Fields {
-  NoiseField displace_x, displace_y, rough, smooth;
-};
-
-struct Pattern {
-  enum class Kind { waves, rings, cells, noise };
-
-  Kind kind;
-  double rate_x, rate_y;      ///< cycles per pixel along and across
-  double cosine, sine;        ///< of its direction
-  double warp;                ///< pixels by which its coordinates are displaced
-  double centre_x, centre_y;  ///< of rings
-  float sharpness;
-  std::array<Colour, 3> colours;
-  float relief;  ///< strength of light and shade by its slope
-};
-
-Pattern draw_pattern(RandomStream& random, const Palette& palette, double side) {
-  Pattern p;
-  p.kind = static_cast<Pattern::Kind>(random.below(4));
-  const double cycles = std::exp(random.uniform(std::log(1.5), std::log(25))) / side, stretch = random.uniform(-1.5, 1.5);
-  p.rate_x = std::min(cycles, 0.25);
-  p.rate_y = std::min(cycles * std::exp(stretch), 0.25);
-  const double angle = random.uniform(0, 2 * std::numbers::pi);
-  p.cosine = std::cos(angle);
-  p.sine = std::sin(angle);
-  p.warp = side * 0.1 * random.uniform() * random.uniform();
-  p.centre_x = random.uniform(-0.3, 1.3) * side;
-  p.centre_y = random.uniform(-0.3, 1.3) * side;
-  p.sharpness = static_cast<float>(random.uniform(0.6, 2.5));
-  for (Colour& colour : p.colours) colour = palette.pick(random);
-  p.relief = static_cast<float>(random.uniform(0, 0.25));
-  return p;
-}
-
-/// A number in (0, 1) for each cell of the plane, by mixing its coordinates (a 32-bit finaliser of MurmurHash3).
-double cell_number(int column, int row, uint32_t salt) {
-  uint32_t h = static_cast<uint32_t>(column) * 0x9E3779B1U ^ static_cast<uint32_t>(row) * 0x85EBCA77U ^ salt;
-  h = (h ^ h >> 16) * 0x85EBCA6BU;
-  h = (h ^ h >> 13) * 0xC2B2AE35U;
-  return ((h ^ h >> 16) + 0.5) * 0x1p-32;
-}
-
-/// Distance to the nearest of one scattered point per unit cell (Worley 1996), 0 to about 1.
-double cell_distance(double u, double v) {
-  const int column = static_cast<int>(std::floor(u)), row = static_cast<int>(std::floor(v));
-  double nearest = 4;
-  for (int j = row - 1; j <= row + 1; ++j) {
-    for (int i = column - 1; i <= column + 1; ++i) {
-      const double dx = i + cell_number(i, j, 1) - u, dy = j + cell_number(i, j, 2) - v;
-      nearest = std::min(nearest, dx * dx + dy * dy);
-    }
-  }
-  return std::sqrt(nearest);
-}
-
-/// The pattern's height at a pixel, about -1 to 1.
-float height_at(const Pattern& p, const Fields& fields, double x, double y) {
-  const double px = x + p.warp * fields.displace_x.at(x, y), py = y + p.warp * fields.displace_y.at(x, y);
-  const double u = (px * p.cosine + py * p.sine) * p.rate_x, v = (py * p.cosine - px * p.sine) * p.rate_y;
-  const double radius = std::hypot(px - p.centre_x, py - p.centre_y) * p.rate_x;
-  const auto wave = [](double t) { return static_cast<float>(std::sin(2 * std::numbers::pi * t)); };
-  switch (p.kind) {
-    case Pattern::Kind::waves:
-      return wave(u);
-    case Pattern::Kind::rings:
-      return wave(radius);
-    case Pattern::Kind::cells:
-      return static_cast<float>(1.6 * cell_distance(u, v) - 1);
-    case Pattern::Kind::noise:
-      break;
-  }
-  const double zoom = static_cast<double>(fields.smooth.size) / 10;
-  return 0.6F * fields.smooth.at(u * zoom, v * zoom);
-}
-
+/// Along the palette by height, times the light.
 void paint(const Pattern& p, float height, float light, float* out, int64_t stride) {
   const float place = 2 * std::clamp(0.5F + 0.5F * p.sharpness * height, 0.0F, 0.9999F);
   const auto lower = static_cast<size_t>(place);
@@ -111,7 +32,7 @@ std::vector<float> draw_levels(RandomStream& random) {
 
 Picture warped_texture(RandomStream& random, int64_t channels, int64_t size) {
   const auto field = [&](double exponent) { return draw_noise_field(random, size, exponent); };
-  const Fields fields{field(2.2), field(2.2), field(1.0), field(1.5)};
+  const PatternFields fields{field(2.2), field(2.2), field(1.0), field(1.5)};
   const NoiseField ground = field(2.5);
   const std::vector<float> levels = draw_levels(random);
   const Palette palette = draw_palette(random, channels);
