@@ -67,7 +67,7 @@ struct QuantizationJob {
   int64_t calibration_images = 32;
   std::string range_inputs = "teacher";  ///< teacher | student: whose outputs stand in front of a section as ranges are chosen
   std::string correction = "none";       ///< none | bias | ridge: closed-form correction of each linear layer
-  double ridge = 1.0;                    ///< penalty on changed weights, relative to the energy of a layer's inputs
+  double ridge = 0.3;                    ///< penalty on changed weights, relative to the energy of a layer's inputs
 };
 
 struct FinetuningJob {

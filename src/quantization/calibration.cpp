@@ -144,16 +144,13 @@ Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const 
   Student& student = calibration.student;
   const bool follows = settings.quantized_inputs || settings.correction != Correction::none;
 
-  SectionInputs inputs{images, images};
+  Tensor exact = images, rounded = images;  // in front of the section, in the teacher and in the student
   for (int section = 0; section < section_count(teacher.architecture); ++section) {
-    const Tensor outputs = fit_section(calibration, section, settings.quantized_inputs ? inputs.student : inputs.teacher);
-    correct_section(student, teacher, section, inputs, {settings.correction, settings.ridge, settings.range, settings.batch});
-    inputs.teacher = settings.quantized_inputs
-                         ? run_section(teacher, section, inputs.teacher, settings.batch, [](int64_t) { return Tap{}; })
-                         : outputs;
+    const Tensor outputs = fit_section(calibration, section, settings.quantized_inputs ? rounded : exact);
+    correct_section(student, section, rounded, {settings.correction, settings.ridge, settings.range, settings.batch});
+    if (!settings.quantized_inputs) exact = outputs;
     if (follows) {
-      inputs.student =
-          run_section(student.model, section, inputs.student, settings.batch, [&](int64_t) { return quantizing_tap(student); });
+      rounded = run_section(student.model, section, rounded, settings.batch, [&](int64_t) { return quantizing_tap(student); });
     }
     if (advance && section > 0 && section <= teacher.architecture.depth) advance();
   }

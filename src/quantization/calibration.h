@@ -17,7 +17,7 @@ struct CalibrationSettings {
   int64_t batch = 16;             ///< images per forward pass
   bool quantized_inputs = false;  ///< ranges are searched behind the student's quantized sections instead of the teacher's own
   Correction correction = Correction::none;
-  double ridge = 1.0;  ///< quantization/ridge_correction.h
+  double ridge = 0.3;  ///< quantization/ridge_correction.h
 };
 CalibrationSettings calibration_settings(const QuantizationJob& job);
 

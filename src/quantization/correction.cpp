@@ -23,29 +23,32 @@ Layer layer_of(NodeId weight) {
   return {weight, input_of(weight), name, bias_of(name)};
 }
 
-/// The rows that a layer multiplies, as the tap leaves them.
-Tensor input_rows(const VisionTransformer& model, int section, const Tensor& input, NodeId node, const Tap& tap) {
-  Tensor rows;
-  forward_section(model, section, input, [&](NodeId at, const Tensor& tensor) {
-    const Tensor passed = tap ? tap(at, tensor) : tensor;
-    if (at == node) rows = passed;
+/// The rows that a layer multiplies, before and after their rounding.
+struct Rows {
+  Tensor exact, rounded;
+};
+
+Rows input_rows(const Student& student, int section, const Tensor& inputs, NodeId node, const Tap& tap) {
+  Rows rows;
+  forward_section(student.model, section, inputs, [&](NodeId at, const Tensor& tensor) {
+    const Tensor passed = tap(at, tensor);
+    if (at == node) rows = {tensor, passed};
     return passed;
   });
-  if (node.kind == NodeKind::image) rows = patches_of(model.architecture, rows);
-  return rows.reshape({-1, rows.size(-1)});
+  const auto flat = [&](const Tensor& tensor) {
+    const Tensor whole = node.kind == NodeKind::image ? patches_of(student.model.architecture, tensor) : tensor;
+    return whole.reshape({-1, whole.size(-1)});
+  };
+  return {flat(rows.exact), flat(rows.rounded)};
 }
 
-/// The layer's inputs in the student, and the teacher's outputs on its own inputs.
-Gram moments(const Student& student, const VisionTransformer& teacher, int section, const Layer& layer,
-             const SectionInputs& inputs, int64_t batch) {
-  const Tensor weight = teacher[layer.weight].flatten(1), &bias = teacher[layer.bias];
+Gram moments(const Student& student, int section, const Layer& layer, const Tensor& inputs, int64_t batch) {
+  const Tensor weight = student.model[layer.weight].flatten(1), &bias = student.model[layer.bias];
   const Tap tap = quantizing_tap(student);
   Gram gram = empty_gram(weight.size(1), weight.size(0), weight.device());
-  for (int64_t first = 0; first < inputs.student.size(0); first += batch) {
-    const int64_t count = std::min(batch, inputs.student.size(0) - first);
-    const Tensor exact = input_rows(teacher, section, inputs.teacher.narrow(0, first, count), layer.input_node, {});
-    const Tensor given = input_rows(student.model, section, inputs.student.narrow(0, first, count), layer.input_node, tap);
-    accumulate(gram, given, at::linear(exact, weight, bias));
+  for (const Tensor& part : inputs.split(batch)) {
+    const Rows rows = input_rows(student, section, part, layer.input_node, tap);
+    accumulate(gram, rows.rounded, at::linear(rows.exact, weight, bias));
   }
   return gram;
 }
@@ -85,13 +88,12 @@ Correction correction_method(const std::string& name) {
   throw BadInput("quantization.correction = \"" + name + "\" is not known; it is none, bias or ridge");
 }
 
-void correct_section(Student& student, const VisionTransformer& teacher, int section, const SectionInputs& inputs,
-                     const CorrectionSettings& settings) {
+void correct_section(Student& student, int section, const Tensor& inputs, const CorrectionSettings& settings) {
   if (settings.method == Correction::none) return;
   const at::NoGradGuard no_gradients;
-  for (const NodeId weight : weights_of_section(teacher.architecture, section)) {
+  for (const NodeId weight : weights_of_section(student.model.architecture, section)) {
     const Layer layer = layer_of(weight);
-    const Gram gram = moments(student, teacher, section, layer, inputs, std::max<int64_t>(1, settings.batch));
+    const Gram gram = moments(student, section, layer, inputs, std::max<int64_t>(1, settings.batch));
     if (settings.method == Correction::bias) {
       correct_bias(student, layer, gram);
     } else {
