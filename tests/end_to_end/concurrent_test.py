@@ -53,17 +53,19 @@ class SharedSynthesis(ProgramTest):
 
 class OwnedFinetuning(ProgramTest):
     def test_a_second_fine_tuning_is_refused_while_the_first_lives_and_takes_over_once_it_is_dead(self):
-        settings = [*QUICK_IMAGES, "--set", "finetuning.iterations=60", "--set", "run.checkpoint_seconds=0.2"]
-        self.succeed("run", *settings, run="calm", ranks=2)
-        shards = ["--set", f"run.shards={self.folder / 'calm' / 'shards'}"]
-        first = self.start("finetune", *settings, *shards, ranks=2)
+        # The first must outlive the start and the refusal of another launch.
+        iterations = self.iterations_taking(15, *QUICK_IMAGES)
+        settings = [*QUICK_IMAGES, "--set", f"run.shards={self.folder / 'trial' / 'shards'}", "--set", "run.checkpoint_seconds=0.2",
+                    "--set", f"finetuning.iterations={iterations}"]
+        self.succeed("finetune", *settings, run="calm", ranks=2)
+        first = self.start("finetune", *settings, ranks=2)
         first.wait_until(lambda: len(self.files("checkpoints/step-*.h5")) > 1)
         owner = json.loads(self.files("finetuning.owner.json")[0].read_text())
-        self.refused(f"belongs to rank 0 of launch {owner['launch']}", "finetune", *settings, *shards, ranks=2)
+        self.refused(f"belongs to rank 0 of launch {owner['launch']}", "finetune", *settings, ranks=2)
         first.signal(signal.SIGKILL, rank=0)
         self.assertNotEqual(first.code(), 0)
         self.assertEqual(len(self.files("finetuning.owner.json")), 1)
-        second = self.succeed("finetune", *settings, *shards, ranks=2)
+        second = self.succeed("finetune", *settings, ranks=2)
         self.assertIn(owner["launch"] + " on", second.stderr)
         self.assertIn("taken over", second.stderr)
         self.assertEqual(self.files("finetuning.owner.json"), [])

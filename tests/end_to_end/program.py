@@ -2,6 +2,7 @@
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -68,6 +69,12 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(result.returncode, code, result.stdout + result.stderr)
         self.assertIn(text, result.stderr)
         return result
+
+    def iterations_taking(self, seconds, *settings):
+        """So many iterations a section that fine-tuning takes about this long on this machine; its images lie in "trial"."""
+        trial = self.succeed("run", *settings, "--set", "finetuning.iterations=40", run="trial", ranks=2)
+        images, rate = re.search(r"finetune: (\d+)/\1 images.* ([\d.e+]+) images/s", trial.stderr).groups()
+        return 1 + int(40 * seconds * float(rate) / int(images))
 
     def interrupted(self, stage, *arguments, when, how=signal.SIGUSR2, ranks=2, run="run"):
         """Starts the program, sends `how` to the launcher as soon as `when()` is true, and gives back the exit code."""

@@ -11,7 +11,7 @@ from program import SOURCE, ProgramTest
 # Only the stop itself writes a state: none falls due before.
 LONG_UNITS = ["--set", "synthesis.images=8", "--set", "synthesis.held_out_images=4", "--set", "synthesis.unit_images=4",
               "--set", "synthesis.iterations=60", "--set", "run.checkpoint_seconds=3600"]
-LONG_PHASES = ["--set", "synthesis.method=gaussian", "--set", "finetuning.iterations=40", "--set", "run.checkpoint_seconds=3600"]
+LONG_PHASES = ["--set", "synthesis.method=gaussian", "--set", "run.checkpoint_seconds=3600"]
 PROMPT = 10  # seconds; a stop takes one iteration and one checkpoint, on a machine that may be busy
 
 
@@ -60,7 +60,7 @@ class Synthesis(Stop):
                 self.assert_all_units_are_on_disk(run)
         with self.subTest("end of the allocation"):
             end = time.time() + 12
-            launch = self.started("ended", "--set", "synthesis.iterations=600", ranks=3, environment={"EIDOLON_END_TIME": str(int(end))})
+            launch = self.started("ended", "--set", "synthesis.iterations=6000", ranks=3, environment={"EIDOLON_END_TIME": str(int(end))})
             self.assert_stops(launch)
             self.assertLess(time.time(), end)
             self.assert_all_units_are_on_disk("ended")
@@ -74,20 +74,22 @@ class Synthesis(Stop):
 
 class Finetuning(Stop):
     def test_every_way_to_stop(self):
-        self.succeed("run", *LONG_PHASES, ranks=2, run="calm")
-        shards = ["--set", f"run.shards={self.folder / 'calm' / 'shards'}"]
+        # Twice what the launch that its allocation ends is given.
+        iterations = self.iterations_taking(12, *LONG_PHASES)
+        settings = [*LONG_PHASES, "--set", f"run.shards={self.folder / 'trial' / 'shards'}", "--set", f"finetuning.iterations={iterations}"]
+        self.succeed("finetune", *settings, ranks=2, run="calm")
         for how, rank in ((signal.SIGUSR2, 1), (signal.SIGTERM, 0), (None, None)):
             with self.subTest(how=how, rank=rank):
                 run = f"stopped-{how}-{rank}"
                 environment = {} if how else {"EIDOLON_END_TIME": str(int(time.time()) + 6)}
-                launch = self.start("finetune", *LONG_PHASES, *shards, ranks=2, run=run, environment=environment)
+                launch = self.start("finetune", *settings, ranks=2, run=run, environment=environment)
                 launch.wait_until(self.at_work_on("finetune", run))
                 if how:
                     launch.signal(how, rank)
                 self.assert_stops(launch)
                 self.assertEqual(len(self.files("checkpoints/step-*.h5", run)), 2)
                 self.assertEqual(self.files("finetuning.owner.json", run), [])
-                self.succeed("finetune", *LONG_PHASES, *shards, ranks=2, run=run)
+                self.succeed("finetune", *settings, ranks=2, run=run)
                 self.assert_same_student(run, "calm")
 
 
