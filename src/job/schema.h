@@ -151,8 +151,10 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("activation_symmetric", anything(), "activations without a zero point"), quantization.activation_symmetric);
   visit(key("weight_granularity", one_of({"channel", "tensor"}), "what shares one weight scale"),
         quantization.weight_granularity);
-  visit(key("attention", one_of({"uniform", "log2", "log_sqrt2"}), "quantizer of the attention probabilities"),
+  visit(key("attention", one_of({"uniform", "log2", "log_sqrt2", "companded"}), "quantizer of the attention probabilities"),
         quantization.attention);
+  visit(key("activation_kind", one_of({"uniform", "companded"}), "quantizer of q, k, v and the inputs of proj and fc2"),
+        quantization.activation_kind);
   visit(key("reparameterize", anything(), "RepQ: fold per-channel scales into LayerNorm and the next weights"),
         quantization.reparameterize);
   visit(key("bits_for", anything(), "other bits for some nodes: \"blocks.0.*: 8, head.*: float\""), quantization.bits_for);

@@ -8,12 +8,10 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Keeps y / x finite at x = 0, where a clamped value's slope of 0 meets it.
-constexpr double smallest_divisor = 1e-30;
-
-/// Let y(x, s) be the rounded value. With round passed straight through, all three kinds share
+/// Let y(x, s) be the rounded value. With round passed straight through, all kinds share
 ///   dy/dx = a    and    dy/ds = (y - a x) / s,
-/// where a is 0 for clamped values and otherwise 1 (uniform) or y / x (log kinds: y = s 2^(-k) with k = -log2(x / s)).
+/// where a is 0 for clamped values and otherwise 1 (uniform) or what differentiating k and y gives: y / x (log kinds:
+/// y = s 2^(-k) with k = -log2(x / s)), (|y| + s) / (|x| + s) (companded).
 class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& scale, const Grid& grid) {
@@ -22,7 +20,7 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
     // 1 where nothing was clamped, as a float: multiplying by booleans is four times slower on the CPU.
     const Tensor slope = place.eq_(clamped);
     const Tensor y = value_of_(clamped, grid);
-    if (grid.kind != QuantizerKind::uniform) slope.mul_(y / at::clamp_min(x, smallest_divisor));
+    if (const Tensor local = slope_of(x, y, grid); local.defined()) slope.mul_(local);
     if (scale.requires_grad()) {
       context->save_for_backward({slope, x, y, scale});
     } else {

@@ -6,6 +6,9 @@
 namespace eidolon {
 namespace {
 
+/// Keeps y / x finite at x = 0, where a clamped value's slope of 0 meets it.
+constexpr double smallest_divisor = 1e-30;
+
 std::vector<int64_t> broadcast_shape(const QuantizerSpec& spec, int64_t dimensions) {
   if (spec.channel_axis < 0) return {1};
   std::vector<int64_t> shape(static_cast<size_t>(dimensions), 1);
@@ -20,12 +23,17 @@ Grid grid_of(const Quantizer& quantizer, at::IntArrayRef shape, at::ScalarType d
   const std::vector<int64_t> broadcast = broadcast_shape(spec, static_cast<int64_t>(shape.size()));
   const Tensor zero_point = quantizer.zero_point.to(dtype).view(broadcast);
   const auto lowest = static_cast<double>(spec.lowest()), highest = static_cast<double>(spec.highest());
-  return {spec.kind, quantizer.scale.to(dtype).view(broadcast), lowest - zero_point, highest - zero_point};
+  Grid grid{spec.kind, quantizer.scale.to(dtype).view(broadcast), lowest - zero_point, highest - zero_point};
+  if (quantizer.octave_steps.defined()) grid.octave_steps = quantizer.octave_steps.to(dtype).view(broadcast);
+  return grid;
 }
 
 Tensor nearest_place(const Tensor& x, const Grid& grid) {
   const Tensor ratio = at::div(x, grid.scale);
   if (grid.kind == QuantizerKind::uniform) return ratio.round_();
+  if (grid.kind == QuantizerKind::companded) {
+    return at::abs(ratio).add_(1).log2_().mul_(grid.octave_steps).copysign_(ratio).round_();
+  }
   // Values below zero, which softmax never gives, count as zero: log2 makes them -infinity, the last place.
   return ratio.clamp_min_(0).log2_().mul_(grid.kind == QuantizerKind::log2 ? -1 : -2).round_();
 }
@@ -33,8 +41,17 @@ Tensor nearest_place(const Tensor& x, const Grid& grid) {
 Tensor value_of_(Tensor place, const Grid& grid) {
   if (grid.kind == QuantizerKind::uniform) return place.mul_(grid.scale);
   if (grid.kind == QuantizerKind::log2) return place.neg_().exp2_().mul_(grid.scale);
+  if (grid.kind == QuantizerKind::companded) {
+    return at::abs(place).div_(grid.octave_steps).exp2_().sub_(1).mul_(grid.scale).copysign_(place);
+  }
   const Tensor is_zero = at::eq(place, grid.highest);
   return place.mul_(-0.5).exp2_().mul_(grid.scale).masked_fill_(is_zero, 0);
+}
+
+Tensor slope_of(const Tensor& x, const Tensor& y, const Grid& grid) {
+  if (grid.kind == QuantizerKind::uniform) return {};
+  if (grid.kind == QuantizerKind::companded) return at::abs(y).add_(grid.scale).div_(at::abs(x).add_(grid.scale));
+  return y / at::clamp_min(x, smallest_divisor);
 }
 
 Tensor quantize_to_codes(const Tensor& x, const Quantizer& quantizer) {

@@ -12,23 +12,36 @@ enum class QuantizerKind {
   uniform,    ///< q = clamp(round(x / s) + z, lowest, highest);  x^ = (q - z) s
   log2,       ///< q = clamp(round(-log2(x / s)), 0, 2^b - 1);    x^ = s 2^-q        (for values in [0, s])
   log_sqrt2,  ///< q = clamp(round(-2 log2(x / s)), 0, 2^b - 1);  x^ = s 2^(-q/2), and the top code stands for exactly 0
+  /// q = clamp(round(sgn(x) m log2(1 + |x| / s)) + z, lowest, highest);  x^ = sgn(q - z) s (2^(|q - z| / m) - 1)
+  /// Even steps below s, m steps an octave above it, on both sides of an exact 0: telephony's mu-law (ITU-T G.711) with a zero
+  /// point. For heavy-tailed values whose two sides differ, as behind GELU; cf. AdaLog (arXiv 2407.12951), which shifts them
+  /// to one side and searches the base.
+  companded,
 };
 
 struct QuantizerSpec {
   QuantizerKind kind = QuantizerKind::uniform;
-  int64_t bits = 8;           ///< 2..8
-  bool symmetric = false;     ///< uniform: zero point fixed at 0, codes -2^(b-1)..2^(b-1)-1; otherwise codes 0..2^b-1
+  int64_t bits = 8;        ///< 2..8
+  bool symmetric = false;  ///< uniform, companded: zero point fixed at 0, codes -2^(b-1)..2^(b-1)-1; otherwise codes 0..2^b-1
   int64_t channel_axis = -1;  ///< one scale and zero point per index of this axis; -1: one for the whole tensor
 
-  int64_t lowest() const { return kind == QuantizerKind::uniform && symmetric ? -(int64_t{1} << (bits - 1)) : 0; }
+  bool has_zero_point() const { return kind == QuantizerKind::uniform || kind == QuantizerKind::companded; }
+  int64_t lowest() const { return has_zero_point() && symmetric ? -(int64_t{1} << (bits - 1)) : 0; }
   int64_t highest() const { return lowest() + (int64_t{1} << bits) - 1; }
   bool operator==(const QuantizerSpec&) const = default;
 };
 
 struct Quantizer {
   QuantizerSpec spec;
-  Tensor scale;       ///< float32, [1] or [channels], > 0
-  Tensor zero_point;  ///< float32 holding integers, same shape; zeros where the kind has none
+  Tensor scale;           ///< float32, [1] or [channels], > 0
+  Tensor zero_point;      ///< float32 holding integers, same shape; zeros where the kind has none
+  Tensor octave_steps{};  ///< companded: float32 m > 0, same shape; otherwise undefined
+
+  /// A copy whose tensors went through `change` (moved, cloned, ...).
+  template <typename Change>
+  Quantizer with(Change change) const {
+    return {spec, change(scale), change(zero_point), octave_steps.defined() ? change(octave_steps) : Tensor()};
+  }
 };
 
 /// Quantize and dequantize, differentiable in `x` and in `quantizer.scale` (straight-through estimator: the gradient of round

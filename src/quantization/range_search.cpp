@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "quantization/companding.h"
 #include "quantization/percentile.h"
 
 namespace eidolon {
@@ -14,6 +15,7 @@ constexpr double tail_level = 0.999;
 /// After I&S-ViT (arXiv 2311.10126) and RepQ-ViT (arXiv 2212.08254), whose lists differ for weights and activations; ascending.
 constexpr std::array<double, 10> mse_levels{0.97, 0.98, 0.99, 0.995, tail_level, 0.9995, 0.9999, 0.99995, 0.99999, 1.0};
 constexpr double smallest_shrink = 0.3, shrink_step = 0.02;
+constexpr double companded_shrink_step = 0.1;  ///< where the steps end matters less than how fast they widen
 constexpr double smallest_scale = 1e-8;
 constexpr double most_zero_point = 1 << 19;  ///< places this large still leave float32 a bit for the fraction of a step
 
@@ -49,6 +51,7 @@ Sample thinned(const Tensor& rows) {
 }
 
 Quantizer quantizer_of(const Range& range, const QuantizerSpec& spec, bool free_zero_point) {
+  if (spec.kind == QuantizerKind::companded) return companded_quantizer(range, spec, octave_step_choices(spec.bits).front());
   const Tensor none = at::zeros_like(range.low);
   if (spec.kind != QuantizerKind::uniform) return {spec, range.high.clamp_min(smallest_scale), none};
   const auto lowest = static_cast<double>(spec.lowest()), highest = static_cast<double>(spec.highest());
@@ -71,15 +74,29 @@ Tensor squared_error(const Sample& sample, Quantizer quantizer) {
 }
 
 /// Percentiles, and the extremes drawn in: towards 0, or towards the mean where the range need not hold 0.
-std::vector<Range> mse_candidates(const Tensor& rows, const std::vector<Range>& at_levels, bool around_mean) {
+std::vector<Range> candidate_ranges(const Tensor& rows, const std::vector<Range>& at_levels, bool around_mean, double step) {
   const Range extremes = at_levels.back();
   const Tensor anchor = around_mean ? rows.mean(1) : at::zeros_like(extremes.low);
   std::vector<Range> candidates{extremes};
-  for (double shrink = 1.0 - shrink_step; shrink > smallest_shrink - shrink_step / 2; shrink -= shrink_step) {
+  for (double shrink = 1.0 - step; shrink > smallest_shrink - step / 2; shrink -= step) {
     candidates.push_back({anchor + (extremes.low - anchor) * shrink, anchor + (extremes.high - anchor) * shrink});
   }
   candidates.insert(candidates.end(), at_levels.begin(), at_levels.end() - 1);
   return candidates;
+}
+
+std::vector<Quantizer> candidates(const Tensor& rows, const std::vector<Range>& at_levels, const QuantizerSpec& spec,
+                                  bool free_zero_point) {
+  const bool companded = spec.kind == QuantizerKind::companded;
+  const bool around_mean = free_zero_point && !spec.symmetric && !companded;
+  std::vector<Quantizer> result;
+  for (const Range& range : candidate_ranges(rows, at_levels, around_mean, companded ? companded_shrink_step : shrink_step)) {
+    if (!companded) result.push_back(quantizer_of(range, spec, free_zero_point));
+    for (const double steps : companded ? octave_step_choices(spec.bits) : std::vector<double>{}) {
+      result.push_back(companded_quantizer(range, spec, steps));
+    }
+  }
+  return result;
 }
 
 Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_point) {
@@ -87,8 +104,7 @@ Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_
   const Sample sample = thinned(rows);
   Quantizer best;
   Tensor least;
-  for (const Range& range : mse_candidates(rows, at_levels, free_zero_point && !spec.symmetric)) {
-    const Quantizer candidate = quantizer_of(range, spec, free_zero_point);
+  for (const Quantizer& candidate : candidates(rows, at_levels, spec, free_zero_point)) {
     const Tensor error = squared_error(sample, candidate);
     if (!least.defined()) {
       best = candidate;
@@ -98,6 +114,7 @@ Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_
     const Tensor better = at::lt(error, least);
     best.scale = at::where(better, candidate.scale, best.scale);
     best.zero_point = at::where(better, candidate.zero_point, best.zero_point);
+    if (best.octave_steps.defined()) best.octave_steps = at::where(better, candidate.octave_steps, best.octave_steps);
     least = at::minimum(error, least);
   }
   return best;
@@ -122,7 +139,7 @@ Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, RangeMet
     const double level = method == RangeMethod::minmax ? 1.0 : 0.9999;
     found = quantizer_of(percentiles(rows, {level}).front(), spec, free_zero_point);
   }
-  return {spec, found.scale.to(values.device()), found.zero_point.to(values.device())};
+  return found.with([&](const Tensor& tensor) { return tensor.to(values.device()); });
 }
 
 }  // namespace eidolon

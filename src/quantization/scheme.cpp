@@ -14,14 +14,16 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::pair<QuantizerKind, const char*>, 3> kind_names{
-    {{QuantizerKind::uniform, "uniform"}, {QuantizerKind::log2, "log2"}, {QuantizerKind::log_sqrt2, "log_sqrt2"}}};
+constexpr std::array<std::pair<QuantizerKind, const char*>, 4> kind_names{{{QuantizerKind::uniform, "uniform"},
+                                                                           {QuantizerKind::log2, "log2"},
+                                                                           {QuantizerKind::log_sqrt2, "log_sqrt2"},
+                                                                           {QuantizerKind::companded, "companded"}}};
 
 QuantizerKind kind_of(const std::string& name, const std::string& where) {
   for (const auto& [kind, known] : kind_names) {
     if (name == known) return kind;
   }
-  throw BadInput(where + " = \"" + name + "\" is not a kind of quantizer; it is uniform, log2 or log_sqrt2");
+  throw BadInput(where + " = \"" + name + "\" is not a kind of quantizer; it is uniform, log2, log_sqrt2 or companded");
 }
 
 std::string name_of(QuantizerKind kind) {
@@ -34,6 +36,12 @@ QuantizerKind attention_kind(const QuantizationJob& job) {
   const bool automatic = !job.attention || *job.attention == "auto";
   if (automatic) return job.activation_bits >= 6 ? QuantizerKind::uniform : QuantizerKind::log_sqrt2;
   return kind_of(*job.attention, "quantization.attention");
+}
+
+/// A LayerNorm's outputs have folded per-channel ranges, behind which even steps do better; weights stay integers.
+bool may_be_companded(NodeKind kind) {
+  return kind == NodeKind::query || kind == NodeKind::key || kind == NodeKind::value || kind == NodeKind::proj_input ||
+         kind == NodeKind::fc2_input;
 }
 
 NodeId node_of(const std::string& name) {
@@ -85,6 +93,8 @@ Scheme scheme_of(const QuantizationJob& job, int depth) {
   const QuantizerSpec weight{QuantizerKind::uniform, job.weight_bits, job.weight_symmetric,
                              job.weight_granularity == "channel" ? 0 : -1};
   const QuantizerSpec activation{QuantizerKind::uniform, job.activation_bits, job.activation_symmetric, -1};
+  QuantizerSpec heavy_tailed = activation;
+  heavy_tailed.kind = kind_of(job.activation_kind, "quantization.activation_kind");
   const QuantizerSpec probabilities{attention_kind(job), job.activation_bits, false, -1};  // never negative
   Scheme scheme;
   for (const NodeId node : all_nodes(depth)) {
@@ -92,7 +102,7 @@ Scheme scheme_of(const QuantizationJob& job, int depth) {
     if (node.kind == NodeKind::probabilities) {
       scheme[node] = probabilities;
     } else {
-      scheme[node] = is_weight(node.kind) ? weight : activation;
+      scheme[node] = is_weight(node.kind) ? weight : may_be_companded(node.kind) ? heavy_tailed : activation;
     }
   }
   for (const BitRule& rule : bit_rules(job.bits_for)) apply(rule, depth, scheme);

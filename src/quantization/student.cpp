@@ -42,10 +42,13 @@ int64_t scales_of(NodeId node, const QuantizerSpec& spec, const Architecture& ar
 }
 
 void check_quantizer(const Quantizer& quantizer, NodeId node) {
-  const bool sound = at::logical_and(quantizer.scale > 0, quantizer.scale.isfinite()).all().item<bool>() &&
+  const auto positive = [](const Tensor& values) {
+    return !values.defined() || at::logical_and(values > 0, values.isfinite()).all().item<bool>();
+  };
+  const bool sound = positive(quantizer.scale) && positive(quantizer.octave_steps) &&
                      at::eq(quantizer.zero_point, quantizer.zero_point.round()).all().item<bool>();
   if (!sound) {
-    throw Fault("a stored student has a scale that is not positive or a zero point that is no integer at node '" +
+    throw Fault("a stored student has a scale or steps that are not positive, or a zero point that is no integer, at node '" +
                 node_name(node) + "'; remove the file and run again");
   }
 }
@@ -54,14 +57,16 @@ void check_quantizer(const Quantizer& quantizer, NodeId node) {
 
 Student Student::to(at::Device device) const {
   Student moved{model.to(device, at::kFloat), {}};
-  for (const auto& [node, q] : quantizers) moved.quantizers[node] = {q.spec, q.scale.to(device), q.zero_point.to(device)};
+  for (const auto& [node, quantizer] : quantizers) {
+    moved.quantizers[node] = quantizer.with([&](const Tensor& tensor) { return tensor.to(device); });
+  }
   return moved;
 }
 
 Student Student::clone() const {
   Student copy{model.clone(), {}};
-  for (const auto& [node, q] : quantizers) {
-    copy.quantizers[node] = {q.spec, q.scale.detach().clone(), q.zero_point.detach().clone()};
+  for (const auto& [node, quantizer] : quantizers) {
+    copy.quantizers[node] = quantizer.with([](const Tensor& tensor) { return tensor.detach().clone(); });
   }
   return copy;
 }
@@ -95,6 +100,7 @@ TensorMap student_tensors(const Student& student) {
   for (const auto& [node, quantizer] : student.quantizers) {
     tensors[quantizer_key(node, "scale")] = quantizer.scale.detach();
     tensors[quantizer_key(node, "zero_point")] = quantizer.zero_point.detach();
+    if (quantizer.octave_steps.defined()) tensors[quantizer_key(node, "octave_steps")] = quantizer.octave_steps.detach();
   }
   return tensors;
 }
@@ -106,8 +112,9 @@ Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, con
   }
   for (const auto& [node, spec] : scheme) {
     const int64_t count = scales_of(node, spec, architecture);
-    const Quantizer quantizer{spec, take(tensors, quantizer_key(node, "scale"), {count}),
-                              take(tensors, quantizer_key(node, "zero_point"), {count})};
+    const auto part = [&](const char* name) { return take(tensors, quantizer_key(node, name), {count}); };
+    const Quantizer quantizer{spec, part("scale"), part("zero_point"),
+                              spec.kind == QuantizerKind::companded ? part("octave_steps") : Tensor()};
     check_quantizer(quantizer, node);
     student.quantizers[node] = quantizer;
   }

@@ -25,8 +25,8 @@ Tap quantizing_tap(const Student& student);
 Student with_rounded_weights(const Student& student);
 Tap activation_tap(const Student& student);
 
-/// "student/<parameter>" and "quantizers/<node>/scale|zero_point", for checkpoints; and back, checked against scheme and
-/// architecture (Fault naming the first missing or misshapen entry).
+/// "student/<parameter>" and "quantizers/<node>/scale|zero_point|octave_steps", for checkpoints; and back, checked against
+/// scheme and architecture (Fault naming the first missing or misshapen entry).
 TensorMap student_tensors(const Student& student);
 Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, const Architecture& architecture);
 

@@ -18,18 +18,19 @@ struct Case {
 /// Ranges that clip on both sides; random values, so none lies on a rounding or clamping edge.
 Case a_case(QuantizerSpec spec, at::ScalarType dtype) {
   at::manual_seed(static_cast<uint64_t>(spec.bits + 10 * spec.channel_axis + 100));
-  const bool uniform = spec.kind == QuantizerKind::uniform;
+  const bool two_sided = spec.has_zero_point(), uniform = spec.kind == QuantizerKind::uniform;
   const Tensor noise = at::randn({3, 5, 7, 4}, at::kDouble);
   const int64_t channels = spec.channel_axis < 0 ? 1 : noise.size(spec.channel_axis);
   const double levels = std::exp2(static_cast<double>(spec.bits));
   Quantizer quantizer{spec, {}, at::zeros({channels}, dtype)};
-  if (uniform) {
+  if (two_sided) {
     quantizer.scale = ((at::rand({channels}, at::kDouble) + 1.0) * 2.0 / levels).to(dtype);
     if (!spec.symmetric) quantizer.zero_point = at::randint(0, spec.highest() + 1, {channels}).to(dtype);
+    if (!uniform) quantizer.octave_steps = ((at::rand({channels}, at::kDouble) + 0.5) * levels / 8).to(dtype);
   } else {
     quantizer.scale = (at::rand({channels}, at::kDouble) * 0.3 + 0.5).to(dtype);
   }
-  const Tensor x = (uniform ? noise : at::exp(3 * noise - 3)).to(dtype);
+  const Tensor x = (two_sided ? noise : at::exp(3 * noise - 3)).to(dtype);
   return {quantizer, x,
           "kind " + std::to_string(static_cast<int>(spec.kind)) + " bits " + std::to_string(spec.bits) + " axis " +
               std::to_string(spec.channel_axis) + (spec.symmetric ? " symmetric" : "")};
@@ -41,6 +42,8 @@ std::vector<QuantizerSpec> all_specs() {
     for (const int64_t axis : {-1, 0, 1, 3}) {
       specs.push_back({QuantizerKind::uniform, bits, false, axis});
       specs.push_back({QuantizerKind::uniform, bits, true, axis});
+      specs.push_back({QuantizerKind::companded, bits, false, axis});
+      specs.push_back({QuantizerKind::companded, bits, true, axis});
       specs.push_back({QuantizerKind::log2, bits, false, axis});
       specs.push_back({QuantizerKind::log_sqrt2, bits, false, axis});
     }
@@ -110,8 +113,9 @@ TEST(FakeQuantize, TrainsAFloatScaleOnDoubleValues) {
 
 TEST(FakeQuantize, NotANumberStaysNotANumber) {
   const Tensor x = at::full({3}, std::numeric_limits<float>::quiet_NaN());
-  for (const QuantizerKind kind : {QuantizerKind::uniform, QuantizerKind::log2, QuantizerKind::log_sqrt2}) {
-    const Quantizer quantizer{{kind, 4, false, -1}, at::ones({1}), at::zeros({1})};
+  for (const QuantizerKind kind :
+       {QuantizerKind::uniform, QuantizerKind::log2, QuantizerKind::log_sqrt2, QuantizerKind::companded}) {
+    const Quantizer quantizer{{kind, 4, false, -1}, at::ones({1}), at::zeros({1}), at::ones({1})};
     EXPECT_TRUE(fake_quantize(x, quantizer).isnan().all().item<bool>());
     const Tensor leaf = x.clone().requires_grad_();
     EXPECT_TRUE(fake_quantize(leaf, quantizer).isnan().all().item<bool>());

@@ -12,16 +12,17 @@ namespace {
 Tensor values_for(const QuantizerSpec& spec) {
   at::manual_seed(static_cast<uint64_t>(spec.bits));
   const Tensor noise = at::randn({9, 11, 13});
-  return spec.kind == QuantizerKind::uniform ? noise : at::softmax(2 * noise, -1);
+  return spec.has_zero_point() ? noise : at::softmax(2 * noise, -1);
 }
 
 template <typename Check>
 void for_all_specs(Check check) {
-  for (const QuantizerKind kind : {QuantizerKind::uniform, QuantizerKind::log2, QuantizerKind::log_sqrt2}) {
+  for (const QuantizerKind kind :
+       {QuantizerKind::uniform, QuantizerKind::log2, QuantizerKind::log_sqrt2, QuantizerKind::companded}) {
     for (int64_t bits = 2; bits <= 8; ++bits) {
       for (const int64_t axis : {-1, 0, 2}) {
         for (const bool symmetric : {false, true}) {
-          if (symmetric && kind != QuantizerKind::uniform) continue;
+          if (symmetric && !QuantizerSpec{kind}.has_zero_point()) continue;
           SCOPED_TRACE("kind " + std::to_string(static_cast<int>(kind)) + " bits " + std::to_string(bits) + " axis " +
                        std::to_string(axis) + (symmetric ? " symmetric" : ""));
           check(QuantizerSpec{kind, bits, symmetric, axis});
@@ -66,6 +67,14 @@ TEST(Quantizer, RoundsByHandComputedExample) {
   const Tensor x = at::tensor({-3.0f, -0.6f, -0.2f, 0.3f, 0.9f, 7.0f});
   EXPECT_TRUE(at::equal(quantize_to_codes(x, quantizer), at::tensor({0, 0, 1, 2, 3, 3}, at::kLong)));
   EXPECT_TRUE(at::equal(fake_quantize(x, quantizer), at::tensor({-0.5f, -0.5f, 0.0f, 0.5f, 1.0f, 1.0f})));
+}
+
+TEST(Quantizer, CompandsByHandComputedExample) {
+  // One step per octave, innermost step 1, codes 0..7 with zero at 2: values -3, -1, 0, 1, 3, 7, 15, 31.
+  const Quantizer quantizer{{QuantizerKind::companded, 3, false, -1}, at::ones({1}), at::full({1}, 2.0f), at::ones({1})};
+  EXPECT_TRUE(at::equal(dequantize(at::arange(8), quantizer), at::tensor({-3.f, -1.f, 0.f, 1.f, 3.f, 7.f, 15.f, 31.f})));
+  const Tensor x = at::tensor({-50.0f, -2.0f, -0.3f, 0.3f, 0.5f, 4.0f, 5.0f, 1000.0f});
+  EXPECT_TRUE(at::equal(quantize_to_codes(x, quantizer), at::tensor({0, 0, 2, 2, 3, 4, 5, 7}, at::kLong)));
 }
 
 TEST(Quantizer, TopCodeOfLogSqrt2IsExactlyZero) {

@@ -24,10 +24,12 @@ TEST(RangeSearch, SquaredErrorIsNeverAboveThatOfTheExtremes) {
       for (const bool symmetric : {false, true}) {
         for (const int64_t axis : {-1, 0, 1}) {
           for (const bool free_zero_point : {false, true}) {
-            const QuantizerSpec spec{QuantizerKind::uniform, bits, symmetric, axis};
-            const Tensor searched = channel_errors(x, search_range(x, spec, RangeMethod::mse, free_zero_point));
-            const Tensor extremes = channel_errors(x, search_range(x, spec, RangeMethod::minmax, free_zero_point));
-            EXPECT_TRUE(at::le(searched, extremes * (1 + 1e-9)).all().item<bool>()) << searched << extremes;
+            for (const QuantizerKind kind : {QuantizerKind::uniform, QuantizerKind::companded}) {
+              const QuantizerSpec spec{kind, bits, symmetric, axis};
+              const Tensor searched = channel_errors(x, search_range(x, spec, RangeMethod::mse, free_zero_point));
+              const Tensor extremes = channel_errors(x, search_range(x, spec, RangeMethod::minmax, free_zero_point));
+              EXPECT_TRUE(at::le(searched, extremes * (1 + 1e-9)).all().item<bool>()) << searched << extremes;
+            }
           }
         }
       }
@@ -126,6 +128,8 @@ TEST(RangeSearch, ConstantChannelsGetAFinitePositiveScale) {
     for (const bool symmetric : {false, true}) {
       for (const bool free_zero_point : {false, true}) {
         const QuantizerSpec spec{QuantizerKind::uniform, 4, symmetric, 0};
+        const Quantizer companded = search_range(x, {QuantizerKind::companded, 4, symmetric, 0}, method);
+        EXPECT_TRUE(fake_quantize(x, companded).isfinite().all().item<bool>());
         const Quantizer found = search_range(x, spec, method, free_zero_point);
         EXPECT_TRUE(at::logical_and(found.scale > 0, found.scale.isfinite()).all().item<bool>());
         EXPECT_TRUE(at::lt(found.zero_point.abs(), 1 << 20).all().item<bool>()) << found.zero_point;

@@ -41,6 +41,20 @@ TEST(Scheme, AttentionIsUniformFromSixBits) {
   EXPECT_THROW(scheme_of(job, 1), BadInput);
 }
 
+TEST(Scheme, CompandingLeavesWeightsAndLayerNormsUniform) {
+  QuantizationJob job;
+  job.activation_kind = "companded";
+  job.activation_symmetric = true;
+  for (const auto& [node, spec] : scheme_of(job, 2)) {
+    const std::set<NodeKind> companded{NodeKind::query, NodeKind::key, NodeKind::value, NodeKind::proj_input,
+                                       NodeKind::fc2_input};
+    EXPECT_EQ(spec.kind == QuantizerKind::companded, companded.contains(node.kind)) << node_name(node);
+    EXPECT_TRUE(!companded.contains(node.kind) || spec.lowest() == -8);
+  }
+  job.activation_kind = "log_sqrt3";
+  EXPECT_THROW(scheme_of(job, 1), BadInput);
+}
+
 TEST(Scheme, ProbabilitiesAreUnsignedEvenIfActivationsAreSymmetric) {
   QuantizationJob job;
   job.activation_symmetric = true;
@@ -66,7 +80,7 @@ TEST(Scheme, ManifestNamesEveryNodeOfTheModel) {
 
 TEST(Scheme, SurvivesJson) {
   QuantizationJob job;
-  for (const std::string attention : {"uniform", "log2", "log_sqrt2"}) {
+  for (const std::string attention : {"uniform", "log2", "log_sqrt2", "companded"}) {
     job.attention = attention;
     job.weight_symmetric = !job.weight_symmetric;
     const Scheme scheme = scheme_of(job, 13);

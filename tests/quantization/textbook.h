@@ -25,6 +25,13 @@ inline Tensor textbook_fake_quantize(const Tensor& x, const Quantizer& quantizer
     const double lowest = spec.symmetric ? -levels / 2 : 0;
     return (at::clamp(straight_through_round(x / s) + z, lowest, lowest + levels - 1) - z) * s;
   }
+  if (spec.kind == QuantizerKind::companded) {
+    const Tensor m = along_channel(quantizer.octave_steps.to(x.scalar_type()), x, spec.channel_axis);
+    const double lowest = spec.symmetric ? -levels / 2 : 0;
+    const Tensor place = straight_through_round(at::sign(x) * m * at::log2(1 + x.abs() / s));
+    const Tensor q = at::clamp(place + z, lowest, lowest + levels - 1) - z;
+    return at::sign(x) * s * (at::exp2(at::sign(x) * q / m) - 1);
+  }
   const double factor = spec.kind == QuantizerKind::log2 ? 1 : 2;
   const Tensor q = at::clamp(straight_through_round(-factor * at::log2(x / s)), 0, levels - 1);
   const Tensor y = s * at::exp2(-q / factor);
