@@ -21,12 +21,17 @@ def parse():
     parser = argparse.ArgumentParser(description="see the head of scripts/accuracy_table")
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--only", default="")
+    parser.add_argument("--rows", default="")
     parser.add_argument("--list", action="store_true")
     return parser.parse_args()
 
 
 def flags(settings):
-    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={text_of(value)}")]
+
+
+def text_of(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Study:
@@ -71,9 +76,9 @@ class Study:
     def row(self, teacher, source, backend, bits, further):
         """Figures of one row; measured unless they are there for these very settings."""
         images, seconds = self.images(teacher, source)
-        settings = {**images, **self.plan["bits"][bits], **self.plan["backends"][backend]["set"], **further,
+        settings = {**images, **self.plan["common"], **self.plan["bits"][bits], **self.plan["backends"][backend]["set"], **further,
                     "evaluation.images": OUT / "evaluation_images", "evaluation.classes": DATA / "imagenet_wnids.txt"}
-        text = {key: str(value) for key, value in settings.items()}
+        text = {key: text_of(value) for key, value in settings.items()}
         name = "-".join([source, backend, bits, *(f"{key.split('.')[1]}_{value}" for key, value in further.items())])
         run = OUT / teacher / "rows" / name
         result = run / "row.json"
@@ -112,11 +117,13 @@ def line(study, key, row):
     return "| " + " | ".join(words) + " |"
 
 
-def table_text(study, table):
+def table_text(study, table, part=""):
     each = ["setting"] if any(further for *_, further in study.rows_of(table)) else []
     head = ["teacher", "images", "back end", "bits", *each, "top-1 %", "kept %", "agreement %", "KL", "images, s", "student, s"]
     lines = [f"## {table['title']}", "", table.get("text", ""), "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for key in study.rows_of(table):
+        if part not in f"{key[0]} {key[1]} {key[2]} {key[3]}":
+            continue
         print("row:", *key, flush=True)
         lines.append(line(study, key, study.row(*key)))
     return "\n".join(lines) + "\n"
@@ -133,7 +140,9 @@ def main():
         return
     (OUT / "tables").mkdir(parents=True, exist_ok=True)
     for table in tables:
-        (OUT / "tables" / f"{table['name']}.md").write_text(table_text(study, table))
+        text = table_text(study, table, options.rows)
+        if not options.rows:
+            (OUT / "tables" / f"{table['name']}.md").write_text(text)
     written = [OUT / "tables" / f"{table['name']}.md" for table in study.plan["tables"]]
     parts = [path.read_text() for path in written if path.exists()]
     (SOURCE / "docs" / "accuracy.md").write_text("\n".join([study.plan["head"], *parts, study.plan["foot"]]))

@@ -37,7 +37,7 @@ def settings(options, scale):
     units = scale * max(options.ranks) if options.strong else scale
     return {
         "synthesis.images": units * UNIT_IMAGES, "synthesis.held_out_images": 0, "synthesis.unit_images": UNIT_IMAGES,
-        "synthesis.iterations": options.iterations, "synthesis.rounds": 1, "synthesis.warmup_iterations": 0,
+        "synthesis.start": "gaussian", "synthesis.iterations": options.iterations, "synthesis.rounds": 1, "synthesis.warmup_iterations": 0,
         "run.threads": 1, "run.device": "cpu", "run.checkpoint_seconds": 3600, "finetuning.iterations": options.steps,
         "finetuning.batch": BATCH if options.strong else BATCH * scale,
     }

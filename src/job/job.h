@@ -16,14 +16,14 @@ struct TeacherJob {
 };
 
 struct SynthesisJob {
-  std::string method = "sardfq";   ///< sardfq | gaussian | given (run.shards has them)
-  std::string start = "gaussian";  ///< what the pixels start from
-  int64_t images = 256;            ///< not part of the identity: raising it only adds units
-  int64_t held_out_images = 16;    ///< further images, never trained on; not part of the identity
-  int64_t unit_images = 16;        ///< consecutive images optimised together, one shard
-  int64_t iterations = 1000;
-  int64_t rounds = 2;               ///< Adam and its schedule start anew each round
-  int64_t warmup_iterations = 100;  ///< linear, per round; at most a fifth of a round
+  std::string method = "sardfq";     ///< sardfq | gaussian | given (run.shards has them)
+  std::optional<std::string> start;  ///< what the pixels start from; auto: leaves, scenes, textures (method gaussian: noise)
+  int64_t images = 256;              ///< not part of the identity: raising it only adds units
+  int64_t held_out_images = 16;      ///< further images, never trained on; not part of the identity
+  int64_t unit_images = 16;          ///< consecutive images optimised together, one shard
+  int64_t iterations = 0;            ///< 0: the start is the image
+  int64_t rounds = 2;                ///< Adam and its schedule start anew each round
+  int64_t warmup_iterations = 100;   ///< linear, per round; at most a fifth of a round
   uint64_t seed = 1;
   std::optional<std::string> precision;    ///< auto | fp32 | bf16
   double learning_rate = 0.2;              ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
@@ -61,10 +61,11 @@ struct QuantizationJob {
   bool activation_symmetric = false;
   std::string weight_granularity = "channel";  ///< channel | tensor
   std::optional<std::string> attention;        ///< auto | uniform | log2 | log_sqrt2 | companded
-  std::string activation_kind = "uniform";  ///< uniform | companded: of activations no LayerNorm makes; q, k, v, products, GELU
-  bool reparameterize = true;               ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
-  std::string bits_for;                     ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
-  std::string range = "mse";                ///< minmax | percentile | mse: how calibration chooses ranges
+  std::string activation_kind =
+      "companded";             ///< uniform | companded: of activations no LayerNorm makes; q, k, v, products, GELU
+  bool reparameterize = true;  ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
+  std::string bits_for;        ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
+  std::string range = "mse";   ///< minmax | percentile | mse: how calibration chooses ranges
   int64_t calibration_images = 32;
   std::string range_inputs = "teacher";  ///< teacher | student: whose outputs stand in front of a section as ranges are chosen
   std::string correction = "none";       ///< none | bias | ridge: closed-form correction of each linear layer
@@ -78,12 +79,12 @@ struct FinetuningJob {
   double learning_rate = 2e-3;                ///< Adam, weights: in steps of each channel's quantizer per iteration
   double scale_learning_rate = 0.0;           ///< Adam, activation scales: relative to each scale; 0 freezes them
   double weight_scale_learning_rate = 0.0;    ///< the same for weight scales
-  double input_mix = 0.0;                     ///< probability that an element of a block's input is the teacher's
+  double input_mix = 0.5;                     ///< probability that an element of a block's input is the teacher's
   double activation_drop = 0.0;               ///< probability that an activation inside a block is left unrounded
   std::string rounding = "straight_through";  ///< straight_through | adaround: how weights are trained
   double rounding_learning_rate = 0.02;       ///< Adam, of AdaRound's variables
   double rounding_weight = 0.01;              ///< of the term that drives AdaRound's variables to a decision
-  std::string importance = "none";            ///< none | gradient | fisher: weights of a block's squared error
+  std::string importance = "gradient";        ///< none | gradient | fisher: weights of a block's squared error
   int64_t distill_iterations = 0;             ///< end-to-end steps after the blocks
   double distill_learning_rate = 1e-3;        ///< of these, as learning_rate
   double distill_feature_weight = 1.0;        ///< of the relative squared error of block outputs, beside KL in nats
@@ -95,6 +96,7 @@ struct EvaluationJob {
   std::filesystem::path images;   ///< empty: no labelled images; figures on held-out synthetic images instead
   std::filesystem::path classes;  ///< one class folder name per line; empty: folder names are the indices
   int64_t batch = 32;             ///< images per forward pass of one rank
+  bool calibrated = true;         ///< also the student before its fine-tuning
 };
 
 struct RunJob {

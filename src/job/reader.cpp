@@ -89,9 +89,9 @@ void check(const Job& job) {
   }
   require_order("synthesis.soft_label_low", synthesis.soft_label_low, "synthesis.soft_label_high", synthesis.soft_label_high);
   require_order("synthesis.variation_low", synthesis.variation_low, "synthesis.variation_high", synthesis.variation_high);
-  if (synthesis.method == "gaussian" && synthesis.start != "gaussian") {
+  if (synthesis.method == "gaussian" && synthesis.start.value_or("gaussian") != "gaussian") {
     throw BadInput("'synthesis.method' is 'gaussian', which is noise alone, but 'synthesis.start' is '" +
-                   printable(synthesis.start) + "'; for other starts alone set synthesis.iterations = 0 instead");
+                   printable(*synthesis.start) + "'; for other starts alone set synthesis.iterations = 0 instead");
   }
   if (synthesis.iterations > 0) {
     require_order("synthesis.rounds", synthesis.rounds, "synthesis.iterations", synthesis.iterations);

@@ -214,6 +214,7 @@ void visit_evaluation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("images", anything(), "folder of labelled images; empty: figures on held-out synthetic images"), evaluation.images);
   visit(key("classes", anything(), "one class folder per line; empty: folder names are the indices"), evaluation.classes);
   visit(key("batch", between(1, 65536), "images per forward pass of one rank"), evaluation.batch);
+  visit(key("calibrated", anything(), "also the student before its fine-tuning"), evaluation.calibrated);
 }
 
 template <class AnyJob, class Visitor>

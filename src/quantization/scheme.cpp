@@ -30,12 +30,9 @@ std::string name_of(QuantizerKind kind) {
   return std::find_if(kind_names.begin(), kind_names.end(), [&](const auto& entry) { return entry.first == kind; })->second;
 }
 
-/// Rounding the exponent caps the quality of attention at any width, so from 6 bits on evenly spaced codes are better; below,
-/// they are too coarse for the many small probabilities.
 QuantizerKind attention_kind(const QuantizationJob& job) {
   const bool automatic = !job.attention || *job.attention == "auto";
-  if (automatic) return job.activation_bits >= 6 ? QuantizerKind::uniform : QuantizerKind::log_sqrt2;
-  return kind_of(*job.attention, "quantization.attention");
+  return automatic ? QuantizerKind::companded : kind_of(*job.attention, "quantization.attention");
 }
 
 /// A LayerNorm's outputs have folded per-channel ranges, behind which even steps do better; weights stay integers.

@@ -12,8 +12,9 @@
 namespace eidolon {
 
 /// Nodes without an entry stay float. After I&S-ViT (arXiv 2311.10126): every weight and every matrix-product input is
-/// quantized, the image is not; patch embedding and head included; probabilities by `attention` (auto: uniform from 6 bits,
-/// log_sqrt2 below). job.bits_for then changes some of them (quantization/bit_rules.h); BadInput if a rule matches no node.
+/// quantized, the image is not; patch embedding and head included; probabilities by `attention` (auto: companded), q, k, v
+/// and the inputs of proj and fc2 by `activation_kind`. job.bits_for then changes some of them (quantization/bit_rules.h);
+/// BadInput if a rule matches no node.
 using Scheme = std::map<NodeId, QuantizerSpec>;
 
 Scheme scheme_of(const QuantizationJob& job, int depth);

@@ -22,16 +22,22 @@ struct NamedStudent {
   Student student;
 };
 
-/// The finished student, and the calibrated one it came from.
+/// The finished student, and, if asked for and another, the calibrated one that it came from.
 std::vector<NamedStudent> students_of(const RunContext& context) {
   auto newest = newest_checkpoint(context);
   if (!newest || newest->position.phase != "finished") {
     throw_once(context.cluster.communicator, BadInput("there is no finished student in " + context.run.root.string() +
                                                       "; run `eidolon finetune` with this job first"));
   }
-  Student calibrated = calibrated_checkpoint(context).student.to(context.device());
-  return {{"calibrated", with_rounded_weights(calibrated)},
-          {"student", with_rounded_weights(newest->student.to(context.device()))}};
+  std::vector<NamedStudent> students;
+  const auto add = [&](const char* name, const Student& student) {
+    students.push_back({name, with_rounded_weights(student.to(context.device()))});
+  };
+  if (context.job.evaluation.calibrated && context.job.finetuning.method != "none") {
+    add("calibrated", calibrated_checkpoint(context).student);
+  }
+  add("student", newest->student);
+  return students;
 }
 
 /// This rank's images: every size-th.

@@ -20,6 +20,10 @@ Tensor start_image(const std::string& kind, const SynthesisJob& job, int64_t ind
 
 }  // namespace
 
+std::string start_of(const SynthesisJob& job) {
+  return job.start.value_or(job.method == "gaussian" ? "gaussian" : "leaves, scenes, textures");
+}
+
 bool images_are_starts(const SynthesisJob& job) {
   return job.method == "gaussian" || job.iterations == 0;
 }
@@ -30,7 +34,7 @@ PixelRange valid_pixels(const Preprocessing& preprocessing, at::TensorOptions op
 }
 
 Tensor start_pixels(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit, int64_t candidate) {
-  const std::vector<std::string> kinds = mixture_cycle(job.start);
+  const std::vector<std::string> kinds = mixture_cycle(start_of(job));
   std::vector<Tensor> images;
   for (int64_t index = unit.first; index <= unit.last(); ++index) {
     const std::string& kind = kinds[static_cast<size_t>(index) % kinds.size()];

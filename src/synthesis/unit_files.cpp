@@ -68,7 +68,7 @@ void stamp(ImageShard& shard, const SynthesisJob& job, const Preprocessing& prep
                       {"preprocessing", to_json(preprocessing)},
                       {"layout", "NCHW"},
                       {"channels", preprocessing.channels() == 3 ? "RGB" : std::to_string(preprocessing.channels())},
-                      {"method", images_are_starts(job) ? job.start : job.method},
+                      {"method", images_are_starts(job) ? start_of(job) : job.method},
                       {"data_free", "true"},
                       {"job", owner.job},
                       {"versions", owner.versions}};

@@ -15,13 +15,21 @@ inline std::vector<int64_t> indices(int64_t first, int64_t end) {
   return result;
 }
 
+/// Neither mixing nor importance: the plain squared error.
+inline FinetuningJob plain_job() {
+  FinetuningJob job;
+  job.input_mix = 0;
+  job.importance = "none";
+  return job;
+}
+
 struct Setting {
   Communicator communicator = Communicator::world();
   VisionTransformer teacher = small_model();
   Preprocessing preprocessing = small_preprocessing();
   SyntheticImages images = small_images(24, indices(0, 16));
   SyntheticImages held_out = small_images(24, indices(16, 24));
-  FinetuningJob job;
+  FinetuningJob job = plain_job();
   Student calibrated = calibrate(teacher, scheme_of(QuantizationJob{}, 2), normalise(preprocessing, images.bytes), {});
   Student student = calibrated.clone();
 

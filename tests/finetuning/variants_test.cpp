@@ -72,7 +72,7 @@ TEST_F(DemoTeacher, IsFollowedCloserWithEveryVariantThanByMinMaxRangesAlone) {
   EXPECT_GT(before, 0);
   RecordProperty("calibrated", std::to_string(before));
   for (const Variant& variant : variants()) {
-    FinetuningJob job;
+    FinetuningJob job = plain_job();
     job.iterations = iterations;
     job.learning_rate = 0.01;
     variant.choose(job);
@@ -82,8 +82,20 @@ TEST_F(DemoTeacher, IsFollowedCloserWithEveryVariantThanByMinMaxRangesAlone) {
   }
 }
 
+TEST_F(DemoTeacher, IsFollowedCloserByCompandedThanByEvenSteps) {
+  QuantizationJob job;
+  const Tensor input = normalise(teacher.preprocessing, images.bytes);
+  const auto calibrated_error = [&](RangeMethod range) {
+    return error(calibrate(teacher.model, scheme_of(job, 5), input, {range, true}));
+  };
+  const double companded = calibrated_error(RangeMethod::mse);
+  job.activation_kind = job.attention.emplace("uniform");
+  EXPECT_LT(companded, 0.9 * calibrated_error(RangeMethod::mse));
+  EXPECT_LT(companded, 0.8 * calibrated_error(RangeMethod::minmax));
+}
+
 TEST_F(DemoTeacher, IsTrainedToTheSameBitsTwice) {
-  FinetuningJob job;
+  FinetuningJob job = plain_job();
   job.iterations = iterations;
   variants().back().choose(job);
   const TensorMap first = student_tensors(trained(job)), second = student_tensors(trained(job));

@@ -92,10 +92,11 @@ TEST_F(ReaderErrors, ValuesOutOfRange) {
   expect("synthesis", "method = \"gausian\"",
          "'synthesis.method' is 'gausian', but must be \"sardfq\", \"gaussian\" or \"given\"");
   for (const char* start : {"leafs", "", "pink:0", "pink:1.5", "pink:1,", "leaves:2, leafs:1", "pink leaves"}) {
-    expect("synthesis", std::string("start = \"") + start + "\"",
-           std::string("'synthesis.start' is '") + start +
-               "', but must be \"gaussian\", \"pink\", \"leaves\", \"scenes\" or \"textures\", or several with shares "
-               "(\"leaves:2, pink:1\")");
+    expect(
+        "synthesis", std::string("start = \"") + start + "\"",
+        std::string("'synthesis.start' is '") + start +
+            "', but must be \"gaussian\", \"pink\", \"leaves\", \"scenes\", \"textures\" or \"auto\", or several with shares "
+            "(\"leaves:2, pink:1\")");
   }
   expect("run", "device = \"gpu\"", "'run.device' is 'gpu', but must be \"cpu\", \"cuda\" or \"auto\"");
   for (const char* number : {"nan", "inf", "-inf"}) {

@@ -21,10 +21,11 @@ void expect_equal(const Job& expected, const Job& actual) {
 }
 
 TEST_F(ToToml, EveryKeyChangedFromItsDefaultSurvivesTheRoundTrip) {
-  for (const bool noise : {true, false}) {
+  for (const char* method : {"gaussian", "sardfq"}) {
     Job job;
     visit_keys(job, [](const Key& key, auto& field) { change(key, field); });
-    (noise ? job.synthesis.start : job.synthesis.method) = noise ? "gaussian" : "sardfq";  // that method has that start alone
+    job.synthesis.method = method;
+    job.synthesis.iterations = 7;  // no fewer than rounds
     const Job read = read_job(write("round_trip.toml", to_toml(job)), {});
     expect_equal(job, read);
     EXPECT_EQ(read.name, "round_trip");

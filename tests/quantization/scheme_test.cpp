@@ -22,19 +22,18 @@ TEST(Scheme, FollowsTheJob) {
   const Scheme scheme = scheme_of(job, 2);
   EXPECT_EQ(scheme.at({1, NodeKind::qkv_weight}), (QuantizerSpec{QuantizerKind::uniform, 3, true, 0}));
   EXPECT_EQ(scheme.at({-1, NodeKind::head_weight}), (QuantizerSpec{QuantizerKind::uniform, 3, true, 0}));
-  EXPECT_EQ(scheme.at({0, NodeKind::fc2_input}), (QuantizerSpec{QuantizerKind::uniform, 5, false, -1}));
+  EXPECT_EQ(scheme.at({0, NodeKind::fc2_input}), (QuantizerSpec{QuantizerKind::companded, 5, false, -1}));
+  EXPECT_EQ(scheme.at({0, NodeKind::fc1_input}), (QuantizerSpec{QuantizerKind::uniform, 5, false, -1}));
   job.weight_granularity = "tensor";
   EXPECT_EQ(scheme_of(job, 2).at({-1, NodeKind::patch_embedding_weight}).channel_axis, -1);
 }
 
-TEST(Scheme, AttentionIsUniformFromSixBits) {
+TEST(Scheme, AttentionIsCompandedUnlessToldOtherwise) {
   const NodeId probabilities{0, NodeKind::probabilities};
   QuantizationJob job;
-  for (int64_t bits = 2; bits <= 8; ++bits) {
-    job.activation_bits = bits;
-    const QuantizerKind expected = bits >= 6 ? QuantizerKind::uniform : QuantizerKind::log_sqrt2;
-    EXPECT_EQ(scheme_of(job, 1).at(probabilities).kind, expected) << bits;
-  }
+  EXPECT_EQ(scheme_of(job, 1).at(probabilities).kind, QuantizerKind::companded);
+  job.attention = "auto";
+  EXPECT_EQ(scheme_of(job, 1).at(probabilities).kind, QuantizerKind::companded);
   job.attention = "log2";
   EXPECT_EQ(scheme_of(job, 1).at(probabilities).kind, QuantizerKind::log2);
   job.attention = "linear";
@@ -43,7 +42,7 @@ TEST(Scheme, AttentionIsUniformFromSixBits) {
 
 TEST(Scheme, CompandingLeavesWeightsAndLayerNormsUniform) {
   QuantizationJob job;
-  job.activation_kind = "companded";
+  job.attention = "uniform";
   job.activation_symmetric = true;
   for (const auto& [node, spec] : scheme_of(job, 2)) {
     const std::set<NodeKind> companded{NodeKind::query, NodeKind::key, NodeKind::value, NodeKind::proj_input,

@@ -44,6 +44,7 @@ inline SynthesisTeacher tiny_teacher() {
 /// Every weight a number, few iterations.
 inline SynthesisJob small_job() {
   SynthesisJob job;
+  job.start = "gaussian";
   job.unit_images = 4;
   job.iterations = 20;
   job.warmup_iterations = 2;

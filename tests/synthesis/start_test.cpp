@@ -85,12 +85,21 @@ TEST(StartPixels, DifferWithTheSeed) {
 
 TEST(Start, IsTheImageWithoutIterationsOrForTheNoiseBaseline) {
   SynthesisJob job;
-  EXPECT_FALSE(images_are_starts(job));
-  job.iterations = 0;
-  EXPECT_TRUE(images_are_starts(job));
+  EXPECT_TRUE(images_are_starts(job));  // what a newcomer gets
   job.iterations = 10;
+  EXPECT_FALSE(images_are_starts(job));
   job.method = "gaussian";
   EXPECT_TRUE(images_are_starts(job));
+}
+
+TEST(Start, IsAMixtureOfFamiliesUnlessToldOtherwise) {
+  SynthesisJob job;
+  EXPECT_EQ(start_of(job), "leaves, scenes, textures");
+  job.method = "gaussian";
+  EXPECT_EQ(start_of(job), "gaussian");
+  job.method = "sardfq";
+  job.start = "pink";
+  EXPECT_EQ(start_of(job), "pink");
 }
 
 }  // namespace
