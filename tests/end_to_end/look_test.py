@@ -46,9 +46,10 @@ class Status(ProgramTest):
         self.assertEqual(running["launches"][0]["state"], "running")
         self.assertEqual(len(running["launches"][0]["ranks"]), 2)
         self.assertGreater(running["synthesis"]["views_left"], 0)
-        launch.signal(signal.SIGKILL)
+        launch.signal(signal.SIGSTOP)  # it must neither end the ranks itself nor leave them before they are found
         launch.signal(signal.SIGKILL, rank=0)
         launch.signal(signal.SIGKILL, rank=1)
+        launch.signal(signal.SIGKILL)
         launch.code()
         dead = self.status()
         self.assertEqual((dead["synthesis"]["units"], dead["synthesis"]["shards"]), (3, 0))
