@@ -106,12 +106,12 @@ def with_error(figures, name, scale=100.0, digits=2):
     return f"{scale * figures[name]:.{digits}f} ± {scale * figures[name + '_se']:.{digits}f}"
 
 
-def line(study, key, row):
+def line(study, key, row, has_setting):
     teacher, source, backend, bits, further = key
     student = row["figures"]["student"]
     made = "" if row["images_seconds"] is None else f"{row['images_seconds']:.0f}"
     words = [study.plan["titles"][teacher], study.plan["sources"][source]["title"], study.plan["backends"][backend]["title"],
-             bits.upper(), *([", ".join(f"{name.split('.')[1]} {value}" for name, value in further.items())] if further else []),
+             bits.upper(), *([", ".join(f"{name.split('.')[1]} {value}" for name, value in further.items())] if has_setting else []),
              with_error(student, "top1"), with_error(student, "kept"), with_error(student, "agreement"),
              with_error(student, "kl", 1.0, 3), made, f"{row['seconds']:.0f}"]
     return "| " + " | ".join(words) + " |"
@@ -125,7 +125,7 @@ def table_text(study, table, part=""):
         if part not in f"{key[0]} {key[1]} {key[2]} {key[3]}":
             continue
         print("row:", *key, flush=True)
-        lines.append(line(study, key, study.row(*key)))
+        lines.append(line(study, key, study.row(*key), bool(each)))
     return "\n".join(lines) + "\n"
 
 
