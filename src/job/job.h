@@ -61,11 +61,10 @@ struct QuantizationJob {
   bool activation_symmetric = false;
   std::string weight_granularity = "channel";  ///< channel | tensor
   std::optional<std::string> attention;        ///< auto | uniform | log2 | log_sqrt2 | companded
-  std::string activation_kind =
-      "companded";             ///< uniform | companded: of activations no LayerNorm makes; q, k, v, products, GELU
-  bool reparameterize = true;  ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
-  std::string bits_for;        ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
-  std::string range = "mse";   ///< minmax | percentile | mse: how calibration chooses ranges
+  std::string activation_kind = "companded";   ///< uniform | companded: of q, k, v and the inputs of proj and fc2
+  bool reparameterize = true;                  ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
+  std::string bits_for;                        ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
+  std::string range = "mse";                   ///< minmax | percentile | mse: how calibration chooses ranges
   int64_t calibration_images = 32;
   std::string range_inputs = "teacher";  ///< teacher | student: whose outputs stand in front of a section as ranges are chosen
   std::string correction = "none";       ///< none | bias | ridge: closed-form correction of each linear layer

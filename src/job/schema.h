@@ -164,7 +164,7 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("range_inputs", one_of({"teacher", "student"}), "what ranges are searched on: float or already quantized inputs"),
         quantization.range_inputs);
   visit(
-      key("correction", one_of({"none", "bias", "ridge"}), "closed-form fit of each linear layer to the teacher (ridge: ERQ)"),
+      key("correction", one_of({"none", "bias", "ridge"}), "closed-form fit of each linear layer to its own unrounded output"),
       quantization.correction);
   visit(key("ridge", between(1e-6, large), "penalty of correction = ridge on changed weights, relative to the layer's inputs"),
         quantization.ridge);
