@@ -60,14 +60,16 @@ struct QuantizationJob {
   bool weight_symmetric = false;
   bool activation_symmetric = false;
   std::string weight_granularity = "channel";  ///< channel | tensor
-  std::optional<std::string> attention;        ///< auto | uniform | log2 | log_sqrt2 | companded
+  std::string attention = "companded";         ///< uniform | log2 | log_sqrt2 | companded: of the probabilities
+  std::string attention_granularity = "row";   ///< row | tensor: what shares one scale of the probabilities
   std::string activation_kind = "companded";   ///< uniform | companded: of q, k, v and the inputs of proj and fc2
   bool reparameterize = true;                  ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
+  bool rotate_heads = true;                    ///< spread outliers of q, k and v by a rotation folded into the weights
   std::string bits_for;                        ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
   std::string range = "mse";                   ///< minmax | percentile | mse: how calibration chooses ranges
   int64_t calibration_images = 32;
   std::string range_inputs = "teacher";  ///< teacher | student: whose outputs stand in front of a section as ranges are chosen
-  std::string correction = "none";       ///< none | bias | ridge: closed-form correction of each linear layer
+  std::string correction = "bias";       ///< none | bias | rounding | ridge: closed-form correction of each linear layer
   double ridge = 0.3;                    ///< penalty on changed weights, relative to the energy of a layer's inputs
 };
 
@@ -75,7 +77,7 @@ struct FinetuningJob {
   std::string method = "blockwise";           ///< blockwise | distill | none
   int64_t batch = 16;                         ///< global, over all ranks; equals the number of lanes
   int64_t iterations = 100;                   ///< per block (blockwise) or in all (distill)
-  double learning_rate = 2e-3;                ///< Adam, weights: in steps of each channel's quantizer per iteration
+  double learning_rate = 5e-3;                ///< Adam, weights: in steps of each channel's quantizer per iteration
   double scale_learning_rate = 0.0;           ///< Adam, activation scales: relative to each scale; 0 freezes them
   double weight_scale_learning_rate = 0.0;    ///< the same for weight scales
   double input_mix = 0.5;                     ///< probability that an element of a block's input is the teacher's
@@ -84,6 +86,7 @@ struct FinetuningJob {
   double rounding_learning_rate = 0.02;       ///< Adam, of AdaRound's variables
   double rounding_weight = 0.01;              ///< of the term that drives AdaRound's variables to a decision
   std::string importance = "gradient";        ///< none | gradient | fisher: weights of a block's squared error
+  bool token_units = true;                    ///< a token's error is relative to its deviation over channels
   int64_t distill_iterations = 0;             ///< end-to-end steps after the blocks
   double distill_learning_rate = 1e-3;        ///< of these, as learning_rate
   double distill_feature_weight = 1.0;        ///< of the relative squared error of block outputs, beside KL in nats

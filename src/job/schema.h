@@ -153,19 +153,23 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
         quantization.weight_granularity);
   visit(key("attention", one_of({"uniform", "log2", "log_sqrt2", "companded"}), "quantizer of the attention probabilities"),
         quantization.attention);
+  visit(key("attention_granularity", one_of({"row", "tensor"}), "row: probabilities in units of the largest of their row"),
+        quantization.attention_granularity);
   visit(key("activation_kind", one_of({"uniform", "companded"}), "quantizer of q, k, v and the inputs of proj and fc2"),
         quantization.activation_kind);
   visit(key("reparameterize", anything(), "RepQ: fold per-channel scales into LayerNorm and the next weights"),
         quantization.reparameterize);
+  visit(key("rotate_heads", anything(), "fold a rotation into q, k, v and proj that spreads outliers over each head"),
+        quantization.rotate_heads);
   visit(key("bits_for", anything(), "other bits for some nodes: \"blocks.0.*: 8, head.*: float\""), quantization.bits_for);
   visit(key("range", one_of({"minmax", "percentile", "mse"}), "how calibration chooses ranges"), quantization.range);
   visit(key("calibration_images", between(1, many), "first images seen by calibration; at most synthesis.images are used"),
         quantization.calibration_images);
   visit(key("range_inputs", one_of({"teacher", "student"}), "what ranges are searched on: float or already quantized inputs"),
         quantization.range_inputs);
-  visit(
-      key("correction", one_of({"none", "bias", "ridge"}), "closed-form fit of each linear layer to its own unrounded output"),
-      quantization.correction);
+  visit(key("correction", one_of({"none", "bias", "rounding", "ridge"}),
+            "closed-form fit of each linear layer to its own unrounded output"),
+        quantization.correction);
   visit(key("ridge", between(1e-6, large), "penalty of correction = ridge on changed weights, relative to the layer's inputs"),
         quantization.ridge);
 }
@@ -195,6 +199,8 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
   visit(key("rounding_weight", between(0, large), "of the term that makes AdaRound decide"), finetuning.rounding_weight);
   visit(key("importance", one_of({"none", "gradient", "fisher"}), "weights of the blockwise error, by the teacher's logits"),
         finetuning.importance);
+  visit(key("token_units", anything(), "a token's error is relative to its deviation over channels, as a LayerNorm sees it"),
+        finetuning.token_units);
   visit(key("distill_iterations", between(0, large), "end-to-end steps after the blocks"), finetuning.distill_iterations);
   visit(key("distill_learning_rate", between(0, large), "of these, as learning_rate"), finetuning.distill_learning_rate);
   visit(key("distill_feature_weight", between(0, large), "of the block outputs' error, beside the logits' KL"),

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/section.h"
+#include "quantization/head_rotation.h"
 #include "quantization/reparameterization.h"
 
 namespace eidolon {
@@ -28,7 +29,7 @@ std::optional<Fold> fold_of(NodeId node) {
 
 /// One calibration: what stays the same from block to block, and the student that it fills.
 struct Calibration {
-  const VisionTransformer& teacher;
+  const VisionTransformer& teacher;  ///< its heads rotated, if the student's are
   const Scheme& scheme;
   const CalibrationSettings& settings;
   int64_t images;
@@ -56,8 +57,9 @@ bool folds(const Calibration& calibration, NodeId node) {
 Tap observer(const Calibration& calibration, Observations& observations, int64_t batch) {
   const double share = static_cast<double>(batch) / static_cast<double>(calibration.images);
   return [&calibration, &observations, share](NodeId node, const Tensor& tensor) {
-    if (!is_weight(node.kind) && calibration.scheme.contains(node)) {
-      observations[node].push_back(thinned(tensor, folds(calibration, node), share));
+    const auto spec = calibration.scheme.find(node);
+    if (!is_weight(node.kind) && spec != calibration.scheme.end()) {
+      observations[node].push_back(thinned(in_units(tensor, spec->second), folds(calibration, node), share));
     }
     return tensor;
   };
@@ -130,6 +132,7 @@ CalibrationSettings calibration_settings(const QuantizationJob& job) {
   CalibrationSettings settings;
   settings.range = range_method(job.range);
   settings.reparameterize = job.reparameterize;
+  settings.rotate_heads = job.rotate_heads;
   settings.quantized_inputs = job.range_inputs == "student";
   settings.correction = correction_method(job.correction);
   settings.ridge = job.ridge;
@@ -140,7 +143,9 @@ Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const 
                   const CalibrationSettings& settings, const std::function<void()>& advance) {
   const at::NoGradGuard no_gradients;
   if (images.size(0) < 1) throw Fault("calibration needs at least one image");
-  Calibration calibration{teacher, scheme, settings, images.size(0), {teacher.clone(), {}}};
+  VisionTransformer exact_model = teacher.clone();
+  if (settings.rotate_heads) rotate_heads(exact_model);
+  Calibration calibration{exact_model, scheme, settings, images.size(0), {exact_model.clone(), {}}};
   Student& student = calibration.student;
   const bool follows = settings.quantized_inputs || settings.correction != Correction::none;
 

@@ -17,7 +17,8 @@ struct CalibrationSettings {
   int64_t batch = 16;             ///< images per forward pass
   bool quantized_inputs = false;  ///< ranges are searched behind the student's quantized sections instead of the teacher's own
   Correction correction = Correction::none;
-  double ridge = 0.3;  ///< quantization/ridge_correction.h
+  double ridge = 0.3;        ///< quantization/ridge_correction.h
+  bool rotate_heads = true;  ///< quantization/head_rotation.h
 };
 CalibrationSettings calibration_settings(const QuantizationJob& job);
 

@@ -44,9 +44,7 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
   }
 };
 
-}  // namespace
-
-Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer) {
+Tensor rounded(const Tensor& x, const Quantizer& quantizer) {
   Grid grid = grid_of(quantizer, x.sizes(), x.scalar_type());
   if (at::GradMode::is_enabled() && (x.requires_grad() || grid.scale.requires_grad())) {
     const Tensor scale = grid.scale;
@@ -54,6 +52,14 @@ Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer) {
     return FakeQuantize::apply(x, scale, grid);
   }
   return value_of_(nearest_place(x, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest), grid);
+}
+
+}  // namespace
+
+Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer) {
+  if (!quantizer.spec.of_row_maximum) return rounded(x, quantizer);
+  const Tensor maxima = row_maxima(x);
+  return rounded(x / maxima, quantizer) * maxima;
 }
 
 }  // namespace eidolon

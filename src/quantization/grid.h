@@ -20,6 +20,9 @@ struct Grid {
 
 Grid grid_of(const Quantizer& quantizer, at::IntArrayRef shape, at::ScalarType dtype);
 
+/// Largest |x| of each row of the last axis, kept as a dimension of 1, and never 0. Detached.
+Tensor row_maxima(const Tensor& x);
+
 /// Nearest place of each value, not yet clamped. A new tensor; NaN stays NaN.
 Tensor nearest_place(const Tensor& x, const Grid& grid);
 

@@ -28,6 +28,14 @@ Grid grid_of(const Quantizer& quantizer, at::IntArrayRef shape, at::ScalarType d
   return grid;
 }
 
+Tensor row_maxima(const Tensor& x) {
+  return x.detach().abs().amax(-1, /*keepdim=*/true).clamp_min_(smallest_divisor);
+}
+
+Tensor in_units(const Tensor& x, const QuantizerSpec& spec) {
+  return spec.of_row_maximum ? x / row_maxima(x) : x;
+}
+
 Tensor nearest_place(const Tensor& x, const Grid& grid) {
   const Tensor ratio = at::div(x, grid.scale);
   if (grid.kind == QuantizerKind::uniform) return ratio.round_();
@@ -57,7 +65,7 @@ Tensor slope_of(const Tensor& x, const Tensor& y, const Grid& grid) {
 Tensor quantize_to_codes(const Tensor& x, const Quantizer& quantizer) {
   const at::NoGradGuard no_gradients;
   const Grid grid = grid_of(quantizer, x.sizes(), x.scalar_type());
-  const Tensor place = nearest_place(x, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest);
+  const Tensor place = nearest_place(in_units(x, quantizer.spec), grid).clamp_min_(grid.lowest).clamp_max_(grid.highest);
   if (place.isnan().any().item<bool>())
     throw Fault("a tensor that is to be stored as integers contains NaN; nothing was coded");
   return place.sub_(grid.lowest).to(at::kLong).add_(quantizer.spec.lowest());

@@ -24,6 +24,9 @@ struct QuantizerSpec {
   int64_t bits = 8;        ///< 2..8
   bool symmetric = false;  ///< uniform, companded: zero point fixed at 0, codes -2^(b-1)..2^(b-1)-1; otherwise codes 0..2^b-1
   int64_t channel_axis = -1;  ///< one scale and zero point per index of this axis; -1: one for the whole tensor
+  /// The quantizer is for x in units of the largest |x| of its row (the last axis): x^ = max q^(x / max). For softmax, where
+  /// x / max = exp(score - greatest score) is what a kernel computes first and the row's sum divides the product last.
+  bool of_row_maximum = false;
 
   bool has_zero_point() const { return kind == QuantizerKind::uniform || kind == QuantizerKind::companded; }
   int64_t lowest() const { return has_zero_point() && symmetric ? -(int64_t{1} << (bits - 1)) : 0; }
@@ -46,11 +49,14 @@ struct Quantizer {
 
 /// Quantize and dequantize, differentiable in `x` and in `quantizer.scale` (straight-through estimator: the gradient of round
 /// is 1). Equal to autograd of the textbook expression x + (q(x) - x).detach() with round detached the same way; clamped values
-/// pass no gradient to x. Works for float32 and float64.
+/// pass no gradient to x; a row's maximum counts as a constant. Works for float32 and float64.
 Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer);
 
-/// int64 codes; dequantize(codes) == fake_quantize(x) exactly where x has the dtype of the scale (float32). NaN, which
-/// fake_quantize passes on, has no code: Fault.
+/// What spec's grid is for: x, or x in units of its rows' maxima.
+Tensor in_units(const Tensor& x, const QuantizerSpec& spec);
+
+/// int64 codes; dequantize(codes) == fake_quantize(x) exactly where x has the dtype of the scale (float32); with of_row_maximum
+/// it is fake_quantize(x) in units of the row's maximum. NaN, which fake_quantize passes on, has no code: Fault.
 Tensor quantize_to_codes(const Tensor& x, const Quantizer& quantizer);
 Tensor dequantize(const Tensor& codes, const Quantizer& quantizer);
 

@@ -30,9 +30,8 @@ std::string name_of(QuantizerKind kind) {
   return std::find_if(kind_names.begin(), kind_names.end(), [&](const auto& entry) { return entry.first == kind; })->second;
 }
 
-QuantizerKind attention_kind(const QuantizationJob& job) {
-  const bool automatic = !job.attention || *job.attention == "auto";
-  return automatic ? QuantizerKind::companded : kind_of(*job.attention, "quantization.attention");
+const char* granularity_of(const QuantizerSpec& spec) {
+  return spec.of_row_maximum ? "row" : spec.channel_axis < 0 ? "tensor" : "channel";
 }
 
 /// A LayerNorm's outputs have folded per-channel ranges, behind which even steps do better; weights stay integers.
@@ -57,7 +56,9 @@ QuantizerSpec spec_from(const json& entry, NodeId node) {
   spec.kind = kind_of(entry.at("kind").get<std::string>(), "kind");
   spec.bits = entry.at("bits").get<int64_t>();
   spec.symmetric = entry.at("symmetric").get<bool>();
-  const bool per_channel = entry.at("granularity").get<std::string>() == "channel";
+  const auto granularity = entry.at("granularity").get<std::string>();
+  const bool per_channel = granularity == "channel";
+  spec.of_row_maximum = granularity == "row";
   spec.channel_axis = per_channel ? entry.at("axis").get<int64_t>() : -1;
   const int64_t most_axes = 4;
   if (spec.bits < 2 || spec.bits > 8 || spec.channel_axis >= most_axes || (per_channel && spec.channel_axis < 0)) {
@@ -92,7 +93,8 @@ Scheme scheme_of(const QuantizationJob& job, int depth) {
   const QuantizerSpec activation{QuantizerKind::uniform, job.activation_bits, job.activation_symmetric, -1};
   QuantizerSpec heavy_tailed = activation;
   heavy_tailed.kind = kind_of(job.activation_kind, "quantization.activation_kind");
-  const QuantizerSpec probabilities{attention_kind(job), job.activation_bits, false, -1};  // never negative
+  const QuantizerSpec probabilities{kind_of(job.attention, "quantization.attention"), job.activation_bits,
+                                    /*symmetric=*/false, -1, job.attention_granularity == "row"};  // never negative
   Scheme scheme;
   for (const NodeId node : all_nodes(depth)) {
     if (node.kind == NodeKind::image) continue;
@@ -119,7 +121,7 @@ std::string scheme_to_json(const Scheme& scheme, int depth) {
                      {"bits", spec.bits},
                      {"kind", name_of(spec.kind)},
                      {"symmetric", spec.symmetric},
-                     {"granularity", spec.channel_axis < 0 ? "tensor" : "channel"},
+                     {"granularity", granularity_of(spec)},
                      {"axis", spec.channel_axis < 0 ? json() : json(spec.channel_axis)}});
   }
   return json{{"nodes", nodes}}.dump();

@@ -46,7 +46,6 @@ void resolve_autos(RunContext& context, Access access) {
   Job& job = context.job;
   if (!job.synthesis.precision) job.synthesis.precision = fastest_precision(context.device());
   job.synthesis.start = start_of(job.synthesis);
-  if (!job.quantization.attention) job.quantization.attention = "companded";
   if (!job.synthesis.prior_weight && access != Access::look) {
     job.synthesis.prior_weight = images_are_starts(job.synthesis) ? 0.0 : agreed_prior_weight(context);
   }

@@ -89,7 +89,7 @@ TEST(Identity, IsTheHashOfSortedFactsWithoutSpaces) {
 }
 
 TEST(Identity, RefusesAutosThatAreNotResolved) {
-  for (const char* name : {"synthesis.precision", "synthesis.prior_weight", "quantization.attention"}) {
+  for (const char* name : {"synthesis.precision", "synthesis.prior_weight", "synthesis.start"}) {
     Job job = resolved_job();
     visit_keys(job, [&](const Key& key, auto& field) {
       if constexpr (can_be_auto<std::decay_t<decltype(field)>>) {

@@ -71,7 +71,7 @@ TEST_F(RunDirectories, KeepWhatTheFirstStartDecided) {
   EXPECT_EQ(second.run.threads, 2) << "the job states it, so the first start's decision does not count";
   EXPECT_EQ(second.synthesis.precision, "bf16");
   EXPECT_EQ(second.synthesis.prior_weight, 0.75);
-  EXPECT_EQ(second.quantization.attention, std::nullopt) << "still open in the first start";
+  EXPECT_EQ(second.synthesis.start, std::nullopt) << "still open in the first start";
   EXPECT_EQ(second.synthesis.images, 256) << "no auto, so taken from the job";
 }
 

@@ -33,7 +33,7 @@ Case a_case(QuantizerSpec spec, at::ScalarType dtype) {
   const Tensor x = (two_sided ? noise : at::exp(3 * noise - 3)).to(dtype);
   return {quantizer, x,
           "kind " + std::to_string(static_cast<int>(spec.kind)) + " bits " + std::to_string(spec.bits) + " axis " +
-              std::to_string(spec.channel_axis) + (spec.symmetric ? " symmetric" : "")};
+              std::to_string(spec.channel_axis) + (spec.symmetric ? " symmetric" : "") + (spec.of_row_maximum ? " row" : "")};
 }
 
 std::vector<QuantizerSpec> all_specs() {
@@ -47,6 +47,8 @@ std::vector<QuantizerSpec> all_specs() {
       specs.push_back({QuantizerKind::log2, bits, false, axis});
       specs.push_back({QuantizerKind::log_sqrt2, bits, false, axis});
     }
+    specs.push_back({QuantizerKind::companded, bits, false, -1, /*of_row_maximum=*/true});
+    specs.push_back({QuantizerKind::log_sqrt2, bits, false, 1, true});
   }
   return specs;
 }

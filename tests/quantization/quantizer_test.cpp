@@ -77,6 +77,16 @@ TEST(Quantizer, CompandsByHandComputedExample) {
   EXPECT_TRUE(at::equal(quantize_to_codes(x, quantizer), at::tensor({0, 0, 2, 2, 3, 4, 5, 7}, at::kLong)));
 }
 
+TEST(Quantizer, OfTheRowMaximumCodesEachRowAsIfItWereScaled) {
+  const Quantizer quantizer{
+      {QuantizerKind::uniform, 2, false, -1, /*of_row_maximum=*/true}, at::full({1}, 1.0f / 3), at::zeros({1})};
+  const Tensor x = at::tensor({0.8f, 0.5f, 0.1f, 0.02f, 0.01f, 0.0f, 0.0f, 0.0f, 0.0f}).view({3, 3});
+  const Tensor codes = quantize_to_codes(x, quantizer);
+  EXPECT_TRUE(at::equal(codes, at::tensor({3, 2, 0, 3, 2, 0, 0, 0, 0}, at::kLong).view({3, 3})));
+  const Tensor maxima = at::tensor({0.8f, 0.02f, 0.0f}).view({3, 1});
+  EXPECT_TRUE(at::allclose(fake_quantize(x, quantizer), dequantize(codes, quantizer) * maxima));
+}
+
 TEST(Quantizer, TopCodeOfLogSqrt2IsExactlyZero) {
   const Quantizer quantizer{{QuantizerKind::log_sqrt2, 3, false, -1}, at::ones({1}), at::zeros({1})};
   EXPECT_TRUE(at::equal(dequantize(at::tensor({0, 2, 7}, at::kLong), quantizer), at::tensor({1.0f, 0.5f, 0.0f})));

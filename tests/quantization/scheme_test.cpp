@@ -32,8 +32,7 @@ TEST(Scheme, AttentionIsCompandedUnlessToldOtherwise) {
   const NodeId probabilities{0, NodeKind::probabilities};
   QuantizationJob job;
   EXPECT_EQ(scheme_of(job, 1).at(probabilities).kind, QuantizerKind::companded);
-  job.attention = "auto";
-  EXPECT_EQ(scheme_of(job, 1).at(probabilities).kind, QuantizerKind::companded);
+  EXPECT_TRUE(scheme_of(job, 1).at(probabilities).of_row_maximum);
   job.attention = "log2";
   EXPECT_EQ(scheme_of(job, 1).at(probabilities).kind, QuantizerKind::log2);
   job.attention = "linear";
@@ -82,6 +81,7 @@ TEST(Scheme, SurvivesJson) {
   for (const std::string attention : {"uniform", "log2", "log_sqrt2", "companded"}) {
     job.attention = attention;
     job.weight_symmetric = !job.weight_symmetric;
+    job.attention_granularity = job.weight_symmetric ? "tensor" : "row";
     const Scheme scheme = scheme_of(job, 13);
     EXPECT_EQ(scheme_from_json(scheme_to_json(scheme, 13)), scheme);
   }

@@ -18,6 +18,12 @@ inline Tensor along_channel(const Tensor& values, const Tensor& x, int64_t axis)
 
 inline Tensor textbook_fake_quantize(const Tensor& x, const Quantizer& quantizer) {
   const QuantizerSpec& spec = quantizer.spec;
+  if (spec.of_row_maximum) {
+    Quantizer absolute = quantizer;
+    absolute.spec.of_row_maximum = false;
+    const Tensor maximum = std::get<0>(x.detach().abs().max(-1, true));
+    return maximum * textbook_fake_quantize(x / maximum, absolute);
+  }
   const Tensor s = along_channel(quantizer.scale.to(x.scalar_type()), x, spec.channel_axis);
   const Tensor z = along_channel(quantizer.zero_point.to(x.scalar_type()), x, spec.channel_axis);
   const double levels = static_cast<double>(int64_t{1} << spec.bits);

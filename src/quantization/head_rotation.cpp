@@ -1,0 +1,53 @@
+#include "quantization/head_rotation.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace eidolon {
+namespace {
+
+/// Orthonormal DCT-II, one basis vector per column.
+Tensor cosine_transform(int64_t n) {
+  const Tensor position = at::arange(n, at::kDouble).add_(0.5), frequency = at::arange(n, at::kDouble);
+  const auto size = static_cast<double>(n);
+  const Tensor basis = at::cos(at::outer(position, frequency) * (std::numbers::pi / size)) * std::sqrt(2.0 / size);
+  basis.select(1, 0).mul_(std::sqrt(0.5));
+  return basis;
+}
+
+/// D' x D weights (or [D'] biases) whose outputs are heads of size R: each head's outputs times R.
+Tensor outputs_rotated(const Tensor& weight, const Tensor& rotation) {
+  const Tensor heads = weight.to(at::kDouble).reshape({-1, rotation.size(0), weight.dim() > 1 ? weight.size(1) : 1});
+  return at::matmul(rotation.t(), heads).reshape(weight.sizes()).to(weight.scalar_type());
+}
+
+Tensor inputs_rotated(const Tensor& weight, const Tensor& rotation) {
+  const Tensor heads = weight.to(at::kDouble).reshape({weight.size(0), -1, rotation.size(0)});
+  return at::matmul(heads, rotation).reshape(weight.sizes()).to(weight.scalar_type());
+}
+
+}  // namespace
+
+Tensor spreading_rotation(int64_t n) {
+  Tensor hadamard = at::ones({1, 1}, at::kDouble);
+  const Tensor doubled = at::tensor({1.0, 1.0, 1.0, -1.0}, at::kDouble).view({2, 2}) * std::sqrt(0.5);
+  for (; n % 2 == 0; n /= 2) hadamard = at::kron(doubled, hadamard);
+  return at::kron(hadamard, cosine_transform(n));
+}
+
+void rotate_heads(VisionTransformer& model) {
+  const at::NoGradGuard no_gradients;
+  const Architecture& architecture = model.architecture;
+  const Tensor rotation = spreading_rotation(architecture.width / architecture.heads).to(model["cls_token"].device());
+  for (int block = 0; block < architecture.depth; ++block) {
+    const std::string name = "blocks." + std::to_string(block) + ".attn.";
+    for (const char* part : {"qkv.weight", "qkv.bias"}) {
+      Tensor& parameter = model.parameters.at(name + part);
+      parameter = outputs_rotated(parameter, rotation);
+    }
+    Tensor& weight = model.parameters.at(name + "proj.weight");
+    weight = inputs_rotated(weight, rotation);
+  }
+}
+
+}  // namespace eidolon
