@@ -1,6 +1,7 @@
 #include "finetuning/distillation.h"
 
 #include "job/mixture.h"
+#include "model/token_units.h"
 
 namespace eidolon {
 namespace {
@@ -24,12 +25,12 @@ std::vector<Tensor> outputs_of(const VisionTransformer& model, const Tensor& ima
   return outputs;
 }
 
-/// Per image, the mean over blocks.
+/// Per image, the mean over blocks, tokens and channels, in units of each token's deviation.
 Tensor relative_error(const std::vector<Tensor>& teacher, const std::vector<Tensor>& student) {
   const size_t blocks = teacher.size() - 1;
   Tensor sum = at::zeros({teacher[0].size(0)}, teacher[0].options());
   for (size_t block = 0; block < blocks; ++block) {
-    sum = sum + (student[block] - teacher[block]).square().sum({1, 2}) / teacher[block].square().sum({1, 2});
+    sum = sum + in_token_units(student[block] - teacher[block], teacher[block]).square().mean({1, 2});
   }
   return sum / static_cast<double>(blocks);
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "model/token_units.h"
 #include "quantization/student.h"
 
 namespace eidolon {
@@ -34,7 +35,7 @@ std::vector<std::vector<int64_t>> chunks_of(const SyntheticImages& images) {
 
 /// Sums over this rank's images, then over ranks.
 struct Measured {
-  Tensor sensitivity;          ///< mean of |g|, scaled to a mean of 1 over its elements
+  Tensor sensitivity;          ///< mean of |g|, g per unit of the errors, scaled to a mean of 1 over its elements
   std::vector<Tensor> errors;  ///< of this rank's chunks
 };
 
@@ -45,8 +46,9 @@ Measured measure(const StrategyContext& context, int section, const Prefix& inpu
     const Tensor rows = context.images.rows(images), exact = targets.rows(rows);
     const at::NoGradGuard no_gradients;
     const Tensor output = forward_section(calibrated.model, section, inputs.rows(rows), quantizing_tap(calibrated));
-    measured.sensitivity += class_sensitivity(context.teacher, section, exact, output).abs().sum(0);
-    measured.errors.push_back(output - exact);
+    const Tensor unit = context.job.token_units ? token_deviation(exact) : at::ones({1}, exact.options());
+    measured.sensitivity += (class_sensitivity(context.teacher, section, exact, output) * unit).abs().sum(0);
+    measured.errors.push_back((output - exact) / unit);
   }
   context.communicator.all_reduce_sum(measured.sensitivity);
   const double mean = measured.sensitivity.mean().item<double>();

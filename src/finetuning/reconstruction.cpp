@@ -1,5 +1,7 @@
 #include "finetuning/reconstruction.h"
 
+#include "model/token_units.h"
+
 namespace eidolon {
 namespace {
 
@@ -82,12 +84,17 @@ Tap Reconstruction::training_tap(const StepImages& at) const {
   return dropping_tap(std::move(tap), at, context_.job.activation_drop);
 }
 
+Tensor Reconstruction::error_of(const Tensor& output, const Tensor& target) const {
+  return context_.job.token_units ? in_token_units(output - target, target) : output - target;
+}
+
 Tensor Reconstruction::loss(const std::vector<int64_t>& images, int64_t step) {
   const FinetuningJob& job = context_.job;
   const Tensor rows = context_.images.rows(images);
   const StepImages at = draws(images, step);
   const Tensor output = forward_section(context_.student.model, section_, training_input(rows, at), training_tap(at));
-  Tensor loss = weighted_square(importance_, output - training_.targets.rows(rows)) / static_cast<double>(output.size(-1));
+  Tensor loss =
+      weighted_square(importance_, error_of(output, training_.targets.rows(rows))) / static_cast<double>(output.size(-1));
   const std::optional<double> beta = penalty_exponent(step, job.iterations);
   for (const LearnedRounding& rounding : roundings_) {
     // Once per image, since train_step() divides by their number over all ranks.
@@ -101,7 +108,7 @@ double Reconstruction::held_out_error(const Student& student) const {
   return held_out_loss(context_, [&](const std::vector<int64_t>& images) {
     const Tensor rows = context_.held_out.rows(images);
     const Tensor output = forward_section(student.model, section_, held_out_.inputs.rows(rows), quantizing_tap(student));
-    const Tensor error = (output - held_out_.targets.rows(rows)).square().sum();
+    const Tensor error = error_of(output, held_out_.targets.rows(rows)).square().sum();
     return error.item<double>() / static_cast<double>(output.size(-1));
   });
 }

@@ -15,7 +15,8 @@ namespace eidolon {
 /// teacher's inputs, summed over tokens and averaged over channels; input = output of the already quantized sections before
 /// (SARDFQ and I&S-ViT, arXiv 2412.16553 and 2311.10126). LayerNorms stay frozen. The job may mix the teacher's inputs in
 /// (finetuning/drop.h), weight the error (finetuning/importance.h) and learn the weights' rounding instead of the weights
-/// (finetuning/adaround.h). Held-out images are asked for the plain squared error, without any of these.
+/// (finetuning/adaround.h). Errors are in units of each token's deviation unless token_units is off. Held-out images are asked
+/// for the squared error without any of the others.
 class Reconstruction : public Strategy {
  public:
   explicit Reconstruction(const StrategyContext& context);
@@ -36,6 +37,7 @@ class Reconstruction : public Strategy {
   std::vector<Trainable> trainables();
   StepImages draws(const std::vector<int64_t>& images, int64_t step) const;
   Tensor training_input(const Tensor& rows, const StepImages& at) const;
+  Tensor error_of(const Tensor& output, const Tensor& target) const;
   Tap training_tap(const StepImages& at) const;
   double held_out_error(const Student& student) const;
 

@@ -101,6 +101,15 @@ TEST_F(MeasuredImportance, OfTheGradientIsItsMeanSizeScaledToAMeanOfOne) {
   EXPECT_GT(importance.std().item<double>(), 0.1);
 }
 
+TEST_F(MeasuredImportance, InTokenUnitsIsPerDeviationOfAToken) {
+  setting.job.token_units = true;
+  const Tensor importance = of("gradient", 1).diagonal;
+  const Tensor exact = targets.rows(at::arange(16, at::kLong));
+  Tensor expected = class_sensitivity(setting.teacher, 1, exact, exact + calibrated_error(1)).abs();
+  expected = (expected * (exact - exact.mean(-1, true)).square().mean(-1, true).sqrt()).mean(0);
+  EXPECT_TRUE(at::allclose(importance, expected / expected.mean(), 1e-3, 1e-4));
+}
+
 TEST_F(MeasuredImportance, OfNoneLeavesThePlainSquare) {
   EXPECT_FALSE(of("none", 1).diagonal.defined());
 }

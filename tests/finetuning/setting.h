@@ -15,11 +15,12 @@ inline std::vector<int64_t> indices(int64_t first, int64_t end) {
   return result;
 }
 
-/// Neither mixing nor importance: the plain squared error.
+/// Neither mixing nor importance nor token units: the plain squared error.
 inline FinetuningJob plain_job() {
   FinetuningJob job;
   job.input_mix = 0;
   job.importance = "none";
+  job.token_units = false;
   return job;
 }
 

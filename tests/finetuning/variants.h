@@ -22,6 +22,7 @@ inline std::vector<Variant> variants() {
     job.rounding_learning_rate = 0.05;
     job.scale_learning_rate = job.weight_scale_learning_rate = 1e-3;
     job.importance = "fisher";
+    job.token_units = true;
   };
   return {{"plain", [](FinetuningJob&) {}},
           {"input_mix", [](FinetuningJob& job) { job.input_mix = 0.5; }},
@@ -34,6 +35,11 @@ inline std::vector<Variant> variants() {
           {"scales", [](FinetuningJob& job) { job.scale_learning_rate = job.weight_scale_learning_rate = 1e-3; }},
           {"gradient", [](FinetuningJob& job) { job.importance = "gradient"; }},
           {"fisher", [](FinetuningJob& job) { job.importance = "fisher"; }},
+          {"token_units",
+           [](FinetuningJob& job) {
+             job.token_units = true;
+             job.importance = "gradient";
+           }},
           {"everything", everything}};
 }
 

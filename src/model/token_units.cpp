@@ -1,0 +1,14 @@
+#include "model/token_units.h"
+
+namespace eidolon {
+
+Tensor token_deviation(const Tensor& target) {
+  if (target.dim() != 3) return at::ones({1}, target.options());
+  return target.std(-1, /*unbiased=*/false, /*keepdim=*/true).clamp_min_(1e-6);
+}
+
+Tensor in_token_units(const Tensor& error, const Tensor& target) {
+  return error / token_deviation(target);
+}
+
+}  // namespace eidolon

@@ -1,0 +1,43 @@
+#include "model/token_units.h"
+
+#include <cmath>
+
+#include "gtest/gtest.h"
+
+namespace eidolon {
+namespace {
+
+TEST(TokenUnits, DivideATokensErrorByTheDeviationOfItsChannels) {
+  at::manual_seed(4);
+  const Tensor target = at::randn({2, 3, 5}, at::kDouble) * 7 + 2, error = at::randn({2, 3, 5}, at::kDouble);
+  const Tensor relative = in_token_units(error, target);
+  for (int64_t b = 0; b < 2; ++b) {
+    for (int64_t t = 0; t < 3; ++t) {
+      double sum = 0, squares = 0;
+      for (int64_t c = 0; c < 5; ++c) {
+        sum += target[b][t][c].item<double>();
+        squares += std::pow(target[b][t][c].item<double>(), 2);
+      }
+      const double deviation = std::sqrt(squares / 5 - sum * sum / 25);
+      for (int64_t c = 0; c < 5; ++c) {
+        EXPECT_NEAR(relative[b][t][c].item<double>(), error[b][t][c].item<double>() / deviation, 1e-12);
+      }
+    }
+  }
+}
+
+/// What makes them the right units: a LayerNorm behind sees the same however large a token is.
+TEST(TokenUnits, OfALayerNormsReaderDoNotDependOnTheTokensSize) {
+  at::manual_seed(5);
+  const Tensor target = at::randn({1, 4, 16}, at::kDouble), error = at::randn({1, 4, 16}, at::kDouble);
+  EXPECT_TRUE(at::allclose(in_token_units(50 * error, 50 * target), in_token_units(error, target)));
+}
+
+TEST(TokenUnits, LeaveLogitsAndSurviveConstantTokens) {
+  const Tensor logits = at::randn({3, 10});
+  EXPECT_TRUE(at::equal(in_token_units(logits, 5 * logits), logits));
+  EXPECT_TRUE(in_token_units(at::ones({1, 2, 4}), at::ones({1, 2, 4})).isfinite().all().item<bool>());
+}
+
+}  // namespace
+}  // namespace eidolon
