@@ -21,33 +21,35 @@ RowGrid row_grid(const Quantizer& quantizer, int64_t outputs) {
 }
 
 /// Rounds the rows `group` of the map and lets the rows `free` follow.
-void round_group(Tensor& map, const Tensor& metric, const RowGrid& grid, const Tensor& group, const Tensor& free) {
+void round_group(CompensatedMap& map, const Tensor& metric, const RowGrid& grid, const Tensor& group, const Tensor& free) {
   const Tensor coupling = part(metric, free, group);
   const Tensor follow = at::cholesky_solve(coupling, at::linalg_cholesky(part(metric, free, free)));
   const Tensor left = part(metric, group, group) - at::mm(coupling.t(), follow);
 
-  const Tensor weights = map.index_select(0, group);
+  const Tensor weights = map.rounded.index_select(0, group);
   const Tensor in_steps = weights.t() / grid.step.unsqueeze(1);
   const Tensor places = refined_places(in_steps, grid.lowest, grid.highest, left);
   const Tensor rounded = (places * grid.step.unsqueeze(1)).to(at::kFloat).to(at::kDouble).t();
-  map.index_copy_(0, group, rounded);
-  map.index_add_(0, free, at::mm(follow, rounded - weights), -1);
+  map.wanted.index_copy_(0, group, weights);
+  map.rounded.index_copy_(0, group, rounded);
+  map.rounded.index_add_(0, free, at::mm(follow, rounded - weights), -1);
 }
 
 }  // namespace
 
-Tensor compensated_rounding(const Tensor& map, const Tensor& metric, const Quantizer& quantizer) {
+CompensatedMap compensated_rounding(const Tensor& map, const Tensor& metric, const Quantizer& quantizer) {
   const int64_t inputs = map.size(0) - 1;
   const RowGrid grid = row_grid(quantizer, map.size(1));
   const Tensor order = metric.diagonal().narrow(0, 0, inputs).argsort(/*stable=*/true, 0, /*descending=*/true);
   const Tensor bias = at::full({1}, inputs, order.options());
-  Tensor result = map.clone();
+  CompensatedMap result{map.clone(), map.clone()};
   for (int64_t done = 0; done < inputs;) {
     const int64_t size = (inputs - done + 1) / 2;
     const Tensor group = order.narrow(0, done, size);
     done += size;
     round_group(result, metric, grid, group, at::cat({order.narrow(0, done, inputs - done), bias}));
   }
+  result.wanted[inputs].copy_(result.rounded[inputs]);
   return result;
 }
 

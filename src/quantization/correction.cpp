@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "model/section.h"
+#include "model/token_units.h"
 #include "quantization/bias_correction.h"
 #include "quantization/compensated_rounding.h"
 #include "quantization/gram.h"
@@ -11,6 +12,9 @@
 
 namespace eidolon {
 namespace {
+
+/// In steps; below a half, so that rounding gives the chosen place.
+constexpr double most_undecided = 0.45;
 
 /// A linear layer: where it stands and what its parameters are called.
 struct Layer {
@@ -23,23 +27,30 @@ Layer layer_of(NodeId weight) {
   return {weight, input_of(weight), name, bias_of(name)};
 }
 
-/// The rows that a layer multiplies, before and after their rounding.
+/// The rows that a layer multiplies, before and after their rounding, and the units of its outputs (undefined: 1).
 struct Rows {
-  Tensor exact, rounded;
+  Tensor exact, rounded, units;
 };
 
-Rows input_rows(const Student& student, int section, const Tensor& inputs, NodeId node, const Tap& tap) {
+/// Whether the layer's outputs are added to the tokens, which the next LayerNorm divides by their deviation.
+bool writes_tokens(NodeKind weight) {
+  return weight == NodeKind::proj_weight || weight == NodeKind::fc2_weight;
+}
+
+Rows input_rows(const Student& student, int section, const Tensor& inputs, const Layer& layer, const Tap& tap) {
+  const NodeId node = layer.input_node;
   Rows rows;
-  forward_section(student.model, section, inputs, [&](NodeId at, const Tensor& tensor) {
+  const Tensor output = forward_section(student.model, section, inputs, [&](NodeId at, const Tensor& tensor) {
     const Tensor passed = tap(at, tensor);
-    if (at == node) rows = {tensor, passed};
+    if (at == node) rows = {tensor, passed, {}};
     return passed;
   });
   const auto flat = [&](const Tensor& tensor) {
     const Tensor whole = node.kind == NodeKind::image ? patches_of(student.model.architecture, tensor) : tensor;
     return whole.reshape({-1, whole.size(-1)});
   };
-  return {flat(rows.exact), flat(rows.rounded)};
+  const Tensor units = writes_tokens(layer.weight_node.kind) ? token_deviation(output).reshape({-1, 1}) : Tensor();
+  return {flat(rows.exact), flat(rows.rounded), units};
 }
 
 Gram moments(const Student& student, int section, const Layer& layer, const Tensor& inputs, int64_t batch) {
@@ -47,8 +58,8 @@ Gram moments(const Student& student, int section, const Layer& layer, const Tens
   const Tap tap = quantizing_tap(student);
   Gram gram = empty_gram(weight.size(1), weight.size(0), weight.device());
   for (const Tensor& part : inputs.split(batch)) {
-    const Rows rows = input_rows(student, section, part, layer.input_node, tap);
-    accumulate(gram, rows.rounded, at::linear(rows.exact, weight, bias));
+    const Rows rows = input_rows(student, section, part, layer, tap);
+    accumulate(gram, rows.rounded, at::linear(rows.exact, weight, bias), rows.units);
   }
   return gram;
 }
@@ -69,14 +80,24 @@ void correct_bias(Student& student, const Layer& layer, const Gram& gram) {
   bias = bias_corrected(gram, affine_map(rounded, bias)).select(0, -1).to(bias.scalar_type(), false, /*copy=*/true);
 }
 
+/// The map with weights that round to the chosen places but stay on the side they came from, so that what is trained next
+/// knows which of them hardly mattered.
+Tensor undecided(const CompensatedMap& map, const Quantizer& quantizer) {
+  const Tensor limit = quantizer.scale.to(at::kDouble) * most_undecided;
+  const Tensor rest = at::minimum(at::maximum(map.wanted - map.rounded, -limit), limit);
+  return map.rounded + rest;
+}
+
 void correct_weights(Student& student, const Layer& layer, const Gram& gram, const CorrectionSettings& settings) {
   const Tensor before = affine_map(student.model[layer.weight], student.model[layer.bias]);
-  const Tensor corrected = ridge_corrected(gram, before, settings.ridge);
+  const bool by_ridge = settings.method == Correction::ridge;
+  const Tensor corrected = by_ridge ? ridge_corrected(gram, before, settings.ridge) : bias_corrected(gram, before);
   store(student, layer, corrected);
   const auto quantizer = student.quantizers.find(layer.weight_node);
   if (quantizer == student.quantizers.end()) return;
   quantizer->second = search_range(student.model[layer.weight], quantizer->second.spec, settings.range);
-  store(student, layer, compensated_rounding(corrected, regularized(gram, settings.ridge), quantizer->second));
+  const Tensor metric = regularized(gram, settings.ridge);
+  store(student, layer, undecided(compensated_rounding(corrected, metric, quantizer->second), quantizer->second));
 }
 
 }  // namespace
@@ -84,8 +105,9 @@ void correct_weights(Student& student, const Layer& layer, const Gram& gram, con
 Correction correction_method(const std::string& name) {
   if (name == "none") return Correction::none;
   if (name == "bias") return Correction::bias;
+  if (name == "rounding") return Correction::rounding;
   if (name == "ridge") return Correction::ridge;
-  throw BadInput("quantization.correction = \"" + name + "\" is not known; it is none, bias or ridge");
+  throw BadInput("quantization.correction = \"" + name + "\" is not known; it is none, bias, rounding or ridge");
 }
 
 void correct_section(Student& student, int section, const Tensor& inputs, const CorrectionSettings& settings) {

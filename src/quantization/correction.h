@@ -12,10 +12,11 @@ namespace eidolon {
 
 enum class Correction {
   none,
-  bias,   ///< the mean error of each output goes into the bias (quantization/bias_correction.h)
-  ridge,  ///< ridge regression against the error of the inputs, then rounding that compensates for itself
+  bias,      ///< the mean error of each output goes into the bias (quantization/bias_correction.h)
+  rounding,  ///< that, and weights whose rounding compensates for itself (quantization/compensated_rounding.h)
+  ridge,     ///< the same rounding behind ridge regression against the error of the inputs (quantization/ridge_correction.h)
 };
-Correction correction_method(const std::string& name);  ///< "none" | "bias" | "ridge"; else BadInput
+Correction correction_method(const std::string& name);  ///< "none" | "bias" | "rounding" | "ridge"; else BadInput
 
 struct CorrectionSettings {
   Correction method = Correction::none;
@@ -26,8 +27,9 @@ struct CorrectionSettings {
 
 /// Walks the section's linear layers in the order of the forward pass. Each is fitted, from its rounded inputs, to its own
 /// output before any rounding of inputs or weights: to undo what its own quantizers do, and not what the sections before it got
-/// wrong, which on synthetic images is another error than on photographs. With `ridge` the range of its weights is searched
-/// anew and they end exactly on their grid, from which the Tap's rounding does not move them; a layer whose weights have no
+/// wrong, which on synthetic images is another error than on photographs. Where a layer writes to the tokens, a token's error
+/// counts in units of its deviation (model/token_units.h). With `rounding` and `ridge` the range of its weights is searched
+/// anew, and each ends within 0.45 steps of the place chosen for it, to which the Tap rounds it; a layer whose weights have no
 /// quantizer is corrected and stays float.
 ///  inputs: images or tokens in front of the section, as forward_section() takes them, every section before it quantized and
 ///  corrected. A layer's inputs are not held: their moments are summed batch by batch in float64 (quantization/gram.h).

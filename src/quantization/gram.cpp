@@ -19,11 +19,15 @@ Gram empty_gram(int64_t inputs, int64_t outputs, at::Device device) {
   return {at::zeros({inputs + 1, inputs + 1}, options), at::zeros({inputs + 1, outputs}, options), at::zeros({}, options)};
 }
 
-void accumulate(Gram& gram, const Tensor& x, const Tensor& y) {
+void accumulate(Gram& gram, const Tensor& x, const Tensor& y, const Tensor& units) {
   for (int64_t first = 0; first < x.size(0); first += rows_at_once) {
     const int64_t rows = std::min(rows_at_once, x.size(0) - first);
-    const Tensor a = at::constant_pad_nd(x.narrow(0, first, rows).to(at::kDouble), {0, 1}, 1.0);
-    const Tensor wanted = y.narrow(0, first, rows).to(at::kDouble);
+    Tensor a = at::constant_pad_nd(x.narrow(0, first, rows).to(at::kDouble), {0, 1}, 1.0);
+    Tensor wanted = y.narrow(0, first, rows).to(at::kDouble);
+    if (units.defined()) {
+      a = a / units.narrow(0, first, rows);
+      wanted = wanted / units.narrow(0, first, rows);
+    }
     gram.inputs.addmm_(a.t(), a);
     gram.outputs.addmm_(a.t(), wanted);
     gram.energy.add_(wanted.square().sum());

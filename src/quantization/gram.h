@@ -19,8 +19,9 @@ struct Gram {
 
 Gram empty_gram(int64_t inputs, int64_t outputs, at::Device device);
 
-/// `x`: rows x n, `y`: rows x m, of any floating type.
-void accumulate(Gram& gram, const Tensor& x, const Tensor& y);
+/// `x`: rows x n, `y`: rows x m, of any floating type. `units`, if defined, rows x 1: errors of a row count in units of this,
+/// as if a and y were divided by it.
+void accumulate(Gram& gram, const Tensor& x, const Tensor& y, const Tensor& units = {});
 
 /// sum |y - a map|^2, for a map (n + 1) x m as of affine_map().
 double squared_error(const Gram& gram, const Tensor& map);

@@ -38,6 +38,17 @@ TEST(Gram, OfPartsIsTheGramOfTheWhole) {
   EXPECT_EQ(p.gram.inputs[6][6].item<double>(), 5000);
 }
 
+TEST(Gram, InUnitsIsTheGramOfDividedRows) {
+  const Problem p = problem(300, 6, 4, 8);
+  const Tensor units = at::rand({300, 1}, at::kDouble) + 0.1;
+  Gram gram = empty_gram(6, 4, at::kCPU);
+  accumulate(gram, p.x, p.y, units);
+  const Tensor error = (p.y - at::linear(p.x, p.weight, p.bias)) / units;
+  const double direct = error.square().sum().item<double>();
+  EXPECT_NEAR(squared_error(gram, affine_map(p.weight, p.bias)), direct, 1e-8 * direct);
+  EXPECT_NEAR(gram.inputs[6][6].item<double>(), units.square().reciprocal().sum().item<double>(), 1e-6);
+}
+
 TEST(Gram, KnowsTheSquaredErrorOfAnyMap) {
   const Problem p = problem(300, 6, 4, 2);
   const double direct = (p.y - at::linear(p.x, p.weight, p.bias)).square().sum().item<double>();
