@@ -21,12 +21,13 @@ struct SynthesisJob {
   int64_t images = 256;              ///< not part of the identity: raising it only adds units
   int64_t held_out_images = 16;      ///< further images, never trained on; not part of the identity
   int64_t unit_images = 16;          ///< consecutive images optimised together, one shard
-  int64_t iterations = 0;            ///< 0: the start is the image
-  int64_t rounds = 2;                ///< Adam and its schedule start anew each round
-  int64_t warmup_iterations = 100;   ///< linear, per round; at most a fifth of a round
+  double optimised_share = 0.5;      ///< of the units; the images of the others are their starts
+  int64_t iterations = 40;           ///< of an optimised unit; 0: none is optimised
+  int64_t rounds = 1;                ///< Adam and its schedule start anew each round
+  int64_t warmup_iterations = 4;     ///< linear, per round; at most a fifth of a round
   uint64_t seed = 1;
   std::optional<std::string> precision;    ///< auto | fp32 | bf16
-  double learning_rate = 0.2;              ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
+  double learning_rate = 0.05;             ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
   std::string parametrization = "pixels";  ///< pixels | fourier | pyramid: what Adam moves
   int64_t overgenerate = 1;                ///< starts per image, of which the filter keeps one
   std::string filter = "confidence";       ///< confidence | energy
@@ -38,14 +39,15 @@ struct SynthesisJob {
   std::string prior_self_attention = "current";  ///< current | uniform: the law of x0
 
   double semantic_weight = 1.0;
-  int64_t crops = 4;  ///< K_MSR, crops per image at most; 0 switches the crops off
+  int64_t crops = 0;  ///< K_MSR, crops per image at most; 0 switches the crops off
   double crop_weight = 1.0;
   bool soft_labels = true;  ///< false: one-hot targets
   double soft_label_low = 5.0;
   double soft_label_high = 10.0;
 
-  double variation_weight = 0.283;  ///< of the total-variation term, per image; 0.05 * sqrt(32)
-  double variation_low = 442;       ///< target ~ U(low, high), for 3x224x224 ImageNet-normalised pixels
+  double variation_weight =
+      0.0;                     ///< of the total-variation term, per image; SARDFQ's and PSAQ-ViT's is 0.05 * sqrt(32) = 0.283
+  double variation_low = 442;  ///< target ~ U(low, high), for 3x224x224 ImageNet-normalised pixels
   double variation_high = 530;
 
   double entropy_weight = 0.0;          ///< of PSAQ-ViT's patch-similarity entropy, summed over the blocks
@@ -77,7 +79,7 @@ struct FinetuningJob {
   std::string method = "blockwise";           ///< blockwise | distill | none
   int64_t batch = 16;                         ///< global, over all ranks; equals the number of lanes
   int64_t iterations = 100;                   ///< per block (blockwise) or in all (distill)
-  double learning_rate = 5e-3;                ///< Adam, weights: in steps of each channel's quantizer per iteration
+  double learning_rate = 1e-2;                ///< Adam, weights: in steps of each channel's quantizer per iteration
   double scale_learning_rate = 0.0;           ///< Adam, activation scales: relative to each scale; 0 freezes them
   double weight_scale_learning_rate = 0.0;    ///< the same for weight scales
   double input_mix = 0.5;                     ///< probability that an element of a block's input is the teacher's

@@ -90,6 +90,8 @@ void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("held_out_images", between(0, many), "further images, never trained on", Decides::student),
         synthesis.held_out_images);
   visit(key("unit_images", between(1, 4096), "consecutive images optimised together, one shard"), synthesis.unit_images);
+  visit(key("optimised_share", between(0, 1), "share of the units that are optimised; the others stay as they start"),
+        synthesis.optimised_share);
   visit(key("iterations", between(0, large), "optimisation steps of a unit, over all rounds; 0: the start is the image"),
         synthesis.iterations);
   visit(key("rounds", between(1, large), "Adam and its schedule start anew each round"), synthesis.rounds);

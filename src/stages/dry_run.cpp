@@ -36,10 +36,11 @@ double peak_memory_megabytes() {
 
 Estimate time_synthesis(const RunContext& context) {
   const SynthesisJob& job = context.job.synthesis;
-  const size_t units = units_of(job).size(), ranks = static_cast<size_t>(context.cluster.size());
+  const std::vector<Unit> units = units_of(job);
+  const auto ranks = static_cast<size_t>(context.cluster.size());
   const Architecture& a = context.teacher.model.architecture;
   const double image_megabytes = static_cast<double>(a.channels * a.image_size * a.image_size) / 1e6;
-  Estimate estimate{0, static_cast<double>(units) * static_cast<double>(job.unit_images) * image_megabytes};
+  Estimate estimate{0, static_cast<double>(units.size()) * static_cast<double>(job.unit_images) * image_megabytes};
   if (images_are_starts(job)) return estimate;
 
   const SynthesisTeacher teacher = context.synthesis_teacher();
@@ -51,7 +52,9 @@ Estimate time_synthesis(const RunContext& context) {
   const int64_t count = std::min<int64_t>(timed_iterations, std::max<int64_t>(job.iterations - 1, 1));
   for (int64_t i = 0; i < count && state.iteration < job.iterations; ++i) optimise_once(teacher, job, objective, state);
   const double per_iteration = watch.seconds() / static_cast<double>(count);
-  estimate.seconds = per_iteration * static_cast<double>(job.iterations) * static_cast<double>((units + ranks - 1) / ranks);
+  const auto optimised =
+      static_cast<size_t>(std::ranges::count_if(units, [&](const Unit& one) { return is_optimised(job, one); }));
+  estimate.seconds = per_iteration * static_cast<double>(job.iterations) * static_cast<double>((optimised + ranks - 1) / ranks);
   return estimate;
 }
 

@@ -60,9 +60,12 @@ void wait_for_others(const RunContext& context, const std::vector<Unit>& missing
 bool make_units(RunContext& context, std::vector<Unit> missing) {
   const Cluster& cluster = context.cluster;
   const Communicator& communicator = cluster.communicator;
-  const double share = views_of(context.job.synthesis, missing) / cluster.size();
+  const SynthesisJob& job = context.job.synthesis;
+  const bool starts = images_are_starts(job);
+  const double work =
+      starts ? static_cast<double>(missing.size()) * static_cast<double>(job.unit_images) : views_of(job, missing);
   UnitWorkshop workshop{context, context.synthesis_teacher(), CheckpointClock(context.job.run),
-                        Progress("synthesize", share, "views", cluster.is_root())};
+                        Progress("synthesize", work / cluster.size(), starts ? "images" : "views", cluster.is_root())};
   for (int waits = 0; !missing.empty();) {
     const Pass own = make_free_units(workshop, missing);
     cluster.wait_for_all();

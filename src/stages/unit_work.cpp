@@ -98,9 +98,10 @@ UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   }
 
   std::optional<ImageShard> shard =
-      images_are_starts(job) ? start_shard(workshop.teacher, job, unit) : optimised_shard(workshop, unit);
+      is_optimised(job, unit) ? optimised_shard(workshop, unit) : start_shard(workshop.teacher, job, unit);
   if (!shard) return UnitOutcome::stopped;
-  stamp(*shard, job, context.teacher.preprocessing, context.shard_owner());
+  if (images_are_starts(job)) workshop.progress.advance(static_cast<double>(unit.images));
+  stamp(*shard, job, unit, context.teacher.preprocessing, context.shard_owner());
   write_shard(context.shard(unit), *shard);
   std::error_code gone;  // by another finisher of the same unit
   std::filesystem::remove(context.run.unit_state(unit.first), gone);

@@ -24,10 +24,6 @@ std::string start_of(const SynthesisJob& job) {
   return job.start.value_or(job.method == "gaussian" ? "gaussian" : "leaves, scenes, textures");
 }
 
-bool images_are_starts(const SynthesisJob& job) {
-  return job.method == "gaussian" || job.iterations == 0;
-}
-
 PixelRange valid_pixels(const Preprocessing& preprocessing, at::TensorOptions options) {
   const Tensor mean = preprocessing.mean_tensor(options), std = preprocessing.std_tensor(options);
   return {-mean / std, (1.0 - mean) / std};

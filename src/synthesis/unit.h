@@ -19,7 +19,14 @@ struct Unit {
 /// `images` is no multiple of the unit, the rest of its last unit is held out too.
 std::vector<Unit> units_of(const SynthesisJob& job);
 
-/// One iteration's forward passes with input gradient: of each image and each of its crops.
+/// No unit is optimised: the shards hold the starts.
+bool images_are_starts(const SynthesisJob& job);
+
+/// Whether this unit is optimised; otherwise its shard holds the starts. Every prefix of the units has its job.optimised_share
+/// of such units, rounded down, so that raising job.images changes none of the units there were.
+bool is_optimised(const SynthesisJob& job, const Unit& unit);
+
+/// One iteration's forward passes with input gradient: of each image and each of its crops. 0 where nothing is optimised.
 double views_per_iteration(const SynthesisJob& job, const Unit& unit);
 
 /// The same units, beginning with this rank's share and going round: ranks that take what is free in this order seldom meet.

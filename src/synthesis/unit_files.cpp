@@ -62,13 +62,14 @@ ImageShard start_shard(const SynthesisTeacher& teacher, const SynthesisJob& job,
   return shard;
 }
 
-void stamp(ImageShard& shard, const SynthesisJob& job, const Preprocessing& preprocessing, const ShardOwner& owner) {
+void stamp(ImageShard& shard, const SynthesisJob& job, const Unit& unit, const Preprocessing& preprocessing,
+           const ShardOwner& owner) {
   shard.attributes = {{"synthesis_id", owner.synthesis_id},
                       {"identity", owner.facts},
                       {"preprocessing", to_json(preprocessing)},
                       {"layout", "NCHW"},
                       {"channels", preprocessing.channels() == 3 ? "RGB" : std::to_string(preprocessing.channels())},
-                      {"method", images_are_starts(job) ? start_of(job) : job.method},
+                      {"method", is_optimised(job, unit) ? job.method : start_of(job)},
                       {"data_free", "true"},
                       {"job", owner.job},
                       {"versions", owner.versions}};

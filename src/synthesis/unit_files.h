@@ -27,10 +27,11 @@ std::optional<UnitState> read_unit_state(const std::filesystem::path& path, cons
 ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit,
                           const UnitObjective& objective, const UnitState& state);
 
-/// The start alone, where images_are_starts().
+/// The start alone, where the unit is not optimised.
 ImageShard start_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit);
 
 /// Fills in the attributes that every shard carries.
-void stamp(ImageShard& shard, const SynthesisJob& job, const Preprocessing& preprocessing, const ShardOwner& owner);
+void stamp(ImageShard& shard, const SynthesisJob& job, const Unit& unit, const Preprocessing& preprocessing,
+           const ShardOwner& owner);
 
 }  // namespace eidolon

@@ -99,6 +99,22 @@ class Pipeline(ProgramTest):
         self.assertEqual(pixels.shape, (5 * 34 - 2, 5 * 34 - 2, 3))  # 24 images of 32 pixels, 2 between them
         numpy.testing.assert_array_equal(pixels[34:66, 68:100], images[7].transpose(1, 2, 0))
 
+    def test_of_units_optimised_in_part_the_others_are_starts_for_any_ranks(self):
+        half = ["--set", "synthesis.optimised_share=0.5"]
+        for ranks in (1, 2):
+            self.succeed("synthesize", *half, ranks=ranks, run=f"ranks{ranks}")
+        self.assertEqual(self.hashes("shards/*.h5", "ranks2"), self.hashes("shards/*.h5", "ranks1"))
+        self.succeed("synthesize", *half, "--set", "synthesis.iterations=0", run="starts")
+        read = {}
+        for run in ("ranks1", "starts"):
+            for path in sorted((self.folder / run / "shards").glob("*.h5")):
+                with h5py.File(path) as shard:
+                    read[run, path.name[7:15]] = shard.attrs["method"], shard["images"][:]
+        starts = "leaves, scenes, textures"
+        self.assertEqual([read["ranks1", first][0] for first in ("00000000", "00000008", "00000016")], [starts, "sardfq", starts])
+        for first, same in (("00000000", True), ("00000008", False), ("00000016", True)):
+            self.assertEqual(numpy.array_equal(read["ranks1", first][1], read["starts", first][1]), same)
+
     def test_dry_run_writes_nothing(self):
         result = self.succeed("run", "--dry-run")
         self.assertIn("synthesis", result.stdout)

@@ -24,7 +24,10 @@ weights = "{teacher}"
 images = 16
 held_out_images = 8
 unit_images = 8
+optimised_share = 1.0
 iterations = 12
+rounds = 2
+crops = 4
 precision = "fp32"
 [quantization]
 calibration_images = 16

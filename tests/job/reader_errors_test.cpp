@@ -114,7 +114,7 @@ TEST_F(ReaderErrors, ValuesThatContradictEachOther) {
       of_line("synthesis", "method = \"gaussian\"\nstart = \"pink\""),
       "job.toml: 'synthesis.method' is 'gaussian', which is noise alone, but 'synthesis.start' is 'pink'; for other starts "
       "alone set synthesis.iterations = 0 instead");
-  EXPECT_EQ(of_line("synthesis", "iterations = 1"),
+  EXPECT_EQ(of_line("synthesis", "iterations = 1\nrounds = 2"),
             "job.toml: 'synthesis.rounds' is 2, more than 'synthesis.iterations', which is 1");
   EXPECT_EQ(of_file(""),
             "job.toml: 'teacher.weights' is missing; give the folder that holds model.safetensors and config.json");

@@ -46,8 +46,13 @@ inline SynthesisJob small_job() {
   SynthesisJob job;
   job.start = "gaussian";
   job.unit_images = 4;
+  job.optimised_share = 1.0;
   job.iterations = 20;
+  job.rounds = 2;
   job.warmup_iterations = 2;
+  job.learning_rate = 0.2;
+  job.crops = 4;
+  job.variation_weight = 0.283;
   job.prior_weight = 100.0;
   return job;
 }

@@ -83,13 +83,16 @@ TEST(StartPixels, DifferWithTheSeed) {
             0.1);
 }
 
-TEST(Start, IsTheImageWithoutIterationsOrForTheNoiseBaseline) {
-  SynthesisJob job;
-  EXPECT_TRUE(images_are_starts(job));  // what a newcomer gets
-  job.iterations = 10;
-  EXPECT_FALSE(images_are_starts(job));
-  job.method = "gaussian";
-  EXPECT_TRUE(images_are_starts(job));
+TEST(Start, IsTheImageWithoutIterationsOrAnyShareOrForTheNoiseBaseline) {
+  const auto after = [](auto change) {
+    SynthesisJob job;
+    change(job);
+    return images_are_starts(job);
+  };
+  EXPECT_FALSE(after([](SynthesisJob&) {}));  // what a newcomer gets: some units are optimised
+  EXPECT_TRUE(after([](SynthesisJob& job) { job.iterations = 0; }));
+  EXPECT_TRUE(after([](SynthesisJob& job) { job.optimised_share = 0; }));
+  EXPECT_TRUE(after([](SynthesisJob& job) { job.method = "gaussian"; }));
 }
 
 TEST(Start, IsAMixtureOfFamiliesUnlessToldOtherwise) {

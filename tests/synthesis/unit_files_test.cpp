@@ -60,7 +60,7 @@ TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
   const UnitObjective objective = draw_objective(teacher, job, unit);
   const UnitState state = start_unit(teacher, job, unit);
   ImageShard shard = finished_shard(teacher, job, unit, objective, state);
-  stamp(shard, job, teacher.preprocessing, owner);
+  stamp(shard, job, unit, teacher.preprocessing, owner);
   const TemporaryFolder folder;
   write_shard(folder / "shard.h5", shard);
   const ImageShard read = read_shard(folder / "shard.h5");
@@ -72,6 +72,7 @@ TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
   EXPECT_TRUE(at::equal(read.crop_boxes, objective.semantics.boxes));
   EXPECT_EQ(read.attributes.at("synthesis_id"), owner.synthesis_id);
   EXPECT_EQ(read.attributes.at("data_free"), "true");
+  EXPECT_EQ(read.attributes.at("method"), "sardfq");
   EXPECT_EQ(read.attributes.at("preprocessing"), to_json(teacher.preprocessing));
 
   const LossTerms terms = evaluate_objective(teacher, job, objective, normalise(teacher.preprocessing, read.images));
@@ -85,7 +86,10 @@ TEST(StartShard, IsTheStartAlone) {
   ImageShard shard = start_shard(teacher, small_job(), unit);
   EXPECT_TRUE(at::equal(shard.images, to_bytes(teacher.preprocessing, start_unit(teacher, small_job(), unit).parameters)));
   EXPECT_FALSE(shard.losses.defined());
-  stamp(shard, small_job(), teacher.preprocessing, owner);
+  SynthesisJob job = small_job();
+  job.optimised_share = 0;
+  stamp(shard, job, unit, teacher.preprocessing, owner);
+  EXPECT_EQ(shard.attributes.at("method"), "gaussian");
   const TemporaryFolder folder;
   write_shard(folder / "noise.h5", shard);
   EXPECT_TRUE(at::equal(read_shard(folder / "noise.h5").global_index, at::arange(4, 8, at::kLong)));

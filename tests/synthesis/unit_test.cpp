@@ -44,8 +44,33 @@ TEST(Units, EveryRankSeesAllOfThemFromItsShareOn) {
   }
 }
 
+std::string optimised(double share, int64_t iterations = 1) {
+  SynthesisJob job = job_of(32, 0, 4);
+  job.optimised_share = share, job.iterations = iterations;
+  std::string marks;
+  for (const Unit& unit : units_of(job)) marks += is_optimised(job, unit) ? '+' : '.';
+  return marks;
+}
+
+TEST(Units, AreOptimisedInTheirShareOfEveryPrefix) {
+  EXPECT_EQ(optimised(0.5), ".+.+.+.+");
+  EXPECT_EQ(optimised(0.25), "...+...+");
+  EXPECT_EQ(optimised(0.75), ".+++.+++");
+  EXPECT_EQ(optimised(1.0), "++++++++");
+  EXPECT_EQ(optimised(0.0), "........");
+  EXPECT_EQ(optimised(1.0, 0), "........");
+}
+
+TEST(Units, CostNothingWhereTheyAreNotOptimised) {
+  SynthesisJob job = job_of(16, 0, 8);
+  job.optimised_share = 0.5, job.iterations = 5;
+  EXPECT_EQ(views_per_iteration(job, {0, 8}), 0);
+  EXPECT_EQ(views_per_iteration(job, {8, 8}), 8);
+}
+
 TEST(Units, CostOneViewPerImageAndCrop) {
   SynthesisJob job = job_of(8, 0, 8);
+  job.optimised_share = 1.0;
   job.crops = 4;
   EXPECT_EQ(views_per_iteration(job, {0, 8}), 8 + 2 * (1 + 2 + 3 + 4));
   job.crop_weight = 0.0;
