@@ -31,7 +31,10 @@ weights = "{SOURCE / 'jobs' / 'demo' / 'teacher'}"
 images = 20
 held_out_images = 4
 unit_images = 4
+optimised_share = 1.0
 iterations = 50
+rounds = 2
+crops = 4
 precision = "fp32"
 [quantization]
 calibration_images = 16

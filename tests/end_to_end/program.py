@@ -27,7 +27,9 @@ unit_images = 8
 optimised_share = 1.0
 iterations = 12
 rounds = 2
+learning_rate = 0.2
 crops = 4
+variation_weight = 0.283
 precision = "fp32"
 [quantization]
 calibration_images = 16
