@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How well images stand in for photographs, as the layers see them.
 
-Usage: coverage.py MODEL PHOTOGRAPHS NAME=SET ...; needs scripts/references/requirements.txt and h5py. PHOTOGRAPHS and the sets are
+Usage: coverage.py MODEL PHOTOGRAPHS NAME=SET ...; needs scripts/references/requirements.txt. PHOTOGRAPHS and the sets are
 folders of image shards, of which FOLDER:FIRST:COUNT takes a part; A+B joins two. For each kind of linear layer it prints
 
     mean over blocks of (tr(S^-1 R) - d - ln det(S^-1 R)) / 2d,

@@ -45,9 +45,8 @@ struct SynthesisJob {
   double soft_label_low = 5.0;
   double soft_label_high = 10.0;
 
-  double variation_weight =
-      0.0;                     ///< of the total-variation term, per image; SARDFQ's and PSAQ-ViT's is 0.05 * sqrt(32) = 0.283
-  double variation_low = 442;  ///< target ~ U(low, high), for 3x224x224 ImageNet-normalised pixels
+  double variation_weight = 0.0;  ///< of the total-variation term, per image; published: 0.05 * sqrt(32) = 0.283
+  double variation_low = 442;     ///< target ~ U(low, high), for 3x224x224 ImageNet-normalised pixels
   double variation_high = 530;
 
   double entropy_weight = 0.0;          ///< of PSAQ-ViT's patch-similarity entropy, summed over the blocks

@@ -83,18 +83,6 @@ TEST(StartPixels, DifferWithTheSeed) {
             0.1);
 }
 
-TEST(Start, IsTheImageWithoutIterationsOrAnyShareOrForTheNoiseBaseline) {
-  const auto after = [](auto change) {
-    SynthesisJob job;
-    change(job);
-    return images_are_starts(job);
-  };
-  EXPECT_FALSE(after([](SynthesisJob&) {}));  // what a newcomer gets: some units are optimised
-  EXPECT_TRUE(after([](SynthesisJob& job) { job.iterations = 0; }));
-  EXPECT_TRUE(after([](SynthesisJob& job) { job.optimised_share = 0; }));
-  EXPECT_TRUE(after([](SynthesisJob& job) { job.method = "gaussian"; }));
-}
-
 TEST(Start, IsAMixtureOfFamiliesUnlessToldOtherwise) {
   SynthesisJob job;
   EXPECT_EQ(start_of(job), "leaves, scenes, textures");

@@ -61,6 +61,18 @@ TEST(Units, AreOptimisedInTheirShareOfEveryPrefix) {
   EXPECT_EQ(optimised(1.0, 0), "........");
 }
 
+TEST(Units, AreAllStartsWithoutIterationsOrAnyShareOrForTheNoiseBaseline) {
+  const auto after = [](auto change) {
+    SynthesisJob job;
+    change(job);
+    return images_are_starts(job);
+  };
+  EXPECT_FALSE(after([](SynthesisJob&) {}));  // what a newcomer gets: some units are optimised
+  EXPECT_TRUE(after([](SynthesisJob& job) { job.iterations = 0; }));
+  EXPECT_TRUE(after([](SynthesisJob& job) { job.optimised_share = 0; }));
+  EXPECT_TRUE(after([](SynthesisJob& job) { job.method = "gaussian"; }));
+}
+
 TEST(Units, CostNothingWhereTheyAreNotOptimised) {
   SynthesisJob job = job_of(16, 0, 8);
   job.optimised_share = 0.5, job.iterations = 5;
