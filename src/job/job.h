@@ -22,13 +22,15 @@ struct SynthesisJob {
   int64_t held_out_images = 16;      ///< further images, never trained on; not part of the identity
   int64_t unit_images = 16;          ///< consecutive images optimised together, one shard
   double optimised_share = 0.5;      ///< of the units; the images of the others are their starts
-  int64_t iterations = 40;           ///< of an optimised unit; 0: none is optimised
+  int64_t iterations = 100;          ///< of an optimised unit; 0: none is optimised
   int64_t rounds = 1;                ///< Adam and its schedule start anew each round
   int64_t warmup_iterations = 4;     ///< linear, per round; at most a fifth of a round
   uint64_t seed = 1;
   std::optional<std::string> precision;    ///< auto | fp32 | bf16
   double learning_rate = 0.05;             ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
   std::string parametrization = "pixels";  ///< pixels | fourier | pyramid: what Adam moves
+  double smallest_view = 0.4;              ///< the teacher sees a new window each iteration, of at least this share of the side
+  double view_colour = 0.3;                ///< and in colours scaled and shifted at most so much
   int64_t overgenerate = 1;                ///< starts per image, of which the filter keeps one
   std::string filter = "confidence";       ///< confidence | energy
 

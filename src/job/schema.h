@@ -101,6 +101,10 @@ void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("precision", one_of({"fp32", "bf16"}), "of the teacher's forward and backward pass"), synthesis.precision);
   visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels"), synthesis.learning_rate);
   visit(key("parametrization", one_of({"pixels", "fourier", "pyramid"}), "what Adam moves"), synthesis.parametrization);
+  visit(key("smallest_view", between(0.05, 1), "side of the random windows that the teacher sees, at least; 1: whole images"),
+        synthesis.smallest_view);
+  visit(key("view_colour", between(0, 2), "random change of contrast and brightness of what it sees; 0: none"),
+        synthesis.view_colour);
   visit(key("overgenerate", between(1, 1024), "starts drawn per image, of which the filter keeps one"), synthesis.overgenerate);
   visit(key("filter", one_of({"confidence", "energy"}), "the teacher's score of a start: largest probability, or logsumexp"),
         synthesis.filter);

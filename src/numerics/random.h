@@ -29,6 +29,7 @@ enum class Purpose : uint64_t {
   input_mix = 10,
   activation_drop = 11,
   image_stream = 12,
+  views = 13,
 };
 
 class RandomStream {

@@ -62,12 +62,12 @@ Tap reader(Readings& readings, const SynthesisJob& job, const AttentionPrior& pr
 
 /// The terms that look through the teacher.
 void evaluate_views(LossTerms& terms, const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
-                    const Tensor& pixels) {
+                    const Tensor& pixels, const Views& through) {
   const SemanticTargets& semantics = objective.semantics;
   const Architecture& architecture = teacher.model.architecture;
   const int64_t batch = uses_whole_views(job) ? pixels.size(0) : 0;
   std::vector<Tensor> views;
-  if (batch > 0) views.push_back(pixels);
+  if (batch > 0) views.push_back(seen_through(through, pixels));
   if (uses_crops(job)) views.push_back(enlarged_quadrants(pixels, semantics.crop_quadrants));
   if (views.empty()) return;
 
@@ -95,6 +95,7 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
   const Architecture& architecture = teacher.model.architecture;
   check_terms(job, architecture);
   UnitObjective objective;
+  objective.unit = unit;
   objective.semantics = draw_semantic_targets(job, architecture, unit).to(teacher.device());
   if (uses_prior(job)) objective.prior = draw_attention_prior(job, architecture, unit).to(teacher.device());
   objective.variation_targets = draw_variation_targets(job, teacher.preprocessing, unit).to(teacher.device());
@@ -105,9 +106,9 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
 }
 
 LossTerms evaluate_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
-                             const Tensor& pixels) {
+                             const Tensor& pixels, const Views& views) {
   LossTerms terms;
-  evaluate_views(terms, teacher, job, objective, pixels);
+  evaluate_views(terms, teacher, job, objective, pixels, views);
   if (job.variation_weight != 0.0) terms.variation = total_variation_loss(pixels, objective.variation_targets);
   if (job.statistics_weight != 0.0) {
     const int64_t patch_size = teacher.model.architecture.patch_size;

@@ -12,6 +12,7 @@
 #include "synthesis/image_statistics.h"
 #include "synthesis/semantic_targets.h"
 #include "synthesis/unit.h"
+#include "synthesis/views.h"
 
 namespace eidolon {
 
@@ -26,6 +27,7 @@ struct SynthesisTeacher {
 
 /// Everything drawn for a unit, on the teacher's device.
 struct UnitObjective {
+  Unit unit;
   SemanticTargets semantics;
   AttentionPrior prior;        ///< empty when switched off
   Tensor variation_targets;    ///< B
@@ -48,9 +50,9 @@ struct LossTerms {
 };
 
 /// pixels: normalised float32 B x C x S x S. Whole images and crops go through the teacher as one batch; what no term needs
-/// does not go through it.
+/// does not go through it. Terms of whole images look through `views`, those of pixels and crops do not.
 LossTerms evaluate_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
-                             const Tensor& pixels);
+                             const Tensor& pixels, const Views& views = {});
 
 /// Sum over images of the weighted terms.
 Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Preprocessing& preprocessing);

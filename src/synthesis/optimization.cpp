@@ -45,7 +45,8 @@ LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job
   const Preprocessing& preprocessing = teacher.preprocessing;
   if (round_at(job, state.iteration).step == 0) state.moments = AdamMoments::zeros_like(state.parameters);
   const Tensor parameters = state.parameters.detach().requires_grad_(true);
-  const LossTerms terms = evaluate_objective(teacher, job, objective, decode_pixels(job, preprocessing, parameters));
+  const Views views = draw_views(job, preprocessing, objective.unit, state.iteration).to(teacher.device());
+  const LossTerms terms = evaluate_objective(teacher, job, objective, decode_pixels(job, preprocessing, parameters), views);
   const Tensor gradient = torch::autograd::grad({weighted_sum(terms, job, preprocessing)}, {parameters})[0];
 
   const double rate = learning_rate_at(job, preprocessing, state.iteration);

@@ -100,7 +100,7 @@ class Pipeline(ProgramTest):
         numpy.testing.assert_array_equal(pixels[34:66, 68:100], images[7].transpose(1, 2, 0))
 
     def test_of_units_optimised_in_part_the_others_are_starts_for_any_ranks(self):
-        half = ["--set", "synthesis.optimised_share=0.5"]
+        half = ["--set", "synthesis.optimised_share=0.5", "--set", "synthesis.smallest_view=0.4", "--set", "synthesis.view_colour=0.3"]
         for ranks in (1, 2):
             self.succeed("synthesize", *half, ranks=ranks, run=f"ranks{ranks}")
         self.assertEqual(self.hashes("shards/*.h5", "ranks2"), self.hashes("shards/*.h5", "ranks1"))

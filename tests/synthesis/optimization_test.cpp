@@ -87,6 +87,36 @@ TEST(Optimization, ReturnsTheTermsBeforeTheStep) {
   EXPECT_LT(largest_difference(optimise_once(teacher, job, objective, state).semantic, expected.semantic), 1e-6);
 }
 
+TEST(Optimization, LooksThroughTheViewsOfTheIteration) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  SynthesisJob job = small_job();
+  job.smallest_view = 0.5, job.view_colour = 0.3;
+  const Unit unit{4, 4};
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  UnitState state = start_unit(teacher, job, unit);
+  for (int64_t i = 0; i < 3; ++i) {
+    const Tensor pixels = pixels_of(teacher, job, state);
+    const Views views = draw_views(job, teacher.preprocessing, unit, i);
+    const LossTerms expected = evaluate_objective(teacher, job, objective, pixels, views);
+    const LossTerms whole = evaluate_objective(teacher, job, objective, pixels);
+    EXPECT_GT(largest_difference(whole.semantic, expected.semantic), 1e-3) << i;
+    EXPECT_EQ(largest_difference(whole.variation, expected.variation), 0) << "of the pixels, not of what is seen";
+    EXPECT_LT(largest_difference(optimise_once(teacher, job, objective, state).semantic, expected.semantic), 1e-5) << i;
+  }
+}
+
+TEST(Optimization, LowersTheLossOfWholeImagesThroughViews) {
+  const SynthesisTeacher teacher = tiny_teacher();
+  SynthesisJob job = small_job();
+  job.crops = 0, job.prior_weight = 0.0, job.variation_weight = 0.0;
+  job.smallest_view = 0.4, job.view_colour = 0.3;
+  const UnitObjective objective = draw_objective(teacher, job, {0, 4});
+  UnitState state = start_unit(teacher, job, {0, 4});
+  const double before = loss_of(teacher, job, objective, pixels_of(teacher, job, state));
+  for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
+  EXPECT_LT(loss_of(teacher, job, objective, pixels_of(teacher, job, state)), 0.8 * before);
+}
+
 TEST(Optimization, FirstStepIsAtMostTheRateAndStaysWithinValidPixels) {
   const SynthesisTeacher teacher = tiny_teacher();
   const SynthesisJob job = small_job();

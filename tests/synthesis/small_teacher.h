@@ -51,6 +51,8 @@ inline SynthesisJob small_job() {
   job.rounds = 2;
   job.warmup_iterations = 2;
   job.learning_rate = 0.2;
+  job.smallest_view = 1.0;
+  job.view_colour = 0.0;
   job.crops = 4;
   job.variation_weight = 0.283;
   job.prior_weight = 100.0;

@@ -1,0 +1,60 @@
+#include "synthesis/views.h"
+
+#include <cmath>
+
+#include "numerics/random.h"
+
+namespace eidolon {
+namespace {
+
+/// B x S places in the image, in pixels, that the S pixels of a window from `first` on show.
+Tensor places_in_window(const Tensor& first, const Tensor& side, int64_t size) {
+  const Tensor centres = at::arange(size, first.options()).add_(0.5).div_(static_cast<double>(size));
+  return (first.unsqueeze(1) + side.unsqueeze(1) * centres).sub_(0.5).clamp_(0, static_cast<double>(size - 1));
+}
+
+/// B x 1 x S x S, whose product with the columns of B x C x S x S pixels is linear interpolation at `places`.
+Tensor interpolation(const Tensor& places, const Tensor& pixels) {
+  const Tensor distance = (places.unsqueeze(2) - at::arange(pixels.size(2), places.options())).abs();
+  return (1 - distance).clamp_min_(0).unsqueeze(1).to(pixels.scalar_type());
+}
+
+}  // namespace
+
+Views Views::to(at::Device device) const {
+  if (!side.defined()) return {};
+  const auto moved = [&](const Tensor& tensor) { return tensor.to(device, at::kFloat, /*non_blocking=*/true); };
+  return {moved(top), moved(left), moved(side), moved(gain), moved(offset)};
+}
+
+Views draw_views(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit, int64_t iteration) {
+  if (job.smallest_view == 1.0 && job.view_colour == 0.0) return {};
+  const int64_t channels = preprocessing.channels();
+  const auto size = static_cast<double>(preprocessing.image_size);
+  const double imagenet_pixel = 0.226 / preprocessing.mean_std();
+  Views views{at::zeros({unit.images}), at::zeros({unit.images}), at::zeros({unit.images}),
+              at::zeros({unit.images, channels, 1, 1}), at::zeros({unit.images, channels, 1, 1})};
+  for (int64_t i = 0; i < unit.images; ++i) {
+    RandomStream random(job.seed, Purpose::views, unit.first + i, iteration);
+    const double side = size * random.uniform(job.smallest_view, 1.0);
+    views.side[i] = side;
+    views.top[i] = random.uniform() * (size - side);
+    views.left[i] = random.uniform() * (size - side);
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      views.gain[i][channel] = std::exp(job.view_colour * random.uniform(-1.0, 1.0));
+      views.offset[i][channel] = job.view_colour * imagenet_pixel * random.uniform(-1.0, 1.0);
+    }
+  }
+  return views;
+}
+
+Tensor seen_through(const Views& views, const Tensor& pixels) {
+  if (!views.side.defined()) return pixels;
+  const int64_t size = pixels.size(3);
+  const Tensor down = places_in_window(views.top, views.side, size), across = places_in_window(views.left, views.side, size);
+  const Tensor rows = at::matmul(interpolation(down, pixels), pixels);
+  const Tensor windows = at::matmul(rows, interpolation(across, pixels).transpose(2, 3));
+  return windows * views.gain + views.offset;
+}
+
+}  // namespace eidolon
