@@ -34,16 +34,16 @@ struct SynthesisJob {
   int64_t overgenerate = 1;                ///< starts per image, of which the filter keeps one
   std::string filter = "confidence";       ///< confidence | energy
 
-  std::optional<double> prior_weight;  ///< alpha_1; auto: from prior_ratio
-  double prior_ratio = 1.0;            ///< auto: |gradient of the prior term| / |gradient of the semantic term| at the start
-  int64_t prior_components = 5;        ///< K_APA, Gaussians per map at most
-  double prior_sigma_scale = 0.5;      ///< multiplies sigma ~ U(0.05, 0.25) x grid side
+  std::optional<double> prior_weight = 0.0;  ///< alpha_1, 0: no attention priors; auto: from prior_ratio
+  double prior_ratio = 1.0;        ///< auto: |gradient of the prior term| / |gradient of the semantic term| at the start
+  int64_t prior_components = 5;    ///< K_APA, Gaussians per map at most
+  double prior_sigma_scale = 0.5;  ///< multiplies sigma ~ U(0.05, 0.25) x grid side
   std::string prior_self_attention = "current";  ///< current | uniform: the law of x0
 
   double semantic_weight = 1.0;
   int64_t crops = 0;  ///< K_MSR, crops per image at most; 0 switches the crops off
   double crop_weight = 1.0;
-  bool soft_labels = true;  ///< false: one-hot targets
+  bool soft_labels = false;  ///< false: one-hot targets
   double soft_label_low = 5.0;
   double soft_label_high = 10.0;
 

@@ -116,7 +116,8 @@ void visit_loss_keys(AnyJob& job, Visitor&& visit) {
   const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
     return Key{"synthesis", name, Decides::images, std::move(allowed), help};
   };
-  visit(key("prior_weight", between(0, large), "of the attention prior term; auto: from prior_ratio"), synthesis.prior_weight);
+  visit(key("prior_weight", between(0, large), "of the attention prior term; 0: none; auto: from prior_ratio"),
+        synthesis.prior_weight);
   visit(key("prior_ratio", between(0, large), "auto: prior gradient norm / semantic gradient norm at the start"),
         synthesis.prior_ratio);
   visit(key("prior_components", between(1, 1024), "Gaussians per attention prior, at most"), synthesis.prior_components);

@@ -31,6 +31,8 @@ learning_rate = 0.2
 smallest_view = 1.0
 view_colour = 0.0
 crops = 4
+prior_weight = "auto"
+soft_labels = true
 variation_weight = 0.283
 precision = "fp32"
 [quantization]

@@ -21,7 +21,7 @@ weights = "/models/tiny"
 images = 64
 learning_rate = 1       # an integer where a number is expected
 prior_weight = 2.5
-soft_labels = false
+soft_labels = true
 seed = 7
 [quantization]
 weight_bits = 8
@@ -35,7 +35,7 @@ threads = 3
   EXPECT_EQ(job.synthesis.images, 64);
   EXPECT_EQ(job.synthesis.learning_rate, 1.0);
   EXPECT_EQ(job.synthesis.prior_weight, 2.5);
-  EXPECT_FALSE(job.synthesis.soft_labels);
+  EXPECT_TRUE(job.synthesis.soft_labels);
   EXPECT_EQ(job.synthesis.seed, 7u);
   EXPECT_EQ(job.quantization.weight_bits, 8);
   EXPECT_EQ(job.quantization.activation_bits, QuantizationJob().activation_bits);
@@ -76,13 +76,13 @@ TEST_F(Reader, ExpandsVariablesInPaths) {
 TEST_F(Reader, OverridesApplyInOrderAndTakeTomlValuesOrBareWords) {
   const Job job = read_job(write("job.toml", minimal),
                            {"synthesis.images=32", "synthesis.images = 48", "synthesis.method=sardfq", "run.device=\"cpu\"",
-                            "synthesis.soft_labels=false", "synthesis.prior_weight=auto", "finetuning.learning_rate=1e-3",
+                            "synthesis.soft_labels=true", "synthesis.prior_weight=auto", "finetuning.learning_rate=1e-3",
                             "synthesis.start=leaves:2, pink:1", "synthesis.seed=0x10", "evaluation.images=/with space/and=sign",
                             "evaluation.classes="});
   EXPECT_EQ(job.synthesis.images, 48);
   EXPECT_EQ(job.synthesis.start, "leaves:2, pink:1");
   EXPECT_EQ(job.run.device, "cpu");
-  EXPECT_FALSE(job.synthesis.soft_labels);
+  EXPECT_TRUE(job.synthesis.soft_labels);
   EXPECT_EQ(job.synthesis.prior_weight, std::nullopt);
   EXPECT_EQ(job.finetuning.learning_rate, 1e-3);
   EXPECT_EQ(job.synthesis.seed, 16u);

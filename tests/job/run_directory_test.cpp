@@ -55,6 +55,7 @@ TEST_F(RunDirectories, KeepWhatTheFirstStartDecided) {
   const RunDirectory run = open_run_directory(folder, "launch");
   Job job;
   job.teacher.weights = "/models/teacher";
+  job.synthesis.prior_weight.reset();
   EXPECT_EQ(with_resolved_autos(job, run).run.device, std::nullopt) << "nothing was decided yet";
 
   Job first = job;

@@ -55,6 +55,7 @@ inline SynthesisJob small_job() {
   job.view_colour = 0.0;
   job.crops = 4;
   job.variation_weight = 0.283;
+  job.soft_labels = true;
   job.prior_weight = 100.0;
   return job;
 }
