@@ -1,6 +1,7 @@
 #include "finetuning/reconstruction.h"
 
 #include "model/token_units.h"
+#include "numerics/schedule.h"
 
 namespace eidolon {
 namespace {
@@ -55,13 +56,14 @@ std::vector<Trainable> Reconstruction::trainables() {
   for (const NodeId node : nodes_of_section(architecture, section_)) {
     if (!is_weight(node.kind)) activations.push_back(node);
   }
+  const double rate = job.learning_rate * falling_to_the_middle(section_, phases(), job.early_rate);
   std::vector<Trainable> all;
   if (job.rounding == "adaround") {
     roundings_ = learned_roundings(calibrated, weights);
     append(all, trainable_roundings(roundings_, job.rounding_learning_rate));
-    append(all, trainable_biases(student, calibrated, weights, job.learning_rate));
+    append(all, trainable_biases(student, calibrated, weights, rate));
   } else {
-    append(all, trainable_weights(student, calibrated, weights, job.learning_rate));
+    append(all, trainable_weights(student, calibrated, weights, rate));
   }
   append(all, trainable_scales(student, calibrated, activations, job.scale_learning_rate));
   append(all, trainable_scales(student, calibrated, weights, job.weight_scale_learning_rate));

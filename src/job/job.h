@@ -81,6 +81,7 @@ struct FinetuningJob {
   int64_t batch = 16;                         ///< global, over all ranks; equals the number of lanes
   int64_t iterations = 100;                   ///< per block (blockwise) or in all (distill)
   double learning_rate = 1e-2;                ///< Adam, weights: in steps of each channel's quantizer per iteration
+  double early_rate = 4.0;                    ///< blockwise: so many times that in the first quarter, falling to 1 midway
   double scale_learning_rate = 0.0;           ///< Adam, activation scales: relative to each scale; 0 freezes them
   double weight_scale_learning_rate = 0.0;    ///< the same for weight scales
   double input_mix = 0.5;                     ///< probability that an element of a block's input is the teacher's

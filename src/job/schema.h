@@ -193,6 +193,9 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
   visit(key("iterations", between(0, large), "steps per block (blockwise) or in all (distill)"), finetuning.iterations);
   visit(key("learning_rate", between(0, large), "of the weights, in steps of each channel's quantizer"),
         finetuning.learning_rate);
+  visit(key("early_rate", between(1e-3, 1e3),
+            "blockwise: so many times that in the first quarter of the sections, falling to 1 at the middle"),
+        finetuning.early_rate);
   visit(key("scale_learning_rate", between(0, large), "of the activation scales, relative to each; 0 freezes them"),
         finetuning.scale_learning_rate);
   visit(key("weight_scale_learning_rate", between(0, large), "of the weight scales, relative to each; 0 freezes them"),

@@ -63,6 +63,20 @@ TEST(Reconstruction, KeepsWhatImprovedOnHeldOutImages) {
   EXPECT_LT(outcome.trained, outcome.before);
 }
 
+/// The rate of the first tensor that a section trains.
+double first_rate(double early_rate, int phase) {
+  Setting setting;
+  setting.job.early_rate = early_rate;
+  Reconstruction strategy(setting.context());
+  return strategy.begin(phase).front().rate.mean().item<double>();
+}
+
+TEST(Reconstruction, TrainsTheFirstSectionsFaster) {
+  EXPECT_NEAR(first_rate(8, 0), 8 * first_rate(1, 0), 1e-6 * first_rate(8, 0));
+  EXPECT_GT(first_rate(8, 1), 1.01 * first_rate(1, 1));
+  EXPECT_EQ(first_rate(8, 3), first_rate(1, 3));  // behind the middle
+}
+
 TEST(Reconstruction, PutsTheCalibratedTensorsBackWhenTrainingMadeThingsWorse) {
   Setting setting;
   setting.job.learning_rate = 50.0;  // fifty quantizer steps at a time: ruinous

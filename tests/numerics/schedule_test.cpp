@@ -30,5 +30,18 @@ TEST(WarmupThenCosine, NeverRisesAfterTheWarmup) {
     EXPECT_LT(warmup_then_cosine(step, 100, 10), warmup_then_cosine(step - 1, 100, 10));
 }
 
+TEST(FallingToTheMiddle, HoldsForAQuarterThenFallsByOneRatioASectionAndEndsAtTheMiddle) {
+  for (int section = 0; section <= 4; ++section) EXPECT_DOUBLE_EQ(falling_to_the_middle(section, 16, 4), 4);
+  for (int section = 5; section <= 8; ++section) {
+    const double ratio = falling_to_the_middle(section - 1, 16, 4) / falling_to_the_middle(section, 16, 4);
+    EXPECT_NEAR(ratio, std::sqrt(2.0), 1e-12);  // four sections from 4 to 1
+  }
+  for (int section = 8; section < 16; ++section) EXPECT_DOUBLE_EQ(falling_to_the_middle(section, 16, 4), 1);
+}
+
+TEST(FallingToTheMiddle, KeepsOneRateForAllWhereTheFirstIsNoFaster) {
+  for (int section = 0; section < 5; ++section) EXPECT_DOUBLE_EQ(falling_to_the_middle(section, 5, 1), 1);
+}
+
 }  // namespace
 }  // namespace eidolon
