@@ -13,10 +13,11 @@ namespace eidolon {
 
 /// Phase s trains section s (patch embedding, blocks, head): loss = squared error against the teacher's section output on the
 /// teacher's inputs, summed over tokens and averaged over channels; input = output of the already quantized sections before
-/// (SARDFQ and I&S-ViT, arXiv 2412.16553 and 2311.10126). LayerNorms stay frozen. The job may mix the teacher's inputs in
-/// (finetuning/drop.h), weight the error (finetuning/importance.h) and learn the weights' rounding instead of the weights
-/// (finetuning/adaround.h). Errors are in units of each token's deviation unless token_units is off. Held-out images are asked
-/// for the squared error without any of the others.
+/// (SARDFQ and I&S-ViT, arXiv 2412.16553 and 2311.10126). LayerNorms stay frozen. The first sections learn faster (early_rate,
+/// numerics/schedule.h). The job may mix the teacher's inputs in (finetuning/drop.h), weight the error
+/// (finetuning/importance.h) and learn the weights' rounding instead of the weights (finetuning/adaround.h). Errors are in
+/// units of each token's deviation unless token_units is off. Held-out images are asked for the squared error without any of
+/// the others.
 class Reconstruction : public Strategy {
  public:
   explicit Reconstruction(const StrategyContext& context);
