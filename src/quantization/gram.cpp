@@ -3,12 +3,6 @@
 #include <algorithm>
 
 namespace eidolon {
-namespace {
-
-/// Rows converted to float64 at a time, so that the copy stays small beside the inputs themselves.
-constexpr int64_t rows_at_once = 4096;
-
-}  // namespace
 
 Tensor affine_map(const Tensor& weight, const Tensor& bias) {
   return at::cat({weight.flatten(1), bias.unsqueeze(1)}, 1).to(at::kDouble).t().contiguous();
@@ -32,6 +26,7 @@ void accumulate(Gram& gram, const Tensor& x, const Tensor& y, const Tensor& unit
     gram.outputs.addmm_(a.t(), wanted);
     gram.energy.add_(wanted.square().sum());
   }
+  gram.rows += x.size(0);
 }
 
 double squared_error(const Gram& gram, const Tensor& map) {

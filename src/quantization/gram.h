@@ -10,11 +10,15 @@ namespace eidolon {
 /// `weight`: m x n (or m x ...), `bias`: m. Returns float64 (n + 1) x m.
 Tensor affine_map(const Tensor& weight, const Tensor& bias);
 
-/// With a = [x, 1] for an input row x, and y the output wanted for it, all float64:
+/// Rows converted to float64 at a time, so that the copy stays small beside the inputs themselves.
+inline constexpr int64_t rows_at_once = 4096;
+
+/// With a = [x, 1] / u for an input row x of unit u, and y / u the output wanted for it, all float64:
 struct Gram {
-  Tensor inputs;   ///< (n + 1) x (n + 1): sum of a^T a; its last entry counts the rows
-  Tensor outputs;  ///< (n + 1) x m: sum of a^T y
-  Tensor energy;   ///< 0-d: sum of |y|^2
+  Tensor inputs;     ///< (n + 1) x (n + 1): sum of a^T a; its last entry is the sum of 1/u^2, the rows' number where u is 1
+  Tensor outputs;    ///< (n + 1) x m: sum of a^T y / u
+  Tensor energy;     ///< 0-d: sum of |y / u|^2
+  int64_t rows = 0;  ///< how many, whatever their units
 };
 
 Gram empty_gram(int64_t inputs, int64_t outputs, at::Device device);
