@@ -53,6 +53,17 @@ Rows input_rows(const Student& student, int section, const Tensor& inputs, const
   return {flat(rows.exact), flat(rows.rounded), units};
 }
 
+InputSums input_sums(const Student& student, int section, const Layer& layer, const Tensor& inputs, int64_t batch) {
+  const Tap tap = quantizing_tap(student);
+  const Tensor weight = student.model[layer.weight].flatten(1);
+  InputSums sums = empty_sums(weight.size(1), weight.device());
+  for (const Tensor& part : inputs.split(batch)) {
+    const Rows rows = input_rows(student, section, part, layer, tap);
+    accumulate(sums, rows.exact, rows.rounded, rows.units);
+  }
+  return sums;
+}
+
 Gram moments(const Student& student, int section, const Layer& layer, const Tensor& inputs, int64_t batch) {
   const Tensor weight = student.model[layer.weight].flatten(1), &bias = student.model[layer.bias];
   const Tap tap = quantizing_tap(student);
@@ -74,10 +85,11 @@ void store(Student& student, const Layer& layer, const Tensor& map) {
   keep(layer.bias, map[inputs]);
 }
 
-void correct_bias(Student& student, const Layer& layer, const Gram& gram) {
-  const Tensor rounded = quantizing_tap(student)(layer.weight_node, student.model[layer.weight]);
+void correct_bias(Student& student, const Layer& layer, const InputSums& sums) {
+  const Tensor& weight = student.model[layer.weight];
+  const Tensor missing = mean_error(sums, weight, quantizing_tap(student)(layer.weight_node, weight));
   Tensor& bias = student.model.parameters.at(layer.bias);
-  bias = bias_corrected(gram, affine_map(rounded, bias)).select(0, -1).to(bias.scalar_type(), false, /*copy=*/true);
+  bias = (bias.to(at::kDouble) + missing).to(bias.scalar_type());
 }
 
 /// The map with weights that round to the chosen places but stay on the side they came from, so that what is trained next
@@ -113,13 +125,13 @@ Correction correction_method(const std::string& name) {
 void correct_section(Student& student, int section, const Tensor& inputs, const CorrectionSettings& settings) {
   if (settings.method == Correction::none) return;
   const at::NoGradGuard no_gradients;
+  const int64_t batch = std::max<int64_t>(1, settings.batch);
   for (const NodeId weight : weights_of_section(student.model.architecture, section)) {
     const Layer layer = layer_of(weight);
-    const Gram gram = moments(student, section, layer, inputs, std::max<int64_t>(1, settings.batch));
     if (settings.method == Correction::bias) {
-      correct_bias(student, layer, gram);
+      correct_bias(student, layer, input_sums(student, section, layer, inputs, batch));
     } else {
-      correct_weights(student, layer, gram, settings);
+      correct_weights(student, layer, moments(student, section, layer, inputs, batch), settings);
     }
   }
 }

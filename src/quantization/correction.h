@@ -32,7 +32,9 @@ struct CorrectionSettings {
 /// anew, and each ends within 0.45 steps of the place chosen for it, to which the Tap rounds it; a layer whose weights have no
 /// quantizer is corrected and stays float.
 ///  inputs: images or tokens in front of the section, as forward_section() takes them, every section before it quantized and
-///  corrected. A layer's inputs are not held: their moments are summed batch by batch in float64 (quantization/gram.h).
+///  corrected. A layer's inputs are not held: their moments are summed batch by batch in float64 (quantization/gram.h; for
+///  `bias` the sums of quantization/bias_correction.h). Each layer takes a pass of its own, since correcting the layers before
+///  it changes what it is given.
 void correct_section(Student& student, int section, const Tensor& inputs, const CorrectionSettings& settings);
 
 }  // namespace eidolon

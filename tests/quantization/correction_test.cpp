@@ -70,6 +70,58 @@ std::vector<double> section_errors(const VisionTransformer& teacher, const Stude
   return errors;
 }
 
+/// Of the sections that are one linear layer each.
+TEST(Correction, OfTheBiasMakesTheMeanOutputThatOfTheUnroundedLayer) {
+  const at::NoGradGuard no_gradients;
+  const VisionTransformer& teacher = demo().model;
+  const Architecture& a = teacher.architecture;
+  const Tensor images = pictures(a, 40, 1);
+  const Student none = calibrated(teacher, images, Correction::none), bias = calibrated(teacher, images, Correction::bias);
+  const auto patches = [&](const Tensor& tokens) { return tokens.narrow(1, 1, a.patches()).mean(at::IntArrayRef{0, 1}); };
+  const Tensor wanted = patches(embed(teacher, images));
+  const auto off = [&](const Student& student) {
+    return (patches(embed(student.model, images, quantizing_tap(student))) - wanted).abs().max().item<double>();
+  };
+  EXPECT_LT(off(bias), 1e-5);
+  EXPECT_GT(off(none), 1e-3);
+
+  Tensor tokens = images;
+  for (int section = 0; section <= a.depth; ++section) {
+    tokens = forward_section(bias.model, section, tokens, quantizing_tap(bias));
+  }
+  const Student head{{a, bias.model.parameters}, bias.quantizers};
+  VisionTransformer unrounded = bias.model.clone();
+  unrounded.parameters["head.bias"] = none.model["head.bias"];
+  const Tensor logits = classify(head.model, tokens, quantizing_tap(head)).mean(0);
+  EXPECT_LT((logits - classify(unrounded, tokens).mean(0)).abs().max().item<double>(), 1e-4);
+}
+
+/// With every weight that writes to the residual stream times a power of two, and LayerNorms without epsilon, the function is
+/// the same to the last bit, and so must be the correction.
+TEST(Correction, DoesNotDependOnTheScaleOfTheResidualStream) {
+  Architecture architecture = small_architecture();
+  architecture.layer_norm_epsilon = 0;
+  const VisionTransformer teacher = random_model(architecture);
+  const double factor = 16;
+  const auto writes = [](const std::string& name) {
+    return name.find("proj") != std::string::npos || name.find("fc2") != std::string::npos || name.find("embed") == 0 ||
+           name == "cls_token" || name == "pos_embed";
+  };
+  VisionTransformer scaled = teacher.clone();
+  for (auto& [name, parameter] : scaled.parameters) {
+    if (writes(name)) parameter *= factor;
+  }
+  const Tensor images = random_images(architecture, 24);
+  ASSERT_TRUE(at::equal(forward(teacher, images), forward(scaled, images)));
+  for (const Correction correction : {Correction::bias, Correction::rounding, Correction::ridge}) {
+    const Student one = calibrated(teacher, images, correction), other = calibrated(scaled, images, correction);
+    for (const auto& [name, parameter] : one.model.parameters) {
+      const Tensor back = other.model[name] / (writes(name) ? factor : 1.0);
+      EXPECT_TRUE(at::allclose(back, parameter, 1e-5, 1e-6)) << name << (back - parameter).abs().max().item<double>();
+    }
+  }
+}
+
 TEST(Correction, LowersTheErrorOfEverySectionOnTheImagesItSaw) {
   const VisionTransformer& teacher = demo().model;
   const Tensor images = pictures(teacher.architecture, 48, 1);

@@ -36,6 +36,7 @@ TEST(Gram, OfPartsIsTheGramOfTheWhole) {
   EXPECT_TRUE(at::allclose(parts.inputs, p.gram.inputs, 1e-12));
   EXPECT_TRUE(at::allclose(parts.outputs, p.gram.outputs, 1e-12));
   EXPECT_EQ(p.gram.inputs[6][6].item<double>(), 5000);
+  EXPECT_EQ(parts.rows, 5000);
 }
 
 TEST(Gram, InUnitsIsTheGramOfDividedRows) {
@@ -47,6 +48,7 @@ TEST(Gram, InUnitsIsTheGramOfDividedRows) {
   const double direct = error.square().sum().item<double>();
   EXPECT_NEAR(squared_error(gram, affine_map(p.weight, p.bias)), direct, 1e-8 * direct);
   EXPECT_NEAR(gram.inputs[6][6].item<double>(), units.square().reciprocal().sum().item<double>(), 1e-6);
+  EXPECT_EQ(gram.rows, 300);
 }
 
 TEST(Gram, KnowsTheSquaredErrorOfAnyMap) {
@@ -67,6 +69,20 @@ TEST(RidgeCorrection, IsTheDenseLeastSquaresSolutionOfTheAugmentedSystem) {
     const Tensor solution = std::get<0>(at::linalg_lstsq(left, right, std::nullopt, "gelsd"));
     EXPECT_LT(largest_difference(ridge_corrected(p.gram, before, ridge), solution), 1e-9) << ridge;
   }
+}
+
+/// All rows in other units are the same data, whose errors count the same among themselves.
+TEST(RidgeCorrection, DoesNotChangeWhenAllUnitsDo) {
+  const Problem p = problem(200, 7, 3, 9);
+  const Tensor before = affine_map(p.weight, p.bias), units = at::rand({200, 1}, at::kDouble) + 0.1;
+  const auto corrected = [&](double scale) {
+    Gram gram = empty_gram(7, 3, at::kCPU);
+    accumulate(gram, p.x, p.y, units * scale);
+    return ridge_corrected(gram, before, 0.3);
+  };
+  const Tensor expected = corrected(1);
+  EXPECT_GT(largest_difference(expected, before), 1e-2);
+  for (const double scale : {1e-2, 3.0, 50.0}) EXPECT_LT(largest_difference(corrected(scale), expected), 1e-9) << scale;
 }
 
 TEST(RidgeCorrection, LowersTheErrorTheMoreTheSmallerThePenalty) {
@@ -103,6 +119,32 @@ TEST(BiasCorrection, MakesTheMeanOfEveryOutputThatOfTheWanted) {
   const Tensor given = at::mm(p.x, corrected.narrow(0, 0, 7)) + corrected[7];
   EXPECT_LT(largest_difference(given.mean(0), p.y.mean(0)), 1e-10);
   EXPECT_TRUE(at::equal(corrected.narrow(0, 0, 7), affine_map(p.weight + 0.3, p.bias).narrow(0, 0, 7)));
+}
+
+/// By outputs, row by row, and by the whole second moments, which know the mean too.
+TEST(BiasCorrection, FromSumsOfTheInputsIsTheMeanOfTheOutputsErrors) {
+  for (const bool in_units : {false, true}) {
+    const Problem p = problem(9000, 7, 3, 10);  // more rows than are converted at a time
+    const Tensor rounded = p.x + 0.2 * at::rand_like(p.x), rounded_weight = p.weight + 0.1 * at::rand_like(p.weight);
+    const Tensor units = in_units ? at::rand({9000, 1}, at::kDouble) + 0.1 : Tensor();
+    const Tensor exact_outputs = at::linear(p.x, p.weight, p.bias);
+
+    InputSums sums = empty_sums(7, at::kCPU);
+    for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 17}, {17, 8983}}) {
+      const auto rows = [&](const Tensor& t) { return t.defined() ? t.narrow(0, first, count) : t; };
+      accumulate(sums, rows(p.x), rows(rounded), rows(units));
+    }
+    const Tensor missing = mean_error(sums, p.weight, rounded_weight);
+
+    const Tensor weights = in_units ? units.square().reciprocal() : at::ones({9000, 1}, at::kDouble);
+    const Tensor errors = exact_outputs - at::linear(rounded, rounded_weight, p.bias);
+    EXPECT_LT(largest_difference(missing, (errors * weights).sum(0) / weights.sum()), 1e-10) << in_units;
+
+    Gram gram = empty_gram(7, 3, at::kCPU);
+    accumulate(gram, rounded, exact_outputs, units);
+    const Tensor before = affine_map(rounded_weight, p.bias);
+    EXPECT_LT(largest_difference(p.bias + missing, bias_corrected(gram, before)[7]), 1e-10) << in_units;
+  }
 }
 
 }  // namespace
