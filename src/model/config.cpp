@@ -31,6 +31,18 @@ json object_at(const json& object, const char* key) {
   return found != object.end() && found->is_object() ? *found : json::object();
 }
 
+/// Names by class index, of a list or of an object {"0": name}; empty unless they are texts for 0 ... n - 1 without a gap.
+std::vector<std::string> class_names(const json& labels) {
+  std::vector<std::string> names;
+  for (size_t index = 0; index < labels.size(); ++index) {
+    const std::string key = std::to_string(index);
+    const json name = labels.is_array() ? labels[index] : labels.value(key, json());
+    if (!name.is_string()) return {};
+    names.push_back(name.get<std::string>());
+  }
+  return names;
+}
+
 void read_timm(const json& config, ModelConfig& result) {
   const json pretrained = object_at(config, "pretrained_cfg"), arguments = object_at(config, "model_args");
   result.heads = integer(arguments, "num_heads");
@@ -39,6 +51,10 @@ void read_timm(const json& config, ModelConfig& result) {
   result.depth = integer(arguments, "depth");
   result.patch_size = integer(arguments, "patch_size");
   result.pooling = config.value("global_pool", std::string("token"));
+  for (const json* holder : {&pretrained, &config}) {
+    const auto labels = holder->find("label_names");
+    if (labels != holder->end() && (labels->is_array() || labels->is_object())) result.class_names = class_names(*labels);
+  }
   result.preprocessing.mean = pretrained.at("mean").get<std::vector<double>>();
   result.preprocessing.std = pretrained.at("std").get<std::vector<double>>();
   result.preprocessing.crop_pct = pretrained.value("crop_pct", 0.875);
@@ -57,7 +73,10 @@ void read_hugging_face(const json& config, const json& processor, ModelConfig& r
   result.patch_size = integer(config, "patch_size");
   result.channels = integer(config, "num_channels");
   result.layer_norm_epsilon = config.value("layer_norm_eps", 1e-12);
-  if (config.contains("id2label")) result.classes = static_cast<int64_t>(config["id2label"].size());
+  if (const json labels = object_at(config, "id2label"); !labels.empty()) {
+    result.classes = static_cast<int64_t>(labels.size());
+    result.class_names = class_names(labels);
+  }
   result.preprocessing.mean = processor.at("image_mean").get<std::vector<double>>();
   result.preprocessing.std = processor.at("image_std").get<std::vector<double>>();
   result.preprocessing.crop_pct = 1.0;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "model/preprocessing.h"
 
@@ -16,6 +17,7 @@ struct ModelConfig {
   std::string pooling = "token";
   std::string architecture;  ///< for messages
   Preprocessing preprocessing;
+  std::vector<std::string> class_names;  ///< by class index; empty where the config names none
 };
 
 /// timm's form (pretrained_cfg, model_args) or Hugging Face's (with preprocessor_config.json). Throws BadInput naming the file

@@ -173,7 +173,7 @@ Teacher read_teacher(const std::filesystem::path& folder) {
   refuse_wrong_keys(tensors, architecture, file);
   refuse_contradictions(architecture, config, folder);
 
-  Teacher teacher{{architecture, widened(tensors, file)}, config.preprocessing, weights.content_hash};
+  Teacher teacher{{architecture, widened(tensors, file)}, config.preprocessing, weights.content_hash, config.class_names};
   teacher.preprocessing.image_size = architecture.image_size;
   return teacher;
 }
@@ -187,7 +187,8 @@ Teacher load_teacher(const std::filesystem::path& folder, const Communicator& co
     return json{{"shape", {a.channels, a.image_size, a.patch_size, a.width, a.depth, a.heads, a.hidden, a.classes}},
                 {"epsilon", a.layer_norm_epsilon},
                 {"preprocessing", json::parse(to_json(teacher.preprocessing))},
-                {"hash", teacher.content_hash}}
+                {"hash", teacher.content_hash},
+                {"class_names", teacher.class_names}}
         .dump();
   });
   if (communicator.rank() != 0) {
@@ -197,6 +198,7 @@ Teacher load_teacher(const std::filesystem::path& folder, const Communicator& co
                                   shape[5], shape[6], shape[7], fields["epsilon"]};
     teacher.preprocessing = preprocessing_from_json(fields["preprocessing"].dump());
     teacher.content_hash = fields["hash"];
+    teacher.class_names = fields["class_names"].get<std::vector<std::string>>();
   }
   broadcast_tensors(teacher.model.parameters, communicator);
   return teacher;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "cluster/communicator.h"
 #include "model/preprocessing.h"
@@ -13,7 +14,8 @@ namespace eidolon {
 struct Teacher {
   VisionTransformer model;  ///< float32, CPU, no gradients
   Preprocessing preprocessing;
-  std::string content_hash;  ///< of the weights' names, shapes, dtypes and bytes
+  std::string content_hash;                   ///< of the weights' names, shapes, dtypes and bytes
+  std::vector<std::string> class_names = {};  ///< one per class, in the order of the logits; empty where the config names none
 };
 
 /// Reads model.safetensors and config.json (and preprocessor_config.json where the config is Hugging Face's) of a folder.

@@ -50,6 +50,19 @@ TEST(Teacher, KnowsItsShapeAndPreprocessing) {
   EXPECT_EQ(teacher.content_hash.size(), 64u);
 }
 
+TEST(Teacher, ClassNamesFollowTheirIndicesAndNotTheOrderOfTheirKeys) {
+  EXPECT_TRUE(read_teacher(model_data("tiny_random")).class_names.empty());
+  const std::vector<std::string> hugging_face{"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4", "LABEL_5", "LABEL_6"};
+  EXPECT_EQ(read_teacher(model_data("tiny_random_hf")).class_names, hugging_face);
+
+  const std::vector<std::string> names{"a", "b", "c", "d", "e", "f", "g"};
+  ModelFolder model;
+  model.config["label_names"] = names;
+  EXPECT_EQ(model.read().class_names, names);
+  model.config["label_names"] = {{"6", "g"}, {"0", "a"}, {"3", "d"}, {"2", "c"}, {"1", "b"}, {"5", "f"}, {"4", "e"}};
+  EXPECT_EQ(model.read().class_names, names);
+}
+
 TEST(Teacher, HashFollowsTheContentsAndNotTheFile) {
   const std::string original = read_teacher(model_data("tiny_random")).content_hash;
   ModelFolder model;
