@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "cluster/cluster.h"
-#include "cluster/host_name.h"
 #include "cluster/on_root.h"
+#include "storage/host_name.h"
 #include "storage/sha256.h"
 
 namespace eidolon {

@@ -11,6 +11,7 @@
 #include "cluster/heartbeat_file.h"
 #include "cluster/log.h"
 #include "storage/atomic_file.h"
+#include "storage/percent_encoding.h"
 
 namespace eidolon {
 namespace {
@@ -24,7 +25,7 @@ std::string text_of(const Claimant& claimant) {
   const ordered_json json = {{"launch", claimant.launch},
                              {"rank", claimant.rank},
                              {"process", claimant.process},
-                             {"heartbeats", claimant.heartbeats},
+                             {"heartbeats", percent_encoded(claimant.heartbeats)},
                              {"since", claimant.since}};
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
@@ -38,8 +39,8 @@ bool lives(const Claimant& holder, const Claimant& asker, double stale_seconds) 
   if (life != Life::unknown) return life == Life::running;
   const auto beat = read_beat(beat_file(holder.heartbeats, holder.rank));
   if (beat && beat->ended) return false;
-  const double heard = std::max(holder.since, beat ? beat->time : 0);
-  return unix_seconds() - heard < stale_seconds;
+  const double now = unix_seconds();
+  return is_recent(holder.since, now, stale_seconds) || (beat && is_recent(beat->time, now, stale_seconds));
 }
 
 }  // namespace
@@ -58,8 +59,8 @@ std::optional<Claimant> holder_of(const std::filesystem::path& file) {
   holder.since = static_cast<double>(status.st_mtime);
   try {
     const auto json = ordered_json::parse(read_text(file));
-    return Claimant{json.at("launch"), json.at("rank"), json.at("process").get<ProcessMark>(), json.at("heartbeats"),
-                    json.at("since")};
+    return Claimant{json.at("launch"), json.at("rank"), json.at("process").get<ProcessMark>(),
+                    percent_decoded(json.at("heartbeats").get<std::string>()), json.at("since")};
   } catch (const ordered_json::exception&) {
     return holder;
   } catch (const Fault&) {  // removed in between, or unreadable

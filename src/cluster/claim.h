@@ -18,7 +18,7 @@ struct Claimant {
   std::string launch;
   int rank = 0;
   ProcessMark process;
-  std::string heartbeats;  ///< the launch's folder of them, an absolute path
+  std::string heartbeats;  ///< the launch's folder of them, an absolute path of any bytes
   double since = 0;        ///< unix seconds at which the claim was made
 };
 
@@ -29,14 +29,15 @@ std::string describe(const Claimant& claimant);
 class Claim {
  public:
   /// Nothing if another holder lives: its process is seen to run or, where that cannot be seen, its claim or its heartbeat is
-  /// younger than `stale_seconds`. Taking over a dead one's takes 2 s: of several that try, the last
-  /// to write the file has it. Fault if the file system fails.
+  /// dated within `stale_seconds` of now (is_recent). Taking over a dead one's takes 2 s: of several that try, the last to
+  /// write the file has it. Fault if the file system fails.
   static std::optional<Claim> take(const std::filesystem::path& file, const Claimant& self, double stale_seconds);
   Claim(Claim&& other) noexcept;
   Claim& operator=(Claim&& other) noexcept;
   ~Claim();  ///< removes the file if it still names this holder
 
-  /// False once somebody has taken the claim over, thinking this process dead (it was suspended, or cut off).
+  /// False once somebody has taken the claim over, thinking this process dead (it was suspended, or cut off). Reads one small
+  /// file: cheap enough before every write that a second holder would spoil.
   bool still_held() const;
 
  private:

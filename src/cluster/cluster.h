@@ -32,16 +32,17 @@ struct Placement {
   int local_size = 1;
   at::Device device = at::kCPU;  ///< cuda:(local_rank mod visible devices) or cpu
   int64_t threads = 1;
+  std::string threads_bound_by = {};  ///< what decided `threads` where it was left to auto: "cores", "OMP_NUM_THREADS", ...
 };
 
 /// Binds this rank: picks the device ("cpu", "cuda" or "" for auto: cuda if one is usable), sets LibTorch's intra-op threads (0
-/// for auto: the cores of the affinity mask divided by the local ranks with an equal mask, the least of all ranks, at least 1;
-/// one inter-op thread), deterministic algorithms on. BadInput if "cuda" is asked for and absent, or if more ranks than GPUs
-/// share a host.
+/// for auto: what thread_bound.h allows, the least of all ranks; one inter-op thread), deterministic algorithms on. BadInput if
+/// "cuda" is asked for and absent, or if more ranks than GPUs share a host.
 Placement bind_rank(const Communicator& communicator, const std::string& device, int64_t threads);
 
-/// SIGUSR2 and SIGTERM ask this process to stop; the handler only sets a flag. To be called before MPI starts: until then
-/// these signals end the process.
+/// SIGUSR2, SIGTERM and the first SIGINT (Ctrl-C without mpirun, which takes it for itself) ask this process to stop; the
+/// handlers only set a flag. A second SIGINT ends it at once. To be called before MPI starts: until then these signals end the
+/// process.
 void install_stop_signals();
 
 struct Cluster {

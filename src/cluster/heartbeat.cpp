@@ -13,9 +13,9 @@
 #include "base/pulse.h"
 #include "cluster/collective_clock.h"
 #include "cluster/heartbeat_file.h"
-#include "cluster/host_name.h"
 #include "cluster/log.h"
 #include "cluster/watchdog.h"
+#include "storage/host_name.h"
 #include "storage/posix_file.h"
 
 namespace eidolon {

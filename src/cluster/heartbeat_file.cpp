@@ -1,6 +1,7 @@
 #include "cluster/heartbeat_file.h"
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -45,13 +46,17 @@ void forget_old_heartbeats(const std::filesystem::path& heartbeats) {
   for (const auto& launch : std::filesystem::directory_iterator(heartbeats, ignored)) {
     const auto beat = read_beat(beat_file(launch.path(), 0));
     if (!beat) continue;
-    const double silence = unix_seconds() - beat->time;
-    if (silence > (beat->ended ? settled : long_silent)) std::filesystem::remove_all(launch.path(), ignored);
+    const double kept = beat->ended ? settled : long_silent;
+    if (!is_recent(beat->time, unix_seconds(), kept)) std::filesystem::remove_all(launch.path(), ignored);
   }
 }
 
 double unix_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+bool is_recent(double time, double now, double stale_seconds) {
+  return std::abs(now - time) <= stale_seconds;  // false for a time that is not a number
 }
 
 }  // namespace eidolon

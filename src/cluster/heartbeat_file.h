@@ -30,9 +30,13 @@ void write_beat(const std::filesystem::path& folder, const Beat& beat);  ///< at
 /// Nothing if the file is absent, torn or not a heartbeat.
 std::optional<Beat> read_beat(const std::filesystem::path& file);
 
-/// Removes the folders of launches that have ended, and of those not heard of for an hour. Never throws.
+/// Removes the folders of launches that have ended, and of those not heard of within an hour (is_recent). Never throws.
 void forget_old_heartbeats(const std::filesystem::path& heartbeats);
 
 double unix_seconds();
+
+/// Whether what is dated `time` was heard of within `stale_seconds`. A date so far ahead of `now` counts as little as one so
+/// far behind: it comes from a clock that runs wrong, and would else hold until that time has come.
+bool is_recent(double time, double now, double stale_seconds);
 
 }  // namespace eidolon

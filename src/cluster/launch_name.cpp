@@ -4,7 +4,7 @@
 
 #include <ctime>
 
-#include "cluster/host_name.h"
+#include "storage/host_name.h"
 
 namespace eidolon {
 

@@ -8,9 +8,11 @@
 #include "base/error.h"
 #include "cluster/affinity.h"
 #include "cluster/cluster.h"
+#include "cluster/cpu_quota.h"
 #include "cluster/cuda_devices.h"
-#include "cluster/host_name.h"
 #include "cluster/rank_table.h"
+#include "cluster/thread_bound.h"
+#include "storage/host_name.h"
 
 namespace eidolon {
 namespace {
@@ -48,6 +50,13 @@ at::Device own_gpu(const Communicator& communicator, int local_rank, const Texts
   return device;
 }
 
+/// What the job asks for or else, since images depend on the number, the least that any rank is bound to.
+void set_threads(Placement& placement, const Communicator& communicator, int64_t asked, const ThreadBound& own) {
+  const int64_t least = -communicator.max(-own.threads);
+  placement.threads = asked > 0 ? asked : least;
+  if (asked <= 0) placement.threads_bound_by = own.threads == least ? own.by : "the least of all ranks";
+}
+
 /// The same bits on every run with the same number of threads.
 void make_deterministic(int64_t threads) {
   at::set_num_threads(static_cast<int>(threads));
@@ -77,9 +86,14 @@ Placement bind_rank(const Communicator& communicator, const std::string& device,
   placement.local_rank = static_cast<int>(std::count(hosts.begin(), own, placement.host));
   placement.local_size = static_cast<int>(std::count(hosts.begin(), hosts.end(), placement.host));
 
-  const int64_t sharing = std::count(cores.begin(), cores.end(), cores[communicator.rank()]);
-  const int64_t own_share = std::max<int64_t>(1, static_cast<int64_t>(cpus.size()) / sharing);
-  placement.threads = threads > 0 ? threads : -communicator.max(-own_share);  // the least: images depend on the number
+  const char* const omp_num_threads = std::getenv("OMP_NUM_THREADS");
+  const ThreadBound own_bound =
+      bound_threads({.cores = static_cast<int64_t>(cpus.size()),
+                     .ranks_on_cores = std::count(cores.begin(), cores.end(), cores[communicator.rank()]),
+                     .ranks_on_host = placement.local_size,
+                     .omp_num_threads = omp_num_threads == nullptr ? "" : omp_num_threads,
+                     .quota = cpu_quota()});
+  set_threads(placement, communicator, threads, own_bound);
   make_deterministic(placement.threads);
   if (use_cuda(communicator, device, hosts)) placement.device = own_gpu(communicator, placement.local_rank, hosts);
   return placement;

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cluster/host_name.h"
 #include "storage/atomic_file.h"
+#include "storage/host_name.h"
 
 namespace eidolon {
 namespace {

@@ -8,8 +8,9 @@ namespace {
 /// What neighbouring ranks on one line have in common.
 std::string common_text(const Placement& placement) {
   const std::string kind = placement.device.is_cuda() ? cuda_device_name(placement.device.index()) : std::string("cpu");
+  const std::string& bound = placement.threads_bound_by;
   return placement.host + ": " + kind + ", " + std::to_string(placement.threads) +
-         (placement.threads == 1 ? " thread each" : " threads each");
+         (placement.threads == 1 ? " thread each" : " threads each") + (bound.empty() ? "" : " (" + bound + ")");
 }
 
 std::string span(const std::vector<int>& ranks) {

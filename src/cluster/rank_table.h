@@ -9,7 +9,7 @@
 namespace eidolon {
 
 /// Collective. One line per rank, neighbours that differ only in their numbers on one line:
-/// "ranks 0-3 on node1: cuda:0-3 (NVIDIA H100), 8 threads, cores 0-31". The same on every rank.
+/// "ranks 0-3 on node1: cpu, 1 thread each (OMP_NUM_THREADS); cores 0-31". The same on every rank.
 std::vector<std::string> rank_table(const Communicator& communicator, const Placement& placement);
 
 /// "0-3,8" of ascending numbers.

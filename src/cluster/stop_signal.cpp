@@ -1,5 +1,8 @@
+#include <unistd.h>
+
 #include <csignal>
 #include <cstring>
+#include <string_view>
 
 #include "base/error.h"
 #include "cluster/cluster.h"
@@ -14,16 +17,34 @@ extern "C" void on_stop_signal(int) {
   signalled = 1;
 }
 
+/// Somebody at a terminal waits: say that the key was heard. write() is all that a handler may call.
+extern "C" void on_interrupt(int) {
+  constexpr std::string_view heard = "\nstopping with the state on disk; Ctrl-C again ends at once\n";
+  const int error = errno;
+  signalled = 1;
+  if (::write(STDERR_FILENO, heard.data(), heard.size()) < 0) signalled = 1;  // nobody is there to read it
+  errno = error;
+}
+
+void handle(int signal, void (*handler)(int), int flags) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART | flags;  // a signal must not break a write of HDF5 or a read of MPI
+  sigemptyset(&action.sa_mask);
+  if (sigaction(signal, &action, nullptr) != 0) throw Fault(std::string("sigaction failed: ") + std::strerror(errno));
+}
+
+/// A shell starts what it runs in the background so; such a process is not meant by the Ctrl-C for another.
+bool is_ignored(int signal) {
+  struct sigaction before {};
+  return sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 void install_stop_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_stop_signal;
-  action.sa_flags = SA_RESTART;  // a signal must not break a write of HDF5 or a read of MPI
-  sigemptyset(&action.sa_mask);
-  for (const int signal : {SIGUSR2, SIGTERM}) {
-    if (sigaction(signal, &action, nullptr) != 0) throw Fault(std::string("sigaction failed: ") + std::strerror(errno));
-  }
+  for (const int signal : {SIGUSR2, SIGTERM}) handle(signal, on_stop_signal, 0);
+  if (!is_ignored(SIGINT)) handle(SIGINT, on_interrupt, SA_RESETHAND);
 }
 
 bool Cluster::stop_requested() const {

@@ -26,7 +26,7 @@ std::vector<RankBehind> ranks_behind(const std::filesystem::path& folder, int si
   std::vector<RankBehind> behind;
   for (int rank = 0; rank < size; ++rank) {
     auto beat = read_beat(beat_file(folder, rank));
-    const bool there = beat && beat->collective >= collective && now - beat->time <= stale_seconds;
+    const bool there = beat && beat->collective >= collective && is_recent(beat->time, now, stale_seconds);
     if (!there) behind.push_back({rank, std::move(beat)});
   }
   return behind;

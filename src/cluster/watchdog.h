@@ -34,8 +34,8 @@ struct RankBehind {
   std::optional<Beat> beat;  ///< nothing: it has no heartbeat
 };
 
-/// The ranks of 0..size-1 whose heartbeat in `folder` is missing, older than `stale_seconds` or at a lower collective than
-/// `collective`.
+/// The ranks of 0..size-1 whose heartbeat in `folder` is missing, not dated within `stale_seconds` of `now`, or at a lower
+/// collective than `collective`.
 std::vector<RankBehind> ranks_behind(const std::filesystem::path& folder, int size, int64_t collective, double now,
                                      double stale_seconds);
 

@@ -9,18 +9,36 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "storage/host_name.h"
 #include "storage/posix_file.h"
 
 namespace eidolon {
 
 namespace {
 
-std::filesystem::path part_path(const std::filesystem::path& target) {
-  std::array<char, 256> host{};  // a longer name is cut; the last byte stays 0
-  if (::gethostname(host.data(), host.size() - 1) != 0) throw_system_error("ask for the host name to write", target, errno);
-  std::filesystem::path part = target;
-  part += std::string(".") + host.data() + "." + std::to_string(::getpid()) + ".part";
-  return part;
+/// The name beside `target` under which its bytes come to be. Whatever has that name at the end is removed: what went wrong
+/// leaves nothing behind.
+class PartFile {
+ public:
+  explicit PartFile(const std::filesystem::path& target) : path_(target) {
+    path_ += std::string(".") + host_name() + "." + std::to_string(::getpid()) + ".part";
+  }
+  PartFile(const PartFile&) = delete;
+  PartFile& operator=(const PartFile&) = delete;
+  ~PartFile() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+void write_text(const std::filesystem::path& path, std::string_view text) {
+  PosixFile file = PosixFile::create(path);
+  file.write(text);
+  file.close();
 }
 
 void sync_file(const std::filesystem::path& path) {
@@ -29,12 +47,24 @@ void sync_file(const std::filesystem::path& path) {
   file.close();
 }
 
-/// Makes the rename itself durable.
+/// Makes a name that was given or taken durable.
 void sync_folder_of(const std::filesystem::path& target) {
   const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
   PosixFile file = PosixFile::open_folder(folder);
   file.sync_folder();
   file.close();
+}
+
+/// Gives the finished file its name. False if it is not there: nobody wrote it, or somebody removed it.
+bool give_name(const std::filesystem::path& part, const std::filesystem::path& target) {
+  std::error_code error, unknown;
+  if (!std::filesystem::exists(part, unknown)) return false;
+  sync_file(part);
+  std::filesystem::rename(part, target, error);
+  if (error && std::filesystem::exists(part, unknown)) {
+    throw_system_error("rename " + part.string() + " to", target, error.value());
+  }
+  return !error;
 }
 
 /// For file systems without hard links. A reader may see the file before its text.
@@ -43,38 +73,30 @@ bool create_without_links(const std::filesystem::path& target, std::string_view 
   if (descriptor < 0 && errno == EEXIST) return false;
   if (descriptor < 0) throw_system_error("create", target, errno);
   ::close(descriptor);
-  write_text_atomically(target, text);
+  try {
+    write_text_atomically(target, text);
+  } catch (...) {  // an empty file would say that the name is taken
+    std::error_code ignored;
+    std::filesystem::remove(target, ignored);
+    throw;
+  }
   return true;
-}
-
-void rename_file(const std::filesystem::path& part, const std::filesystem::path& target) {
-  std::error_code error;
-  std::filesystem::rename(part, target, error);
-  if (error) throw_system_error("rename " + part.string() + " to", target, error.value());
 }
 
 }  // namespace
 
 void write_atomically(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& write) {
-  const std::filesystem::path part = part_path(target);
-  try {
-    write(part);
-    sync_file(part);
-    rename_file(part, target);
-  } catch (...) {
-    std::error_code ignored;  // the first error is the one that tells the cause
-    std::filesystem::remove(part, ignored);
-    throw;
+  const PartFile part(target);
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    write(part.path());
+    if (give_name(part.path(), target)) return sync_folder_of(target);
   }
-  sync_folder_of(target);
+  throw Fault("cannot write " + target.string() + ": " + part.path().string() +
+              " was gone before it could be renamed; end what removes it and run again");
 }
 
 void write_text_atomically(const std::filesystem::path& target, std::string_view text) {
-  write_atomically(target, [&](const std::filesystem::path& part) {
-    PosixFile file = PosixFile::create(part);
-    file.write(text);
-    file.close();
-  });
+  write_atomically(target, [&](const std::filesystem::path& part) { write_text(part, text); });
 }
 
 void remove_parts(const std::filesystem::path& folder, const std::string& prefix) {
@@ -89,16 +111,18 @@ void remove_parts(const std::filesystem::path& folder, const std::string& prefix
 
 // link() refuses a name that is taken, and gives the new name to a file that is already whole.
 bool create_exclusively(const std::filesystem::path& target, std::string_view text) {
-  const std::filesystem::path part = part_path(target);
-  PosixFile file = PosixFile::create(part);
-  file.write(text);
-  file.close();
-  const int code = ::link(part.c_str(), target.c_str()) == 0 ? 0 : errno;
-  std::error_code ignored;
-  std::filesystem::remove(part, ignored);
+  int code = 0;
+  {
+    const PartFile part(target);
+    write_text(part.path(), text);
+    sync_file(part.path());
+    if (::link(part.path().c_str(), target.c_str()) != 0) code = errno;
+  }
   if (code == EPERM || code == EOPNOTSUPP || code == ENOSYS) return create_without_links(target, text);
-  if (code != 0 && code != EEXIST) throw_system_error("create", target, code);
-  return code == 0;
+  if (code == EEXIST) return false;
+  if (code != 0) throw_system_error("create", target, code);
+  sync_folder_of(target);
+  return true;
 }
 
 std::string read_text(const std::filesystem::path& path) {

@@ -1,6 +1,9 @@
 // Checked HDF5 handles: one function per C call we need; every failure becomes a Fault with HDF5's first cause, the file and
 // the object's name. Serial HDF5 1.10.7 or later, one file per call chain, one thread.
 //
+// Files may come from strangers: what could read other files, run a filter, or ask for more memory than the file has bytes is
+// refused by name before it is read (BadInput).
+//
 // Files are created in memory and only read from disk: HDF5 caches, and a disk that fills up while it flushes leaves a file
 // that it can neither write nor close. The bytes of a finished image are ours to write, and a failure ours to report.
 #pragma once
@@ -77,13 +80,20 @@ File open_file(const std::filesystem::path& path);
 /// Access properties of every file: format bounds, no locks. Also stops HDF5 from printing its errors.
 Handle file_access(const std::string& name);
 
-/// Paths of all datasets, sorted, without a leading slash: "student/blocks.0.norm1.weight".
+/// Paths of all datasets, sorted, without a leading slash: "student/blocks.0.norm1.weight". BadInput if the file holds a link
+/// (soft, external or a user's own), or groups nested deeper than 16.
 std::vector<std::string> dataset_names(const File& file);
 
 /// Any device; uint8, int32, int64, float32, float64, bool (stored as uint8). Groups on the way are made. One chunk per first
 /// index if the rank is at least 4 and there is more than one, else contiguous.
 void write_tensor(const File& file, const std::string& name, const Tensor& tensor);
-Tensor read_tensor(const File& file, const std::string& name);  ///< CPU, own memory
+Tensor read_tensor(const File& file, const std::string& name);  ///< CPU, own memory; BadInput as require_plain()
+
+/// BadInput "cannot <action> of <file>: <reason>; <remedy>" unless the dataset's values lie whole in this file: no virtual or
+/// external dataset, no filter, no missing chunk, and no more bytes declared than are stored and the file has.
+void require_plain(const File& file, const Handle& dataset, const std::string& action);
+
+int64_t file_size(const File& file);  ///< bytes, with the user block
 
 /// Attributes of the root group: variable-length UTF-8 (h5py: str). Text with a zero byte is refused.
 void write_attribute(const File& file, const std::string& name, const std::string& text);

@@ -23,9 +23,12 @@ std::string read_variable(const Handle& attribute, const Handle& stored, const s
   return copy;
 }
 
-std::string read_fixed(const Handle& attribute, const Handle& stored, const std::string& action, const std::string& file) {
-  std::string text(H5Tget_size(stored.id()), '\0');
-  check(H5Aread(attribute.id(), stored.id(), text.data()), action, file);
+std::string read_fixed(const Handle& attribute, const Handle& stored, const std::string& action, const File& file) {
+  const std::size_t size = H5Tget_size(stored.id());
+  if (size > static_cast<std::size_t>(file_size(file)))
+    throw BadInput("cannot " + action + " of " + file.name + ": it declares more bytes than the file has");
+  std::string text(size, '\0');
+  check(H5Aread(attribute.id(), stored.id(), text.data()), action, file.name);
   const char padding = H5Tget_strpad(stored.id()) == H5T_STR_SPACEPAD ? ' ' : '\0';
   if (padding == '\0') return text.substr(0, text.find('\0'));
   return text.substr(0, text.find_last_not_of(padding) + 1);
@@ -40,7 +43,7 @@ std::string read_attribute(const File& file, const std::string& name) {
     throw Fault("cannot " + action + " of " + file.name + ": it is not one text; write it as a string");
   }
   const bool variable = check(H5Tis_variable_str(type.id()), action, file.name) > 0;
-  return variable ? read_variable(attribute, type, action, file.name) : read_fixed(attribute, type, action, file.name);
+  return variable ? read_variable(attribute, type, action, file.name) : read_fixed(attribute, type, action, file);
 }
 
 herr_t note_name(hid_t, const char* name, const H5A_info_t*, void* names) noexcept {

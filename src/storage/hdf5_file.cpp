@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "storage/hdf5.h"
+#include "storage/percent_encoding.h"
 
 namespace eidolon::hdf5 {
 
@@ -24,13 +25,29 @@ std::string first_cause() {
   return cause.empty() ? "no cause given" : cause;
 }
 
-/// Soft and external links are not followed: a sealed file speaks of its own bytes alone.
+struct Visit {
+  std::vector<std::string> datasets;
+  std::string refusal;
+};
+
+constexpr int stop = 1;
+constexpr int64_t deepest = 16;  // HDF5 visits groups by recursion, and each level takes of the stack
+
+/// Links are not followed: a sealed file speaks of its own bytes alone.
 herr_t note_dataset(hid_t group, const char* name, const H5L_info_t* link, void* data) noexcept {
   try {
-    if (link->type != H5L_TYPE_HARD) return 0;
+    auto& visit = *static_cast<Visit*>(data);
+    if (link->type != H5L_TYPE_HARD) {
+      visit.refusal = percent_encoded(name) + " is a link; store the dataset itself";
+      return stop;
+    }
+    if (std::ranges::count(std::string_view(name), '/') >= deepest) {
+      visit.refusal = "its groups are nested deeper than 16";
+      return stop;
+    }
     const Handle object(H5Oopen(group, name, H5P_DEFAULT), H5Oclose);
     if (object.id() < 0) return -1;
-    if (H5Iget_type(object.id()) == H5I_DATASET) static_cast<std::vector<std::string>*>(data)->emplace_back(name);
+    if (H5Iget_type(object.id()) == H5I_DATASET) visit.datasets.emplace_back(name);
     return 0;
   } catch (...) {
     return -1;
@@ -60,10 +77,12 @@ File open_file(const std::filesystem::path& path) {
 }
 
 std::vector<std::string> dataset_names(const File& file) {
-  std::vector<std::string> names;
-  check(H5Lvisit(file.handle.id(), H5_INDEX_NAME, H5_ITER_INC, note_dataset, &names), "list the datasets", file.name);
-  std::sort(names.begin(), names.end());
-  return names;
+  Visit visit;
+  const std::string action = "list the datasets";
+  check(H5Lvisit(file.handle.id(), H5_INDEX_NAME, H5_ITER_INC, note_dataset, &visit), action, file.name);
+  if (!visit.refusal.empty()) throw BadInput("cannot " + action + " of " + file.name + ": " + visit.refusal);
+  std::ranges::sort(visit.datasets);
+  return visit.datasets;
 }
 
 }  // namespace eidolon::hdf5

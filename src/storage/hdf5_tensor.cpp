@@ -95,6 +95,7 @@ void write_tensor(const File& file, const std::string& name, const Tensor& tenso
 Tensor read_tensor(const File& file, const std::string& name) {
   const std::string action = "read dataset '" + name + "'";
   const Handle dataset(check(H5Dopen2(file.handle.id(), name.c_str(), H5P_DEFAULT), action, file.name), H5Dclose);
+  require_plain(file, dataset, action);
   const Handle type(check(H5Dget_type(dataset.id()), action, file.name), H5Tclose);
   const at::ScalarType dtype = dtype_of(type.id(), action, file.name);
   const Tensor values = at::empty(shape_of(dataset, action, file.name), at::TensorOptions(dtype));

@@ -63,8 +63,12 @@ TensorArchive read_archive(const std::filesystem::path& path, const std::string&
   require_sound(path);
   const hdf5::File file = hdf5::open_file(path);
   TensorArchive archive;
+  int64_t left = hdf5::file_size(file);  // several names may stand for the same bytes
   for (const std::string& name : hdf5::dataset_names(file)) {
-    if (name.starts_with(prefix)) archive.tensors[name] = hdf5::read_tensor(file, name);
+    if (!name.starts_with(prefix)) continue;
+    const Tensor& tensor = archive.tensors[name] = hdf5::read_tensor(file, name);
+    left -= static_cast<int64_t>(tensor.nbytes());
+    if (left < 0) throw BadInput(path.string() + " declares more values than it has bytes; its datasets must not share them");
   }
   archive.attributes = hdf5::read_attributes(file);
   return archive;

@@ -29,7 +29,8 @@ void write_archive(const std::filesystem::path& path, const std::string& title, 
 ArchiveState verify_archive(const std::filesystem::path& path);
 
 /// Reads all tensors (or those whose names start with `prefix`) and all attributes. Verifies first: throws Fault
-/// "… is damaged; remove it and run again" otherwise.
+/// "… is damaged; remove it and run again" otherwise. A seal proves that nothing has changed, not who wrote it: what HDF5
+/// offers beyond plain datasets is refused (storage/hdf5.h), and nobody gets more bytes of memory than twice the file's.
 TensorArchive read_archive(const std::filesystem::path& path, const std::string& prefix = "");
 
 /// Attributes alone; cheap. Verifies the seal too unless `verify` is false.

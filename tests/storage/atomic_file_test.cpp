@@ -135,6 +135,34 @@ TEST(ExclusiveFile, IsMadeOnceAndLeavesTheFirstBytes) {
   EXPECT_ERROR(Fault, "b.json", create_exclusively(folder / "absent" / "b.json", "text"));
 }
 
+TEST(ExclusiveFile, LeavesNothingWhenAFileMayNotGrow) {
+  const TemporaryFolder folder;
+  {
+    const testing::FileSizeLimit limit(1000);
+    EXPECT_ERROR(Fault, "free some space", create_exclusively(folder / "a.json", std::string(5000, 'x')));
+  }
+  EXPECT_EQ(folder.file_names(), Names{});
+  EXPECT_TRUE(create_exclusively(folder / "a.json", "text"));
+}
+
+TEST(ExclusiveFile, LeavesNothingOnAFullDiskAndWorksAgainLater) {
+  const TemporaryFolder folder;
+  const auto wrong = testing::on_small_disk(folder.path(), [&]() -> std::string {
+    write_text_atomically(folder / "first", std::string(60'000, 'x'));
+    try {
+      create_exclusively(folder / "second", std::string(20'000, 'y'));
+      return "writing on a full disk succeeded";
+    } catch (const Fault& error) {
+      if (std::string(error.what()).find("No space left on device; free some space") == std::string::npos) return error.what();
+    }
+    if (folder.file_names() != Names{"first"}) return "something was left behind";
+    std::filesystem::remove(folder / "first");
+    return create_exclusively(folder / "second", std::string(20'000, 'y')) ? "" : "the name is taken";
+  });
+  if (!wrong) GTEST_SKIP() << "this user may not mount a small file system";
+  EXPECT_EQ(*wrong, "");
+}
+
 TEST(ExclusiveFile, OfManyProcessesThatTryOneSucceeds) {
   const TemporaryFolder folder;
   constexpr int processes = 8, rounds = 50;
