@@ -4,6 +4,6 @@
 
 namespace eidolon {
 
-inline constexpr int format_version = 1;
+inline constexpr int format_version = 2;
 
 }  // namespace eidolon

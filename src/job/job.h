@@ -18,8 +18,8 @@ struct TeacherJob {
 struct SynthesisJob {
   std::string method = "sardfq";     ///< sardfq | gaussian | given (run.shards has them)
   std::optional<std::string> start;  ///< what the pixels start from; auto: leaves, scenes, textures (method gaussian: noise)
-  int64_t images = 256;              ///< not part of the identity: raising it only adds units
-  int64_t held_out_images = 16;      ///< further images, never trained on; not part of the identity
+  int64_t images = 256;              ///< decides the student, but no image: raising it only adds units
+  int64_t held_out_images = 32;      ///< further images, never trained on, at least so many; decides the student, but no image
   int64_t unit_images = 16;          ///< consecutive images optimised together, one shard
   double optimised_share = 0.5;      ///< of the units; the images of the others are their starts
   int64_t iterations = 100;          ///< of an optimised unit; 0: none is optimised

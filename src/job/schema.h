@@ -87,7 +87,8 @@ void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("start", mixture_of({"gaussian", "pink", "leaves", "scenes", "textures"}), "what the pixels start from"),
         synthesis.start);
   visit(key("images", between(1, many), "images to train on; raising it only adds units", Decides::student), synthesis.images);
-  visit(key("held_out_images", between(0, many), "further images, never trained on", Decides::student),
+  visit(key("held_out_images", between(0, many), "further images, never trained on: whole units in the mixture of the others",
+            Decides::student),
         synthesis.held_out_images);
   visit(key("unit_images", between(1, 4096), "consecutive images optimised together, one shard"), synthesis.unit_images);
   visit(key("optimised_share", between(0, 1), "share of the units that are optimised; the others stay as they start"),

@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "finetuning/synthetic_images.h"
+#include "stages/figure_text.h"
 #include "stages/shard_set.h"
 
 namespace eidolon {
@@ -33,11 +35,10 @@ void add_batch(const VisionTransformer& teacher, const Student& student, const T
 }  // namespace
 
 std::vector<int64_t> held_out_share(const RunContext& context) {
-  const SynthesisJob& job = context.job.synthesis;
-  const int64_t end = static_cast<int64_t>(units_of(job).size()) * job.unit_images;
+  const std::vector<int64_t> all = held_out_images(context.job.synthesis);
   std::vector<int64_t> share;
-  for (int64_t image = job.images + context.cluster.rank(); image < end; image += context.cluster.size())
-    share.push_back(image);
+  for (size_t i = static_cast<size_t>(context.cluster.rank()); i < all.size(); i += static_cast<size_t>(context.cluster.size()))
+    share.push_back(all[i]);
   return share;
 }
 
@@ -54,24 +55,35 @@ HeldOutFigures held_out_figures(const RunContext& context, const Student& studen
   context.cluster.communicator.all_reduce_sum(counts);
   context.cluster.communicator.all_reduce_sum(sums.energies);
 
-  const EvaluationFigures figures = figures_of(EvaluationCounts::from_tensor(counts));
-  HeldOutFigures result{figures.images, figures.agreement, figures.kl, {}};
+  const EvaluationCounts all = EvaluationCounts::from_tensor(counts);
+  const EvaluationFigures figures = figures_of(all);
+  HeldOutFigures result{figures.images, all, figures.agreement, figures.kl, {}};
   for (int64_t block = 0; block < teacher.architecture.depth; ++block) {
-    const double signal = sums.energies[block][0].item<double>(), noise = sums.energies[block][1].item<double>();
-    result.sqnr_per_block.push_back(10.0 * std::log10(signal / noise));
+    const double decibels = 10.0 * std::log10(sums.energies[block][0].item<double>() / sums.energies[block][1].item<double>());
+    result.sqnr_per_block.push_back(std::isfinite(decibels) ? std::optional(decibels) : std::nullopt);
   }
   return result;
 }
 
+nlohmann::ordered_json json_of(const HeldOutFigures& f) {
+  nlohmann::ordered_json object = json_of({{"agreement", f.agreement}, {"kl", f.kl}}), blocks;
+  bool all_defined = true;
+  for (const auto& decibels : f.sqnr_per_block) {
+    blocks.push_back(decibels ? nlohmann::ordered_json(*decibels) : nullptr);
+    all_defined = all_defined && decibels;
+  }
+  object["sqnr_db_per_block"] = blocks;
+  if (!all_defined) object["undefined"]["sqnr_db_per_block"] = "null where the student's tokens are the teacher's";
+  return object;
+}
+
 std::string describe(const std::string& name, const HeldOutFigures& f) {
-  char line[256];
-  std::snprintf(line, sizeof line,
-                "  %-11s agreement %6.2f +- %.2f %%  KL %.4f +- %.4f  (%ld images)\n    SQNR per block, dB:", name.c_str(),
-                100 * f.agreement.value, 100 * f.agreement.error, f.kl.value, f.kl.error, static_cast<long>(f.images));
-  std::string text = line;
-  for (const double decibels : f.sqnr_per_block) {
-    std::snprintf(line, sizeof line, " %.1f", decibels);
-    text += line;
+  char line[64];
+  std::snprintf(line, sizeof line, "  %-11s agreement ", name.c_str());
+  std::string text = line + percent_text(f.agreement) + "  KL " + nats_text(f.kl) + "\n    SQNR per block, dB:";
+  for (const auto& decibels : f.sqnr_per_block) {
+    std::snprintf(line, sizeof line, " %.1f", decibels.value_or(0));
+    text += decibels ? line : " (no noise)";
   }
   return text + "\n";
 }

@@ -1,10 +1,14 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
-#include <iostream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
+#include "cluster/on_root.h"
 #include "evaluation/metrics.h"
 #include "reporting/progress.h"
+#include "reporting/result.h"
+#include "stages/finetuning_owner.h"
 #include "stages/held_out_figures.h"
 #include "stages/shard_set.h"
 #include "stages/stages.h"
@@ -28,11 +32,12 @@ struct NodeCost {
 
 /// Held-out images or, without any, the first ones.
 Tensor probe_images(const RunContext& context, const ShardFiles& shards) {
-  const SynthesisJob& job = context.job.synthesis;
-  const int64_t made = static_cast<int64_t>(units_of(job).size()) * job.unit_images;
-  const int64_t first = made > job.images ? job.images : 0;
-  std::vector<int64_t> wanted;
-  for (int64_t image = first; image < std::min(made, first + most_images); ++image) wanted.push_back(image);
+  std::vector<int64_t> wanted = held_out_images(context.job.synthesis);
+  if (wanted.empty()) {
+    wanted.resize(static_cast<size_t>(std::min(context.job.synthesis.images, most_images)));
+    std::iota(wanted.begin(), wanted.end(), 0);
+  }
+  if (wanted.size() > most_images) wanted.resize(most_images);
   return normalise(context.teacher.preprocessing, read_images(shards, wanted).bytes).to(context.device());
 }
 
@@ -48,7 +53,7 @@ Tap all_but(const Student& student, NodeId node) {
 
 double divergence(const Tensor& teacher, const Student& student, const Tensor& images, const Tap& tap) {
   const Tensor expected = teacher.log_softmax(-1), logits = forward(student.model, images, tap).log_softmax(-1);
-  return (expected.exp() * (expected - logits)).sum(-1).mean().item<double>();
+  return std::max((expected.exp() * (expected - logits)).sum(-1).mean().item<double>(), 0.0);  // NaN stays
 }
 
 /// Each rank measures every size-th node.
@@ -75,45 +80,74 @@ std::vector<NodeCost> measure(RunContext& context, const Student& student, const
   return costs;
 }
 
+/// null where the student's logits are not finite.
+ordered_json json_of(double divergence) {
+  return std::isfinite(divergence) ? ordered_json(divergence) : nullptr;
+}
+
+bool all_finite(const std::vector<NodeCost>& costs, double all) {
+  return std::isfinite(all) && std::ranges::all_of(costs, [](const NodeCost& cost) {
+           return std::isfinite(cost.alone) && std::isfinite(cost.spared);
+         });
+}
+
 ordered_json json_of(const std::vector<NodeCost>& costs, double all) {
   ordered_json nodes = ordered_json::array();
   for (const NodeCost& cost : costs) {
-    nodes.push_back(
-        {{"name", node_name(cost.node)}, {"bits", cost.bits}, {"kl_alone", cost.alone}, {"kl_spared", cost.spared}});
+    nodes.push_back({{"name", node_name(cost.node)},
+                     {"bits", cost.bits},
+                     {"kl_alone", json_of(cost.alone)},
+                     {"kl_spared", json_of(cost.spared)}});
   }
-  return {{"kl_all", all}, {"nodes", nodes}};
+  ordered_json object{{"kl_all", json_of(all)}, {"nodes", nodes}};
+  if (!all_finite(costs, all)) object["undefined"] = "null where the student's logits are NaN or infinite";
+  return object;
+}
+
+std::string text_of(const char* format, double divergence) {
+  char text[32];
+  std::snprintf(text, sizeof text, format, divergence);
+  return std::isfinite(divergence) ? text : "not finite";
 }
 
 std::string table_of(std::vector<NodeCost> costs, double all) {
-  std::sort(costs.begin(), costs.end(), [](const NodeCost& a, const NodeCost& b) { return a.alone > b.alone; });
+  const auto cost_of = [](const NodeCost& cost) { return std::isfinite(cost.alone) ? cost.alone : HUGE_VAL; };
+  std::ranges::stable_sort(costs, std::ranges::greater(), cost_of);
   char line[160];
-  std::snprintf(line, sizeof line, "KL of the calibrated student %.4f nats\n%-30s %4s %12s %12s\n", all, "node", "bits",
-                "KL alone", "KL spared");
+  std::snprintf(line, sizeof line, "KL of the calibrated student %s nats\n%-30s %4s %12s %12s\n", text_of("%.4f", all).c_str(),
+                "node", "bits", "KL alone", "KL spared");
   std::string text = line;
   for (const NodeCost& cost : costs) {
-    std::snprintf(line, sizeof line, "%-30s %4ld %12.5f %12.5f\n", node_name(cost.node).c_str(), static_cast<long>(cost.bits),
-                  cost.alone, cost.spared);
+    std::snprintf(line, sizeof line, "%-30s %4ld %12s %12s\n", node_name(cost.node).c_str(), static_cast<long>(cost.bits),
+                  text_of("%.5f", cost.alone).c_str(), text_of("%.5f", cost.spared).c_str());
     text += line;
   }
   return text;
+}
+
+/// The run's own or, where there is none yet, calibrated for it; the run is owned for as long as that takes.
+Student calibrated_student(const RunContext& context, const ShardFiles& shards) {
+  if (auto stored = stored_calibrated(context)) return stored->student;
+  const std::optional<Claim> owner = own_finetuning(context);
+  if (auto stored = stored_calibrated(context)) return stored->student;  // whoever owned it before has made it
+  return calibrate_student(context, shards).student;
 }
 
 }  // namespace
 
 ExitCode sensitivity(RunContext& context, bool json) {
   const ShardFiles shards = finished_shards(context);
-  const std::vector<int64_t> steps = checkpoint_steps(context.run);
-  const bool calibrated = std::ranges::find(steps, 0) != steps.end();
-  const Student student =
-      (calibrated ? calibrated_checkpoint(context) : calibrate_student(context, shards)).student.to(context.device());
+  const Student student = calibrated_student(context, shards).to(context.device());
   const Tensor images = probe_images(context, shards);
   const std::vector<NodeCost> costs = measure(context, student, images);
-  if (!context.cluster.is_root()) return ExitCode::done;
-  const at::NoGradGuard no_grad;
-  const double all = divergence(forward(context.teacher_on_device(), images), student, images, quantizing_tap(student));
-  const std::string text = json_of(costs, all).dump(1) + "\n";
-  write_text_atomically(context.run.root / "sensitivity.json", text);
-  std::cout << (json ? text : table_of(costs, all)) << std::flush;
+  from_root(context.cluster.communicator, [&] {
+    const at::NoGradGuard no_grad;
+    const double all = divergence(forward(context.teacher_on_device(), images), student, images, quantizing_tap(student));
+    const std::string text = json_text(json_of(costs, all), 1) + "\n";
+    write_text_atomically(context.run.root / "sensitivity.json", text);
+    print_result(json ? text : table_of(costs, all));
+    return std::string();
+  });
   return ExitCode::done;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "job/job.h"
@@ -15,9 +16,23 @@ struct Unit {
   int64_t last() const { return first + images - 1; }
 };
 
-/// The units that hold the training images [0, job.images) and the held-out images behind them. Units are always whole: where
-/// `images` is no multiple of the unit, the rest of its last unit is held out too.
+/// The units that hold the training images [0, job.images). Units are always whole: where `images` is no multiple of the unit,
+/// the rest of the last unit is made, but neither trained on nor held out.
+std::vector<Unit> training_units(const SynthesisJob& job);
+
+/// The units whose images are held out, in order: of those behind the training units the first ones that give the held-out
+/// images the mixture of optimised units and starts that training has. At least job.held_out_images images, and at least one
+/// unit of each kind that training has (but a kind of which there is less than one unit in 1000). None if held_out_images is 0.
+std::vector<Unit> held_out_units(const SynthesisJob& job);
+
+/// The training units, then the held-out ones.
 std::vector<Unit> units_of(const SynthesisJob& job);
+
+/// The held-out images' global indices, in order.
+std::vector<int64_t> held_out_images(const SynthesisJob& job);
+
+/// "16 optimised, 16 as they start (leaves, scenes, textures)": how many images of `units` are of which kind.
+std::string kinds_of(const SynthesisJob& job, const std::vector<Unit>& units);
 
 /// No unit is optimised: the shards hold the starts.
 bool images_are_starts(const SynthesisJob& job);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <sstream>
 
 namespace eidolon {
 namespace {
@@ -13,15 +14,75 @@ SynthesisJob job_of(int64_t images, int64_t held_out, int64_t unit_images) {
   return job;
 }
 
+/// "0 1 2 | 4 5": numbers of the training and of the held-out units.
+std::string numbers(const SynthesisJob& job) {
+  std::ostringstream text;
+  for (const Unit& unit : training_units(job)) text << unit.first / job.unit_images << " ";
+  text << "|";
+  for (const Unit& unit : held_out_units(job)) text << " " << unit.first / job.unit_images;
+  return text.str();
+}
+
 TEST(Units, HoldTheTrainingAndTheHeldOutImagesInWholeUnits) {
-  const std::vector<Unit> units = units_of(job_of(10, 3, 4));
-  ASSERT_EQ(units.size(), 4u);  // [0, 12) for training and the rest, [12, 16) held out
+  SynthesisJob job = job_of(10, 3, 4);
+  job.optimised_share = 0;
+  EXPECT_EQ(numbers(job), "0 1 2 | 3");
+  const std::vector<Unit> units = units_of(job);
+  ASSERT_EQ(units.size(), 4u);
   for (size_t i = 0; i < units.size(); ++i) {
     EXPECT_EQ(units[i].first, static_cast<int64_t>(4 * i));
     EXPECT_EQ(units[i].images, 4);
     EXPECT_EQ(units[i].last(), static_cast<int64_t>(4 * i + 3));
   }
+  EXPECT_EQ(held_out_images(job), (std::vector<int64_t>{12, 13, 14, 15})) << "10 and 11 are neither trained on nor held out";
   EXPECT_EQ(units_of(job_of(1, 0, 16)).size(), 1u);
+}
+
+/// Optimised and other units among the held-out ones.
+std::pair<int64_t, int64_t> held_out_kinds(const SynthesisJob& job) {
+  int64_t optimised = 0, others = 0;
+  for (const Unit& unit : held_out_units(job)) ++(is_optimised(job, unit) ? optimised : others);
+  return {optimised, others};
+}
+
+TEST(Units, HeldOutHaveTheMixtureOfTrainingWhateverTheNumberOfImages) {
+  for (const int64_t images : {64, 128, 240, 256, 250, 512}) {  // the first unit behind them is of either kind
+    EXPECT_EQ(held_out_kinds(job_of(images, 32, 16)), std::pair(int64_t{1}, int64_t{1})) << images;
+    EXPECT_EQ(held_out_kinds(job_of(images, 16, 16)), std::pair(int64_t{1}, int64_t{1}))
+        << images << ", one unit is not enough";
+    EXPECT_EQ(held_out_kinds(job_of(images, 64, 16)), std::pair(int64_t{2}, int64_t{2})) << images;
+  }
+  SynthesisJob job = job_of(256, 64, 16);
+  job.optimised_share = 0.25;
+  EXPECT_EQ(held_out_kinds(job), std::pair(int64_t{1}, int64_t{3}));
+  job.optimised_share = 0.75;
+  EXPECT_EQ(held_out_kinds(job), std::pair(int64_t{3}, int64_t{1}));
+  job.optimised_share = 1.0;
+  EXPECT_EQ(held_out_kinds(job), std::pair(int64_t{4}, int64_t{0}));
+  job.method = "given";
+  EXPECT_EQ(numbers(job), "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 | 16 17 18 19");
+  job.held_out_images = 0;
+  EXPECT_TRUE(held_out_images(job).empty());
+}
+
+TEST(Units, HeldOutFollowWhatTrainingReallyHas) {
+  EXPECT_EQ(held_out_kinds(job_of(16, 32, 16)), std::pair(int64_t{0}, int64_t{2})) << "one unit, which stays as it starts";
+  SynthesisJob job = job_of(64, 16, 16);
+  job.optimised_share = 0.9;  // . + + + | behind them the next start is unit 10
+  EXPECT_EQ(numbers(job), "0 1 2 3 | 4 10");
+  job.optimised_share = 1.0 - 1e-9;  // too rare to be looked for
+  EXPECT_EQ(numbers(job), "0 1 2 3 | 4");
+}
+
+TEST(Units, SayOfWhichKindsTheyAre) {
+  SynthesisJob job = job_of(256, 32, 16);
+  EXPECT_EQ(kinds_of(job, held_out_units(job)), "16 optimised, 16 as they start");
+  job.start = "leaves, scenes";
+  EXPECT_EQ(kinds_of(job, training_units(job)), "128 optimised, 128 as they start (leaves, scenes)");
+  job.optimised_share = 0;
+  EXPECT_EQ(kinds_of(job, held_out_units(job)), "32 as they start (leaves, scenes)");
+  job.method = "given";
+  EXPECT_EQ(kinds_of(job, held_out_units(job)), "32 given");
 }
 
 TEST(Units, MoreImagesOnlyAddUnits) {
