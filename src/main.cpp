@@ -1,71 +1,26 @@
 // eidolon: quantizes pretrained vision transformers without a single real image.
 //
-// The command line, and with it the table of contents: each subcommand is one file of stages/.
-#include <CLI/CLI.hpp>
-#include <iostream>
+// The table of contents: each subcommand is one file of stages/.
+#include <chrono>
+#include <thread>
 
-#include "cluster/agreement.h"    // defines: require_same
-#include "cluster/cluster.h"      // defines: MpiSession, Communicator, Cluster, stop signals
-#include "cluster/end_launch.h"   // defines: end_launch
-#include "cluster/launch_name.h"  // defines: launch_name
-#include "cluster/log.h"          // defines: log::error
-#include "cluster/on_root.h"      // defines: ErrorOnRoot
-#include "cluster/time_limit.h"   // defines: time_to_stop
-#include "job/provenance.h"       // defines: program_version
-#include "job/reader.h"           // defines: read_job, to_toml, describe_keys
-#include "stages/stages.h"        // defines: synthesize, finetune, evaluate, run, dry_run, doctor, status, inspect
+#include "cluster/agreement.h"      // defines: require_same
+#include "cluster/cluster.h"        // defines: MpiSession, Communicator, Cluster, stop signals
+#include "cluster/end_launch.h"     // defines: end_launch
+#include "cluster/launch_name.h"    // defines: launch_name
+#include "cluster/launched_rank.h"  // defines: launched_rank
+#include "cluster/log.h"            // defines: log::error
+#include "cluster/on_root.h"        // defines: ErrorOnRoot
+#include "cluster/time_limit.h"     // defines: time_to_stop
+#include "command_line.h"           // defines: CommandLine, read_command_line
+#include "job/provenance.h"         // defines: program_version
+#include "job/reader.h"             // defines: read_job, to_toml, describe_keys
+#include "reporting/result.h"       // defines: print_result
+#include "stages/preflight.h"       // defines: check_before_start
+#include "stages/stages.h"          // defines: synthesize, finetune, evaluate, run, dry_run, doctor, status, inspect
 
 namespace eidolon {
 namespace {
-
-struct CommandLine {
-  std::string command;
-  std::filesystem::path target;  ///< job file, run directory or file
-  std::vector<std::string> overrides;
-  std::filesystem::path run_directory;
-  bool print_config = false;
-  bool dry_run = false;
-  EvaluateOptions evaluate;
-  std::vector<std::string> words;
-};
-
-void add_job_command(CLI::App& app, CommandLine& line, const char* name, const char* help) {
-  CLI::App* command = app.add_subcommand(name, help);
-  command->add_option("job", line.target, "job file (TOML)")->required();
-  command->add_option("--set", line.overrides, "override a key: --set synthesis.images=64")
-      ->type_size(1)
-      ->allow_extra_args(false);
-  command->add_option("--run-dir", line.run_directory, "where outputs go (default data_out/<job name>)");
-  command->add_flag("--print-config", line.print_config, "print the job with every key and stop");
-  command->add_flag("--dry-run", line.dry_run, "check everything, time three iterations, write nothing");
-  command->add_flag("--json", line.evaluate.json, "evaluation as one JSON object on stdout");
-  command->add_flag("--teacher-only", line.evaluate.teacher_only, "evaluate the teacher alone");
-  command->callback([&line, name] { line.command = name; });
-}
-
-void define_commands(CLI::App& app, CommandLine& line) {
-  add_job_command(app, line, "run", "synthesize, finetune and evaluate, in order");
-  add_job_command(app, line, "synthesize", "make the images, as HDF5 shards");
-  add_job_command(app, line, "finetune", "calibrate the student and fine-tune it on the shards");
-  add_job_command(app, line, "evaluate", "compare teacher and student on labelled images");
-  add_job_command(app, line, "sensitivity", "which node of the calibrated student costs how much, for quantization.bits_for");
-  const auto add_look = [&](const char* name, const char* argument, const char* help) {
-    CLI::App* command = app.add_subcommand(name, help);
-    command->add_option(argument, line.target)->required();
-    command->callback([&line, name] { line.command = name; });
-    return command;
-  };
-  add_look("status", "run_dir", "what is done, what is missing, speed and time left, while the job runs or after")
-      ->add_flag("--json", line.evaluate.json, "as one JSON object");
-  add_look("inspect", "file", "what a shard, checkpoint or weight file holds, and whether it is sound");
-  CLI::App* doctor = app.add_subcommand("doctor", "check ranks, devices, collectives and a shared folder, before a first run");
-  doctor->add_option("folder", line.target, "where run directories will lie (default: here)")->default_val(".");
-  doctor->add_flag("--json", line.evaluate.json, "as one JSON object");
-  doctor->callback([&line] { line.command = "doctor"; });
-  app.add_subcommand("keys", "every key of a job, with default and meaning")->callback([&line] { line.command = "keys"; });
-  app.set_version_flag("--version", program_version());
-  app.require_subcommand(1);
-}
 
 ExitCode run_stage(const CommandLine& line, RunContext& context) {
   if (line.dry_run) return dry_run(context);
@@ -94,11 +49,20 @@ Job read_job_everywhere(const CommandLine& line, const Communicator& communicato
   return job;
 }
 
+/// Evaluation alone only looks: it may be of a colleague's run, where nothing can be written.
+Access access_of(const CommandLine& line) {
+  if (line.dry_run) return Access::rehearse;
+  return line.command == "evaluate" ? Access::look : Access::write;
+}
+
 ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
+  const bool evaluates = line.command == "run" || line.command == "evaluate";
+  if (evaluates) require_images_to_evaluate(job, line.evaluate, cluster.communicator);
   const auto directory = line.run_directory.empty() ? std::filesystem::path("data_out") / job.name : line.run_directory;
-  const bool teacher_alone = line.command == "evaluate" && line.evaluate.teacher_only;
-  const Access access = line.dry_run ? Access::rehearse : teacher_alone ? Access::look : Access::write;
-  RunContext context = open_run(job, cluster, std::filesystem::absolute(directory), access, line.words);
+  const Access access = access_of(line);
+  RunContext context = open_run(job, cluster, std::filesystem::absolute(directory), access);
+  check_before_start(context, intent_of(line.command, line.evaluate.teacher_only));
+  if (access == Access::write) start_run(context, job, line.words);
   const ExitCode code = run_stage(line, context);
   cluster.wait_for_all();  // the last wait that the watchdog guards
   return code;
@@ -124,7 +88,10 @@ ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
   const std::string launch = launch_name(communicator);
   Cluster cluster{std::move(communicator), Placement(), launch, time_to_stop(job.run.stop_before_seconds)};
   if (line.print_config) {
-    if (cluster.is_root()) std::cout << to_toml(job);
+    from_root(cluster.communicator, [&] {
+      print_result(to_toml(job));
+      return std::string();
+    });
     return ExitCode::done;
   }
   const ExitCode code = run_job(line, job, cluster);
@@ -133,14 +100,26 @@ ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
   return code;
 }
 
+bool uses_ranks(const CommandLine& line) {
+  return !line.command.empty() && line.command != "status" && line.command != "inspect" && line.command != "keys";
+}
+
 ExitCode dispatch(const CommandLine& line, int argc, char** argv) {
+  if (uses_ranks(line)) return run_on_cluster(line, argc, argv);
   if (line.command == "status") return eidolon::status(line.target, line.evaluate.json);
   if (line.command == "inspect") return eidolon::inspect(line.target);
-  if (line.command == "keys") {
-    std::cout << describe_keys();
-    return ExitCode::done;
+  print_result(line.command == "keys" ? describe_keys() : line.answer);
+  return ExitCode::done;
+}
+
+/// What every process of a launch finds wrong before MPI has started, one says. The others leave it the time to: the launcher
+/// ends all processes with the first that fails.
+void report(const CommandLine& line, const std::string& what) {
+  if (uses_ranks(line) || launched_rank() == 0) {
+    log::error(line.command.empty() ? what : line.command + ": " + what);
+  } else {
+    std::this_thread::sleep_for(std::chrono::seconds(5));
   }
-  return run_on_cluster(line, argc, argv);
 }
 
 }  // namespace
@@ -148,28 +127,21 @@ ExitCode dispatch(const CommandLine& line, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace eidolon;
+  hold_standard_streams();
   CommandLine line;
-  line.words.assign(argv, argv + argc);
-  CLI::App app("Quantizes pretrained vision transformers without a single real image.", "eidolon");
-  define_commands(app, line);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::bad_input);
-  }
   ExitCode code = ExitCode::internal_fault;
   try {
+    line = read_command_line(argc, argv);
     return static_cast<int>(dispatch(line, argc, argv));
   } catch (const ErrorOnRoot& error) {  // rank 0 says it, and ends the launch
     std::_Exit(static_cast<int>(error.code()));
   } catch (const Error& error) {
-    log::error(line.command + ": " + error.what());
+    report(line, error.what());
     code = error.code();
   } catch (const c10::Error& error) {
-    log::error(line.command + ": LibTorch: " + error.what_without_backtrace());
+    report(line, std::string("LibTorch: ") + error.what_without_backtrace());
   } catch (const std::exception& error) {
-    log::error(line.command + ": unexpected: " + error.what());
+    report(line, std::string("unexpected: ") + error.what());
   }
-  std::cout.flush();
   end_launch(code);
 }

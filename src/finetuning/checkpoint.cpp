@@ -5,8 +5,31 @@
 #include "storage/tensor_archive.h"
 
 namespace eidolon {
+namespace {
+
+/// The first tensor that would make the checkpoint useless.
+std::optional<std::string> useless_tensor(const Checkpoint& checkpoint) {
+  if (auto name = unsound_tensor(checkpoint.student)) return name;
+  for (const auto& [name, tensor] : checkpoint.optimizer) {
+    if (tensor.isnan().any().item<bool>()) return "optimizer/" + name;
+  }
+  return std::nullopt;
+}
+
+void require_useful(const Checkpoint& checkpoint) {
+  const std::optional<std::string> name = useless_tensor(checkpoint);
+  if (!name) return;
+  const TrainingPosition& at = checkpoint.position;
+  const bool trained = at.phase != "calibrated";
+  throw Fault(at.phase + ", step " + std::to_string(at.step) + ": '" + *name +
+              "' is not finite, or a scale that is not positive; no checkpoint was written, earlier ones stay; " +
+              (trained ? "lower the learning rates of [finetuning]" : "are the teacher's weights sound?"));
+}
+
+}  // namespace
 
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint, const CheckpointOwner& owner) {
+  require_useful(checkpoint);
   TensorArchive archive;
   for (const auto& [name, tensor] : student_tensors(checkpoint.student)) archive.tensors[name] = tensor.detach().cpu();
   for (const auto& [name, tensor] : checkpoint.optimizer) archive.tensors["optimizer/" + name] = tensor.detach().cpu();
@@ -19,23 +42,38 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
                         {"scheme", scheme_to_json(scheme, depth)},
                         {"student_id", owner.student_id},
                         {"identity", owner.facts},
+                        {"images", owner.images},
                         {"teacher", owner.teacher_hash},
                         {"data_free", owner.data_free ? "true" : "false"}};
   write_archive(path, "eidolon student checkpoint", archive);
 }
 
+namespace {
+
+const std::string& attribute_of(const std::filesystem::path& path, const std::map<std::string, std::string>& attributes,
+                                const std::string& name) {
+  const auto found = attributes.find(name);
+  if (found == attributes.end()) throw Fault(path.string() + " lacks the attribute '" + name + "'; it is no checkpoint");
+  return found->second;
+}
+
+}  // namespace
+
+void require_own_checkpoint(const std::filesystem::path& path, const std::map<std::string, std::string>& attributes,
+                            const CheckpointOwner& owner) {
+  if (attribute_of(path, attributes, "student_id") == owner.student_id) return;
+  std::string difference = first_difference(owner.facts, attribute_of(path, attributes, "identity"));
+  if (difference.starts_with("synthesis_id ") && attributes.contains("images")) {
+    difference = "its images were made otherwise, " + first_difference(owner.images, attributes.at("images"));
+  }
+  throw BadInput(path.string() + " belongs to another student: " + difference +
+                 "; give this job its own --run-dir (images can be shared: run.shards), or remove the checkpoints");
+}
+
 Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner, const Architecture& architecture) {
   const TensorArchive archive = read_archive(path);
-  const auto attribute = [&](const std::string& name) {
-    const auto found = archive.attributes.find(name);
-    if (found == archive.attributes.end())
-      throw Fault(path.string() + " lacks the attribute '" + name + "'; it is no checkpoint");
-    return found->second;
-  };
-  if (attribute("student_id") != owner.student_id) {
-    throw BadInput(path.string() + " belongs to another student: " + first_difference(owner.facts, attribute("identity")) +
-                   "; give this job its own --run-dir (images can be shared: run.shards), or remove the checkpoints");
-  }
+  require_own_checkpoint(path, archive.attributes, owner);
+  const auto attribute = [&](const std::string& name) { return attribute_of(path, archive.attributes, name); };
   Checkpoint checkpoint;
   checkpoint.student = student_from_tensors(archive.tensors, scheme_from_json(attribute("scheme")), architecture);
   checkpoint.position = {attribute("phase"), std::stoll(attribute("phase_step")), std::stoll(attribute("step"))};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,7 +22,8 @@ struct TrainingPosition {
 /// Who a checkpoint belongs to.
 struct CheckpointOwner {
   std::string student_id;
-  std::string facts;  ///< the canonical JSON behind it
+  std::string facts;   ///< the canonical JSON behind it
+  std::string images;  ///< the canonical JSON of what decided the images, so that a student outlives its shards
   std::string teacher_hash;
   bool data_free = true;  ///< no real image had a part in it
 };
@@ -32,9 +34,15 @@ struct Checkpoint {
   TensorMap optimizer;  ///< "<trainable>/exp_avg", "/exp_avg_sq", "/step", of a transient one "/value"; empty between phases
 };
 
+/// Fault, naming the first tensor that could not be read back (unsound_tensor() of quantization/student.h) or from which
+/// nothing can go on, if there is one. Nothing is written then.
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint, const CheckpointOwner& owner);
 
-/// BadInput if the checkpoint is another student's, naming the first differing key.
+/// BadInput if the attributes of the checkpoint at `path` are another student's, naming the first differing key.
+void require_own_checkpoint(const std::filesystem::path& path, const std::map<std::string, std::string>& attributes,
+                            const CheckpointOwner& owner);
+
+/// BadInput as above.
 Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner, const Architecture& architecture);
 
 TensorMap optimizer_tensors(const std::vector<Trainable>& trainables);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "job/format_version.h"
 #include "job/schema.h"
+#include "job/used_keys.h"
 #include "storage/sha256.h"
 
 namespace eidolon {
@@ -29,11 +30,15 @@ json json_of(const Key& key, const std::optional<Value>& field) {
   return *field;
 }
 
-/// {"synthesis": {"crops": 4, ...}} of the keys that decide `artefact`.
+bool computes_on_cpu(const IdentityContext& context) {
+  return context.device == "cpu";
+}
+
+/// {"synthesis": {"crops": 4, ...}} of the keys that decide `artefact` and have an effect.
 json keys_that_decide(const Job& job, Decides artefact) {
   json facts = json::object();
   visit_keys(job, [&](const Key& key, const auto& field) {
-    if (key.decides == artefact) {
+    if (key.decides == artefact && is_used(job, key)) {
       facts[std::string(key.section)][std::string(key.name)] = json_of(key, field);
     }
   });
@@ -81,7 +86,7 @@ std::string synthesis_facts(const Job& job, const IdentityContext& context) {
   facts["format_version"] = format_version;
   facts["preprocessing"] = preprocessing.is_discarded() ? json(context.preprocessing) : preprocessing;
   facts["teacher_hash"] = context.teacher_hash;
-  facts["threads"] = context.threads;
+  if (computes_on_cpu(context)) facts["threads"] = context.threads;
   return canonical(facts);
 }
 
@@ -89,6 +94,17 @@ std::string student_facts(const Job& job, const IdentityContext& context) {
   json facts = keys_that_decide(job, Decides::student);
   facts["synthesis_id"] = synthesis_id(job, context);
   return canonical(facts);
+}
+
+IdentityContext computed_as(const IdentityContext& context, const std::string& facts) {
+  IdentityContext result = context;
+  const json there = json::parse(facts, nullptr, false);
+  if (!there.is_object() || !there.contains("device") || !there["device"].is_string()) return result;
+  result.device = there["device"];
+  if (computes_on_cpu(result) && there.contains("threads") && there["threads"].is_number_integer()) {
+    result.threads = there["threads"];
+  }
+  return result;
 }
 
 std::string synthesis_id(const Job& job, const IdentityContext& context) {

@@ -12,17 +12,22 @@ namespace eidolon {
 struct IdentityContext {
   std::string teacher_hash;   ///< SHA-256 over names, shapes, dtypes and bytes of the weights
   std::string preprocessing;  ///< canonical JSON
-  std::string device;         ///< "cpu" or "cuda"
-  int64_t threads = 1;        ///< per rank
+  std::string device;         ///< "cpu", or "cuda" and the kind of GPU: "cuda (NVIDIA H100 80GB HBM3)"
+  int64_t threads = 1;        ///< per rank; decides the bits of images made on CPUs alone
   std::string given = {};     ///< facts of images that were given (synthesis.method = "given"), which stand for all others
 };
 
-/// Sorted-key canonical JSON of everything that decides the bytes of a synthesized image: context, all [synthesis] keys but
-/// `images` and `held_out_images`, the format version. Every `auto` must have been resolved before (throws Fault if not).
+/// Sorted-key canonical JSON of everything that decides the bytes of a synthesized image: context, those [synthesis] keys that
+/// have an effect in this job (job/used_keys.h) but `images` and `held_out_images`, the format version. Every `auto` among them
+/// must have been resolved before (throws Fault if not).
 std::string synthesis_facts(const Job& job, const IdentityContext& context);
 
 /// The same for the student: synthesis_id, image counts, [quantization], [finetuning].
 std::string student_facts(const Job& job, const IdentityContext& context);
+
+/// `context` with the device and the threads that `facts`, another's synthesis_facts(), were computed with, if it states them.
+/// Images made elsewhere are as good for a student as its own, so these two alone are no reason to refuse them.
+IdentityContext computed_as(const IdentityContext& context, const std::string& facts);
 
 /// SHA-256 of the facts, 64 hex digits.
 std::string synthesis_id(const Job& job, const IdentityContext& context);

@@ -1,5 +1,7 @@
 #include "job/reader.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "job/assign.h"
 #include "job/nearest.h"
@@ -12,6 +14,11 @@ namespace eidolon {
 namespace {
 
 enum class UnknownKeys { refused, ignored };
+
+/// `--set section.key=value`, taken apart.
+struct Override {
+  std::string text, section, key, value;
+};
 
 /// False if there is no such key.
 bool set_key(Job& job, const std::string& section, const TomlEntry& entry, const std::filesystem::path& base) {
@@ -35,12 +42,25 @@ void located(const std::string& where, Action&& action) {
   }
 }
 
-void apply_section(Job& job, const TomlSection& section, const std::string& file, UnknownKeys unknown) {
+/// A path that an override replaces is not read from the file: it may contain variables that are not set here.
+bool is_replaced_path(const std::string& section, const TomlEntry& entry, const std::vector<Override>& overrides) {
+  const auto same = [&](const Override& one) { return one.section == section && one.key == entry.name; };
+  bool is_path = false;
+  const Job keys;
+  visit_keys(keys, [&]<class Field>(const Key& key, const Field&) {
+    if constexpr (std::is_same_v<Field, std::filesystem::path>) is_path |= key.section == section && key.name == entry.name;
+  });
+  return is_path && std::holds_alternative<std::string>(entry.value) && std::ranges::any_of(overrides, same);
+}
+
+void apply_section(Job& job, const TomlSection& section, const std::string& file, UnknownKeys unknown,
+                   const std::vector<Override>& overrides) {
   const bool strict = unknown == UnknownKeys::refused;
   if (strict && !section.name.empty()) {
     located(file + ":" + std::to_string(section.line), [&] { require_section(section.name); });
   }
   for (const TomlEntry& entry : section.entries) {
+    if (is_replaced_path(section.name, entry, overrides)) continue;
     located(file + ":" + std::to_string(entry.line), [&] {
       if (strict && section.name.empty()) {
         refuse_outside_sections(entry.name);
@@ -58,7 +78,8 @@ std::string trimmed(std::string_view text) {
   return first == std::string_view::npos ? std::string() : std::string(text.substr(first, last - first + 1));
 }
 
-void apply_override(Job& job, const std::string& text) {
+Override parsed_override(const std::string& text) {
+  Override result{text, {}, {}, {}};
   located("--set " + printable(text), [&] {
     const std::size_t equals = text.find('=');
     const std::string key = trimmed(std::string_view(text).substr(0, equals));
@@ -66,11 +87,18 @@ void apply_override(Job& job, const std::string& text) {
     if (equals == std::string::npos || dot == std::string::npos) {
       throw BadInput("expected section.key=value, such as synthesis.images=256");
     }
-    const std::string section = key.substr(0, dot);
-    require_section(section);
-    const TomlEntry entry{key.substr(dot + 1), toml_value_or_word(trimmed(std::string_view(text).substr(equals + 1))), 0};
-    if (!set_key(job, section, entry, std::filesystem::current_path())) {
-      refuse_key(section, entry.name);
+    result.section = key.substr(0, dot);
+    result.key = key.substr(dot + 1);
+    result.value = trimmed(std::string_view(text).substr(equals + 1));
+    require_section(result.section);
+  });
+  return result;
+}
+
+void apply_override(Job& job, const Override& given) {
+  located("--set " + printable(given.text), [&] {
+    if (!set_key(job, given.section, {given.key, toml_value_or_word(given.value), 0}, std::filesystem::current_path())) {
+      refuse_key(given.section, given.key);
     }
   });
 }
@@ -114,12 +142,12 @@ std::string job_text(const std::filesystem::path& file) {
   }
 }
 
-Job job_of_file(const std::filesystem::path& file, UnknownKeys unknown) {
+Job job_of_file(const std::filesystem::path& file, UnknownKeys unknown, const std::vector<Override>& overrides) {
   Job job;
   job.file = std::filesystem::absolute(file).lexically_normal();
   job.name = job.file.stem().string();
   for (const TomlSection& section : toml_sections(job_text(file), file.string())) {
-    apply_section(job, section, file.string(), unknown);
+    apply_section(job, section, file.string(), unknown, overrides);
   }
   return job;
 }
@@ -127,10 +155,10 @@ Job job_of_file(const std::filesystem::path& file, UnknownKeys unknown) {
 }  // namespace
 
 Job read_job(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  Job job = job_of_file(file, UnknownKeys::refused);
-  for (const std::string& text : overrides) {
-    apply_override(job, text);
-  }
+  std::vector<Override> given;
+  for (const std::string& text : overrides) given.push_back(parsed_override(text));
+  Job job = job_of_file(file, UnknownKeys::refused, given);
+  for (const Override& one : given) apply_override(job, one);
   located(file.string(), [&] { check(job); });
   return job;
 }
@@ -140,13 +168,20 @@ Job read_resolved_text(const std::string& text, const Job& like) {
   job.file = like.file;
   job.name = like.name;
   for (const TomlSection& section : toml_sections(text, like.file.string())) {
-    apply_section(job, section, like.file.string(), UnknownKeys::ignored);
+    apply_section(job, section, like.file.string(), UnknownKeys::ignored, {});
   }
   return job;
 }
 
 Job read_resolved_job(const std::filesystem::path& file) {
-  return job_of_file(file, UnknownKeys::ignored);
+  const std::vector<TomlSection> sections = toml_sections(job_text(file), file.string());
+  const auto run = std::ranges::find(sections, "run", &TomlSection::name);
+  if (run == sections.end() || std::ranges::find(run->entries, "threads", &TomlEntry::name) == run->entries.end()) {
+    throw BadInput(file.string() +
+                   " was emptied or cut short, as it states no run.threads; restore it, or remove it and what was " +
+                   "\"auto\" is decided anew");
+  }
+  return job_of_file(file, UnknownKeys::ignored, {});
 }
 
 }  // namespace eidolon

@@ -10,14 +10,16 @@
 namespace eidolon {
 
 /// Reads a job file, applies `--set section.key=value` overrides in order, expands ${VARIABLE} in paths and makes paths
-/// absolute (relative ones are relative to the job file; those of an override, to the working directory).
+/// absolute (relative ones are relative to the job file; those of an override, to the working directory). The variables of a
+/// path that an override replaces need not be set.
 /// Throws BadInput naming file, line and the nearest valid key for: unknown sections and keys, wrong types, values out of
 /// range, unset variables, syntax errors, a file that is not there, no teacher.weights, and values that contradict each other.
 /// An override's value is TOML, or else a bare word: --set synthesis.method=gaussian.
 Job read_job(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
 /// Reads a job that an earlier start resolved and wrote. Keys that this version of the program does not know are ignored, so
-/// that a run can be resumed after an update; the rest as read_job(), without the checks across keys.
+/// that a run can be resumed after an update; the rest as read_job(), without the checks across keys. BadInput by name if the
+/// file was emptied or cut short.
 Job read_resolved_job(const std::filesystem::path& file);
 
 /// The same from a text that to_toml() wrote; name and file are taken from `like`.

@@ -60,6 +60,16 @@ void take(const Job& from, const Key& wanted, Field& field) {
   });
 }
 
+/// `job`, with each `auto` that `other` has a value for.
+Job completed(Job job, const Job& other) {
+  visit_keys(job, [&]<class Field>(const Key& key, Field& field) {
+    if constexpr (can_be_auto<Field>) {
+      if (!field) take(other, key, field);
+    }
+  });
+  return job;
+}
+
 }  // namespace
 
 std::filesystem::path RunDirectory::log(const std::string& launch, int rank) const {
@@ -118,16 +128,7 @@ Job with_resolved_autos(const Job& job, const RunDirectory& run) {
   if (!exists) {
     return job;
   }
-  const Job decided = read_resolved_job(run.resolved_job());
-  Job result = job;
-  visit_keys(result, [&]<class Field>(const Key& key, Field& field) {
-    if constexpr (can_be_auto<Field>) {
-      if (!field) {
-        take(decided, key, field);
-      }
-    }
-  });
-  return result;
+  return completed(job, read_resolved_job(run.resolved_job()));
 }
 
 Job settle_job(const Job& job, const Job& given, const RunDirectory& run) {
@@ -135,16 +136,14 @@ Job settle_job(const Job& job, const Job& given, const RunDirectory& run) {
     return job;
   }
   // It was there before, and `job` has its values already; or another launch made it since.
-  Job settled = with_resolved_autos(given, run);
-  visit_keys(settled, [&]<class Field>(const Key& key, Field& field) {
-    if constexpr (can_be_auto<Field>) {
-      if (!field) {
-        take(job, key, field);
-      }
-    }
+  const Job settled = completed(with_resolved_autos(given, run), job);
+  const Job recorded = completed(read_resolved_job(run.resolved_job()), settled);
+  Job record = settled;
+  visit_keys(record, [&]<class Field>(const Key& key, Field& field) {
+    if constexpr (can_be_auto<Field>) take(recorded, key, field);
   });
-  if (read_text(run.resolved_job()) != to_toml(settled)) {
-    write_text_atomically(run.resolved_job(), to_toml(settled));
+  if (read_text(run.resolved_job()) != to_toml(record)) {
+    write_text_atomically(run.resolved_job(), to_toml(record));
   }
   return settled;
 }

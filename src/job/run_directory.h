@@ -43,8 +43,9 @@ std::vector<int64_t> checkpoint_steps(const RunDirectory& run);
 /// start decided). Keys that are not `auto` in `job` are left alone.
 Job with_resolved_autos(const Job& job, const RunDirectory& run);
 
-/// Makes `job` the run's job: writes job.resolved.toml, atomically. At the first start of several launches at once, one of them
-/// decides the `auto` values; the job that holds is returned. `given` is the job before its `auto` values were resolved.
+/// Makes `job` the run's job: writes job.resolved.toml, atomically. What the first start decided for an `auto` stays recorded,
+/// also where `job` states another value: that one holds for this start alone. Of several launches that start at once, one
+/// decides; the job that holds is returned. `given` is the job before its `auto` values were resolved.
 Job settle_job(const Job& job, const Job& given, const RunDirectory& run);
 
 }  // namespace eidolon

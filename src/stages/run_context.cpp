@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/agreement.h"
+#include "cluster/cuda_devices.h"
 #include "cluster/heartbeat_file.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
@@ -16,7 +17,7 @@
 #include "job/provenance.h"
 #include "job/reader.h"
 #include "job/schema.h"
-#include "stages/given_images.h"
+#include "job/used_keys.h"
 #include "storage/atomic_file.h"
 #include "synthesis/prior_weight.h"
 #include "synthesis/start.h"
@@ -49,6 +50,17 @@ void resolve_autos(RunContext& context, Access access) {
   if (!job.synthesis.prior_weight && access != Access::look) {
     job.synthesis.prior_weight = images_are_starts(job.synthesis) ? 0.0 : agreed_prior_weight(context);
   }
+}
+
+/// "cpu", or "cuda (NVIDIA H100 80GB HBM3)": kinds of GPU differ in the last bits of what they compute.
+std::string kind_of_device(const at::Device& device) {
+  return device.is_cuda() ? "cuda (" + cuda_device_name(device.index()) + ")" : "cpu";
+}
+
+void warn_of_settings_without_effect(const RunContext& context) {
+  std::string names;
+  for (const std::string& name : settings_without_effect(context.job)) names += (names.empty() ? "" : ", ") + name;
+  if (!names.empty() && context.cluster.is_root()) log::warn("set, but without effect in this job: " + names);
 }
 
 /// What rank 0 finds out about the job, on all ranks: on the others a shared file system may show another state.
@@ -121,11 +133,9 @@ void RunContext::report(const std::string& stage, const std::string& detail, con
   heartbeat->set({stage, detail, progress.done(), progress.total(), progress.rate(), progress.unit()});
 }
 
-RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::path& directory, Access access,
-                    const std::vector<std::string>& command_line) {
+RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::path& directory, Access access) {
   const Communicator& communicator = cluster.communicator;
   RunContext context{given, cluster, {directory}, {}, {}, nullptr};
-  if (access == Access::write) open_folders(context);
   Job& job = context.job;
   job = agreed(communicator, given, [&] { return with_resolved_autos(given, context.run); });
   cluster.placement = bind_rank(communicator, job.run.device.value_or(""), job.run.threads.value_or(0));
@@ -135,11 +145,16 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
 
   context.teacher = load_teacher(job.teacher.weights, communicator);
   resolve_autos(context, access);
-  if (access == Access::write) job = agreed(communicator, job, [&] { return settle_job(job, given, context.run); });
-  context.identity = {context.teacher.content_hash, to_json(context.teacher.preprocessing), *job.run.device, *job.run.threads};
-  if (job.synthesis.method == "given" && access != Access::look) adopt_given_images(context);
-  if (access == Access::write) write_provenance(context, command_line);
+  warn_of_settings_without_effect(context);
+  context.identity = {context.teacher.content_hash, to_json(context.teacher.preprocessing), kind_of_device(context.device()),
+                      *job.run.threads};
   return context;
+}
+
+void start_run(RunContext& context, const Job& given, const std::vector<std::string>& command_line) {
+  open_folders(context);
+  context.job = agreed(context.cluster.communicator, context.job, [&] { return settle_job(context.job, given, context.run); });
+  write_provenance(context, command_line);
 }
 
 }  // namespace eidolon

@@ -24,10 +24,10 @@ struct RunContext {
   Job job;  ///< every `auto` resolved
   Cluster& cluster;
   RunDirectory run;
-  Teacher teacher;  ///< float32, on the CPU
-  IdentityContext identity;
-  std::unique_ptr<Heartbeat> heartbeat;
-  bool data_free = true;  ///< false where the images were given and are real
+  Teacher teacher;                       ///< float32, on the CPU
+  IdentityContext identity;              ///< of the images that are there, or else of those that this launch would make
+  std::unique_ptr<Heartbeat> heartbeat;  ///< none before start_run()
+  bool data_free = true;                 ///< false where the images were given and are real
 
   at::Device device() const { return cluster.placement.device; }
   VisionTransformer teacher_on_device() const { return teacher.model.to(device(), at::kFloat); }
@@ -47,9 +47,12 @@ enum class Access {
   look,      ///< the same, and what only synthesis needs stays `auto`
 };
 
-/// Opens the run directory, binds the rank to its device and threads, loads the teacher, resolves every `auto` (as at the run's
-/// first start, if there was one) and writes job.resolved.toml and environment.json. Collective.
-RunContext open_run(const Job& job, Cluster& cluster, const std::filesystem::path& directory, Access access,
-                    const std::vector<std::string>& command_line);
+/// Binds the rank to its device and threads, loads the teacher and resolves every `auto` (as at the run's first start, if there
+/// was one). Nothing is created or written, so a launch that is refused here leaves no trace. Collective.
+RunContext open_run(const Job& job, Cluster& cluster, const std::filesystem::path& directory, Access access);
+
+/// Creates the run directory and this launch's log and heartbeat in it; writes job.resolved.toml and environment.json. `given`
+/// is the job before open_run() resolved it. Collective.
+void start_run(RunContext& context, const Job& given, const std::vector<std::string>& command_line);
 
 }  // namespace eidolon

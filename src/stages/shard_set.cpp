@@ -19,12 +19,8 @@ bool has_sound_shard(const RunContext& context, const Unit& unit, const ShardOwn
   pulse();
   if (state == ArchiveState::damaged) log::warn(path.string() + " is damaged; its images are made again");
   if (state != ArchiveState::sound) return false;
-  const auto attributes = read_attributes(path, false);
-  const auto id = attributes.find("synthesis_id"), facts = attributes.find("identity");
-  if (id != attributes.end() && id->second == owner.synthesis_id) return true;
-  const std::string there = facts == attributes.end() ? "{}" : facts->second;
-  throw BadInput(path.string() + " was made by another job: " + first_difference(owner.facts, there) +
-                 "; use another --run-dir, or remove the shards that are no longer wanted");
+  require_own_shard(path, read_attributes(path, false), owner);
+  return true;
 }
 
 /// Where some shards are there, the others may only be seen late: they were made on other nodes a moment ago.
@@ -43,6 +39,15 @@ void await_shards(const RunContext& context) {
 }
 
 }  // namespace
+
+void require_own_shard(const std::filesystem::path& path, const std::map<std::string, std::string>& attributes,
+                       const ShardOwner& owner) {
+  const auto id = attributes.find("synthesis_id"), facts = attributes.find("identity");
+  if (id != attributes.end() && id->second == owner.synthesis_id) return;
+  const std::string there = facts == attributes.end() ? "{}" : facts->second;
+  throw BadInput(path.string() + " was made by another job: " + first_difference(owner.facts, there) +
+                 "; use another --run-dir or run.shards, or remove the shards that are no longer wanted");
+}
 
 std::vector<Unit> units_without_shard(const RunContext& context, const std::vector<Unit>& units) {
   const std::string firsts = from_root(context.cluster.communicator, [&] {

@@ -3,25 +3,39 @@
 #include <numeric>
 #include <sstream>
 
+#include "base/error.h"
 #include "cluster/broadcast_tensors.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
 #include "quantization/calibration.h"
 #include "reporting/progress.h"
+#include "stages/checkpoint_store.h"
 #include "storage/atomic_file.h"
 #include "storage/tensor_archive.h"
 
 namespace eidolon {
 namespace {
 
-/// The newest checkpoint that verifies, on rank 0 alone.
-std::optional<Checkpoint> read_newest(const RunContext& context) {
+/// Nothing, and the reason in `why`, if the file at `path` is damaged or holds no whole student.
+std::optional<Checkpoint> read_if_sound(const RunContext& context, const std::filesystem::path& path, std::string& why) {
+  why = path.string() + " is damaged";
+  if (verify_archive(path) != ArchiveState::sound) return std::nullopt;
+  try {
+    return read_checkpoint(path, checkpoint_owner(context), context.teacher.model.architecture);
+  } catch (const Fault& fault) {
+    why = path.string() + " cannot be used (" + fault.what() + ")";
+  }
+  return std::nullopt;
+}
+
+/// The newest checkpoint that can be read, on rank 0 alone.
+std::optional<Checkpoint> read_newest(const RunContext& context, Damaged damaged) {
   for (const int64_t step : checkpoint_steps(context.run)) {
     const std::filesystem::path path = context.run.checkpoint(step);
-    if (verify_archive(path) == ArchiveState::sound) {
-      return read_checkpoint(path, checkpoint_owner(context), context.teacher.model.architecture);
-    }
-    log::warn(path.string() + " is damaged; the checkpoint before it is used");
+    std::string why;
+    if (auto checkpoint = read_if_sound(context, path, why)) return checkpoint;
+    if (damaged == Damaged::set_aside) why += ", and set aside as " + set_aside(path).string();
+    log::warn(why + "; the checkpoint before it is used");
   }
   return std::nullopt;
 }
@@ -67,23 +81,30 @@ Student calibrated_on(const RunContext& context, const SyntheticImages& images) 
 }  // namespace
 
 CheckpointOwner checkpoint_owner(const RunContext& context) {
-  return {student_id(context.job, context.identity), student_facts(context.job, context.identity), context.teacher.content_hash,
-          context.data_free};
+  return {.student_id = student_id(context.job, context.identity),
+          .facts = student_facts(context.job, context.identity),
+          .images = synthesis_facts(context.job, context.identity),
+          .teacher_hash = context.teacher.content_hash,
+          .data_free = context.data_free};
 }
 
-std::optional<Checkpoint> newest_checkpoint(const RunContext& context) {
-  return shared(context, [&] { return read_newest(context); });
+std::optional<Checkpoint> newest_checkpoint(const RunContext& context, Damaged damaged) {
+  return shared(context, [&] { return read_newest(context, damaged); });
+}
+
+std::optional<Checkpoint> stored_calibrated(const RunContext& context) {
+  return shared(context, [&] {
+    std::string why;
+    return read_if_sound(context, context.run.checkpoint(0), why);
+  });
 }
 
 Checkpoint calibrated_checkpoint(const RunContext& context) {
-  auto checkpoint = shared(context, [&]() -> std::optional<Checkpoint> {
-    const std::filesystem::path path = context.run.checkpoint(0);
-    if (verify_archive(path) != ArchiveState::sound) {
-      throw BadInput(path.string() + " is missing or damaged; remove the checkpoints and run `eidolon finetune` again");
-    }
-    return read_checkpoint(path, checkpoint_owner(context), context.teacher.model.architecture);
-  });
-  return std::move(*checkpoint);
+  auto checkpoint = stored_calibrated(context);
+  if (checkpoint) return std::move(*checkpoint);
+  const BadInput missing(context.run.checkpoint(0).string() +
+                         " is missing or damaged; run `eidolon finetune` again, which makes it anew");
+  throw_once(context.cluster.communicator, missing);
 }
 
 void keep_manifest(const RunContext& context) {
@@ -100,9 +121,13 @@ Checkpoint calibrate_student(const RunContext& context, const ShardFiles& shards
     const int64_t count = std::min(context.job.quantization.calibration_images, context.job.synthesis.images);
     std::vector<int64_t> first(static_cast<size_t>(count));
     std::iota(first.begin(), first.end(), 0);
+    const std::filesystem::path path = context.run.checkpoint(0);
+    if (std::filesystem::exists(path)) {
+      log::warn(path.string() + " is damaged, and set aside as " + set_aside(path).string() + "; it is made anew");
+    }
     log::info("calibrate: ranges from " + std::to_string(count) + " synthetic images");
     Checkpoint calibrated{calibrated_on(context, read_images(shards, first)), {}, {}};
-    write_checkpoint(context.run.checkpoint(0), calibrated, checkpoint_owner(context));
+    write_checkpoint(path, calibrated, checkpoint_owner(context));
     return calibrated;
   });
   return std::move(*checkpoint);

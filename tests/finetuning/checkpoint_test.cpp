@@ -33,7 +33,7 @@ TEST_F(CheckpointFile, GivesBackStudentPositionAndOptimizerBitForBit) {
     entry.moments.step = 9;
   }
   const TrainingPosition position{"reconstruct/blocks.1", 9, 209};
-  const CheckpointOwner owner{"id", R"({"a":1})", "hash"};
+  const CheckpointOwner owner{"id", R"({"a":1})", "{}", "hash"};
   write_checkpoint(folder / "c.h5", {original, position, optimizer_tensors(trainables)}, owner);
 
   Checkpoint read = read_checkpoint(folder / "c.h5", owner, original.model.architecture);
@@ -62,7 +62,7 @@ TEST_F(CheckpointFile, GivesBackWhatLivesInThePhaseAlone) {
     at::NoGradGuard no_gradients;
     roundings[0].variable.normal_();
   }
-  const CheckpointOwner owner{"id", R"({"a":1})", "hash"};
+  const CheckpointOwner owner{"id", R"({"a":1})", "{}", "hash"};
   const TrainingPosition position{"reconstruct/blocks.0", 3, 3};
   write_checkpoint(folder / "c.h5", {original, position, optimizer_tensors(trainables)}, owner);
 
@@ -89,9 +89,9 @@ TEST_F(CheckpointFile, RatesOfAResumedPhaseAreThoseOfItsBeginning) {
 
 TEST_F(CheckpointFile, OfAnotherStudentIsRefusedAndTheKeyNamed) {
   const Student original = student();
-  write_checkpoint(folder / "c.h5", {original, {}, {}}, {"one", R"({"quantization.weight_bits":8})", "hash"});
+  write_checkpoint(folder / "c.h5", {original, {}, {}}, {"one", R"({"quantization.weight_bits":8})", "{}", "hash"});
   try {
-    read_checkpoint(folder / "c.h5", {"two", R"({"quantization.weight_bits":4})", "hash"}, original.model.architecture);
+    read_checkpoint(folder / "c.h5", {"two", R"({"quantization.weight_bits":4})", "{}", "hash"}, original.model.architecture);
     FAIL() << "was accepted";
   } catch (const BadInput& error) {
     EXPECT_NE(std::string(error.what()).find("weight_bits"), std::string::npos) << error.what();

@@ -26,7 +26,7 @@ bool should_decide_student(const std::string& key) {
 }
 
 TEST(Identity, DependsOnExactlyTheKeysOfItsStage) {
-  const Job job = resolved_job();
+  const Job job = job_that_uses_every_key();
   std::set<std::string> unchangeable;
   visit_keys(job, [&](const Key& key, const auto&) {
     const std::string name = full_name(key);
@@ -42,8 +42,8 @@ TEST(Identity, DependsOnExactlyTheKeysOfItsStage) {
 }
 
 TEST(Identity, ContainsEveryKeyOfItsStageByName) {
-  const auto images = nlohmann::json::parse(synthesis_facts(resolved_job(), a_context()));
-  const auto student = nlohmann::json::parse(student_facts(resolved_job(), a_context()));
+  const auto images = nlohmann::json::parse(synthesis_facts(job_that_uses_every_key(), a_context()));
+  const auto student = nlohmann::json::parse(student_facts(job_that_uses_every_key(), a_context()));
   const Job job;
   visit_keys(job, [&](const Key& key, const auto&) {
     const nlohmann::json::json_pointer place("/" + std::string(key.section) + "/" + std::string(key.name));
@@ -52,7 +52,65 @@ TEST(Identity, ContainsEveryKeyOfItsStageByName) {
   });
   EXPECT_EQ(images["format_version"], format_version);
   EXPECT_EQ(images["preprocessing"]["size"], 224);
-  EXPECT_EQ(student["synthesis_id"], synthesis_id(resolved_job(), a_context()));
+  EXPECT_EQ(student["synthesis_id"], synthesis_id(job_that_uses_every_key(), a_context()));
+}
+
+TEST(Identity, LeavesOutKeysWithoutEffect) {
+  const auto unaffected = [](Job job, const std::string& name) {
+    const auto changed = with_changed(job, name);
+    ASSERT_TRUE(changed);
+    EXPECT_EQ(student_id(*changed, a_context()), student_id(job, a_context())) << name;
+  };
+  Job job = job_that_uses_every_key();
+  job.quantization.correction = "bias";
+  unaffected(job, "quantization.ridge");
+  job.finetuning.rounding = "straight_through";
+  unaffected(job, "finetuning.rounding_weight");
+  unaffected(job, "finetuning.rounding_learning_rate");
+  job.finetuning.distill_iterations = 0;
+  for (const char* name : {"distill_learning_rate", "distill_feature_weight", "distill_images"})
+    unaffected(job, std::string("finetuning.") + name);
+  job.finetuning.method = "none";
+  for (const char* name :
+       {"batch", "iterations", "learning_rate", "early_rate", "input_mix", "importance", "token_units", "seed"})
+    unaffected(job, std::string("finetuning.") + name);
+  job.synthesis.prior_weight = 0;
+  unaffected(job, "synthesis.prior_ratio");
+  unaffected(job, "synthesis.prior_components");
+  job.synthesis.crops = 0;
+  unaffected(job, "synthesis.crop_weight");
+  job.synthesis.soft_labels = false;
+  unaffected(job, "synthesis.soft_label_low");
+  job.synthesis.variation_weight = 0;
+  unaffected(job, "synthesis.variation_high");
+  job.synthesis.overgenerate = 1;
+  unaffected(job, "synthesis.filter");
+  job.synthesis.optimised_share = 0;
+  for (const char* name : {"iterations", "rounds", "learning_rate", "smallest_view", "semantic_weight", "precision"})
+    unaffected(job, std::string("synthesis.") + name);
+}
+
+TEST(Identity, CountsThreadsOnCpusAndTheKindOfGpuOnGpus) {
+  const Job job = resolved_job();
+  IdentityContext a100 = a_context(), h100 = a_context();
+  a100.device = "cuda (NVIDIA A100-SXM4-80GB)";
+  h100.device = "cuda (NVIDIA H100 80GB HBM3)";
+  EXPECT_NE(synthesis_id(job, a100), synthesis_id(job, h100));
+  IdentityContext more_threads = h100;
+  more_threads.threads = 12;
+  EXPECT_EQ(synthesis_id(job, more_threads), synthesis_id(job, h100));
+}
+
+TEST(Identity, OfImagesThatWereComputedElsewhere) {
+  const Job job = resolved_job();
+  IdentityContext there = a_context();
+  there.threads = 7;
+  const IdentityContext adopted = computed_as(a_context(), synthesis_facts(job, there));
+  EXPECT_EQ(synthesis_id(job, adopted), synthesis_id(job, there));
+  there.device = "cuda (NVIDIA H100 80GB HBM3)";
+  EXPECT_EQ(synthesis_id(job, computed_as(a_context(), synthesis_facts(job, there))), synthesis_id(job, there));
+  for (const char* nothing : {"", "{}", "[1]", R"({"device":4})", R"({"threads":4})"})
+    EXPECT_EQ(synthesis_id(job, computed_as(a_context(), nothing)), synthesis_id(job, a_context())) << nothing;
 }
 
 TEST(Identity, DependsOnItsContext) {
@@ -108,7 +166,7 @@ TEST(Identity, RefusesAutosThatAreNotResolved) {
 }
 
 TEST(FirstDifference, NamesTheKeyAndBothValues) {
-  const Job here = resolved_job();
+  const Job here = job_that_uses_every_key();
   visit_keys(here, [&](const Key& key, const auto&) {
     const auto there = with_changed(here, full_name(key));
     if (!there || key.decides != Decides::images) {

@@ -97,6 +97,20 @@ inline Job resolved_job() {
   return job;
 }
 
+/// The same with every term and every part of fine-tuning switched on, so that every key has an effect.
+inline Job job_that_uses_every_key() {
+  Job job = resolved_job();
+  job.synthesis.overgenerate = 2;
+  job.synthesis.crops = 3;
+  job.synthesis.soft_labels = true;
+  job.synthesis.variation_weight = 1;
+  job.synthesis.entropy_weight = 1;
+  job.quantization.correction = "ridge";
+  job.finetuning.rounding = "adaround";
+  job.finetuning.distill_iterations = 10;
+  return job;
+}
+
 /// `job` with the one key changed; nothing if it has a single choice.
 inline std::optional<Job> with_changed(const Job& job, const std::string& name) {
   Job result = job;

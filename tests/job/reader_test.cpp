@@ -73,6 +73,17 @@ TEST_F(Reader, ExpandsVariablesInPaths) {
   unsetenv("EIDOLON_TEST_ROOT");
 }
 
+TEST_F(Reader, VariablesOfAPathThatAnOverrideReplacesNeedNotBeSet) {
+  unsetenv("EIDOLON_TEST_UNSET");
+  const auto file = write("job.toml", std::string(minimal) + "[evaluation]\nimages = \"${EIDOLON_TEST_UNSET}/val\"\n");
+  EXPECT_THROW(read_job(file, {}), BadInput);
+  EXPECT_THROW(read_job(file, {"evaluation.batch=4"}), BadInput);
+  EXPECT_EQ(read_job(file, {"evaluation.images="}).evaluation.images, "");
+  EXPECT_EQ(read_job(file, {"evaluation.images=/val"}).evaluation.images, "/val");
+  const auto wrong = write("wrong.toml", std::string(minimal) + "[evaluation]\nimages = 3\n");
+  EXPECT_THROW(read_job(wrong, {"evaluation.images=/val"}), BadInput) << "what is no path is still refused";
+}
+
 TEST_F(Reader, OverridesApplyInOrderAndTakeTomlValuesOrBareWords) {
   const Job job = read_job(write("job.toml", minimal),
                            {"synthesis.images=32", "synthesis.images = 48", "synthesis.method=sardfq", "run.device=\"cpu\"",

@@ -1,5 +1,7 @@
 #include "job/run_directory.h"
 
+#include <functional>
+
 #include "base/error.h"
 #include "job/reader.h"
 #include "job_fixture.h"
@@ -85,6 +87,42 @@ TEST_F(RunDirectories, RefuseADamagedResolvedJobByName) {
   } catch (const BadInput& error) {
     EXPECT_EQ(std::string(error.what()).find(run.resolved_job().string() + ":2: not TOML"), 0u) << error.what();
   }
+}
+
+TEST_F(RunDirectories, RefuseAnEmptiedOrShortenedResolvedJobByName) {
+  const RunDirectory run = open_run_directory(folder, "launch");
+  Job job;
+  job.teacher.weights = "/models/teacher";
+  const std::string whole = to_toml(job);
+  write("job.resolved.toml", whole);
+  EXPECT_NO_THROW(with_resolved_autos(job, run));
+  for (const std::string& text :
+       {std::string(), std::string("\n"), whole.substr(0, whole.find("[run]")), std::string("[run]\n")}) {
+    write("job.resolved.toml", text);
+    for (const auto& read :
+         std::vector<std::function<void()>>{[&] { with_resolved_autos(job, run); }, [&] { settle_job(job, job, run); }}) {
+      try {
+        read();
+        ADD_FAILURE() << text;
+      } catch (const BadInput& error) {
+        EXPECT_EQ(std::string(error.what()).find(run.resolved_job().string() + " was emptied or cut short"), 0u)
+            << error.what();
+      }
+    }
+  }
+}
+
+TEST_F(RunDirectories, RememberWhatTheFirstStartDecidedBehindAStartThatStatesAnotherValue) {
+  const RunDirectory run = open_run_directory(folder, "launch");
+  Job given;
+  given.teacher.weights = "/models/teacher";
+  Job first = given;
+  first.run.threads = 2;
+  settle_job(first, given, run);
+  Job once = given;
+  once.run.threads = 7;
+  EXPECT_EQ(settle_job(once, once, run).run.threads, 7) << "it holds for this start";
+  EXPECT_EQ(with_resolved_autos(given, run).run.threads, 2) << "and for no other";
 }
 
 TEST_F(RunDirectories, LetOneOfSeveralFirstStartsDecide) {

@@ -1,0 +1,129 @@
+#include "stages/preflight.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/pulse.h"
+#include "cluster/on_root.h"
+#include "stages/given_images.h"
+#include "stages/shard_set.h"
+#include "stages/student_source.h"
+#include "storage/tensor_archive.h"
+
+namespace eidolon {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Attributes = std::map<std::string, std::string>;
+
+/// Of a file that may be absent or damaged; none then. What is damaged is dealt with when it is read.
+Attributes attributes_of(const fs::path& path, bool verify) {
+  pulse();
+  try {
+    return fs::is_regular_file(path) ? read_attributes(path, verify) : Attributes();
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+std::string text(const Attributes& attributes, const char* name) {
+  const auto found = attributes.find(name);
+  return found == attributes.end() ? std::string() : found->second;
+}
+
+/// synthesis_facts() of the first image shard there is or, where the shards are gone, of the student's images.
+std::string recorded_facts(const RunContext& context) {
+  for (const Unit& unit : units_of(context.job.synthesis)) {
+    const std::string facts = text(attributes_of(context.shard(unit), true), "identity");
+    if (!facts.empty()) return facts;
+  }
+  for (const int64_t step : checkpoint_steps(context.run)) {
+    const std::string facts = text(attributes_of(context.run.checkpoint(step), true), "images");
+    if (!facts.empty()) return facts;
+  }
+  return {};
+}
+
+/// Images are made by one kind of device and one number of threads, so that each could be made again bit by bit; training on
+/// them needs neither.
+void refuse_to_add_otherwise(const RunContext& context, const IdentityContext& own) {
+  if (synthesis_id(context.job, own) == synthesis_id(context.job, context.identity)) return;
+  for (const Unit& unit : units_of(context.job.synthesis)) {
+    if (fs::exists(context.shard(unit))) continue;
+    const bool threads = own.device == context.identity.device;
+    throw BadInput("the images in " + context.shard(unit).parent_path().string() + " are made with " +
+                   (threads ? "run.threads = " + std::to_string(context.identity.threads) + ", and this launch has " +
+                                  std::to_string(own.threads)
+                            : "'" + context.identity.device + "', and this launch runs on '" + own.device + "'") +
+                   "; " + context.shard(unit).filename().string() + " is missing, and one set is made in one way: set " +
+                   (threads ? "run.threads" : "run.device") + " to that, or use another --run-dir or run.shards");
+  }
+}
+
+// Reading a file whole only to learn whose it is would take long: it is verified where it seems to be another's.
+
+void refuse_other_shards(const RunContext& context) {
+  const ShardOwner owner = context.shard_owner();
+  for (const Unit& unit : units_of(context.job.synthesis)) {
+    const Attributes attributes = attributes_of(context.shard(unit), false);
+    if (attributes.empty() || text(attributes, "synthesis_id") == owner.synthesis_id) continue;
+    if (verify_archive(context.shard(unit)) == ArchiveState::sound) require_own_shard(context.shard(unit), attributes, owner);
+  }
+}
+
+void refuse_other_checkpoints(const RunContext& context) {
+  const CheckpointOwner owner = checkpoint_owner(context);
+  for (const int64_t step : checkpoint_steps(context.run)) {
+    const fs::path path = context.run.checkpoint(step);
+    const Attributes attributes = attributes_of(path, false);
+    if (attributes.empty() || text(attributes, "student_id") == owner.student_id) continue;
+    if (verify_archive(path) == ArchiveState::sound) require_own_checkpoint(path, attributes, owner);
+  }
+}
+
+void require_some_checkpoint(const RunContext& context) {
+  if (!checkpoint_steps(context.run).empty()) return;
+  throw BadInput("there is no finished student in " + context.run.root.string() +
+                 "; run `eidolon finetune` with this job first");
+}
+
+void require_some_shard(const RunContext& context) {
+  const std::vector<Unit> units = units_of(context.job.synthesis);
+  if (std::ranges::any_of(units, [&](const Unit& unit) { return fs::exists(context.shard(unit)); })) return;
+  throw BadInput("there is no image shard in " + context.shard(units[0]).parent_path().string() +
+                 "; run `eidolon synthesize` with this job first");
+}
+
+}  // namespace
+
+Intent intent_of(const std::string& command, bool teacher_only) {
+  if (command == "synthesize") return {.makes_images = true};
+  if (command == "finetune" || command == "sensitivity") return {.trains = true};
+  if (command == "evaluate") return {.evaluates = !teacher_only};
+  return {.makes_images = true, .trains = true, .evaluates = true};
+}
+
+void check_before_start(RunContext& context, const Intent& intent) {
+  if (!intent.makes_images && !intent.trains && !intent.evaluates) return;
+  const Communicator& communicator = context.cluster.communicator;
+  if (intent.evaluates && !intent.trains) {
+    from_root(communicator, [&] { return require_some_checkpoint(context), std::string(); });
+  }
+  const IdentityContext own = context.identity;
+  const bool given = context.job.synthesis.method == "given";
+  if (given) {
+    adopt_given_images(context);
+  } else {
+    context.identity = computed_as(own, from_root(communicator, [&] { return recorded_facts(context); }));
+  }
+  from_root(communicator, [&] {
+    if (intent.makes_images || intent.trains) refuse_other_shards(context);
+    if (intent.makes_images && !given) refuse_to_add_otherwise(context, own);
+    if (intent.trains && !intent.makes_images) require_some_shard(context);
+    if (intent.trains || intent.evaluates) refuse_other_checkpoints(context);
+    return std::string();
+  });
+}
+
+}  // namespace eidolon
