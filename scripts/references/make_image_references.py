@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+FILTERS = {name: Image.Resampling[name.upper()] for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")}
 HEIGHT, WIDTH = 25, 37  # odd, and no multiple of a JPEG block
 
 
@@ -110,6 +110,16 @@ def write_resized(folder, index):
             index.append(f"resize source.{source} {name} {target}")
 
 
+def write_nearest(folder, index):
+    """Sides at which adding up steps lands on another sample than multiplying them."""
+    for source, target in [((3, 84), (3, 63)), ((3, 34), (3, 85)), ((96, 3), (72, 3)), ((30, 3), (75, 3))]:
+        names = [f"nearest_{height}x{width}.ppm" for height, width in (source, target)]
+        names[1] = names[1].replace(".ppm", f"_of_{source[0]}x{source[1]}.ppm")
+        Image.fromarray(picture(*source)).save(folder / names[0])
+        Image.open(folder / names[0]).resize(target[::-1], FILTERS["nearest"]).save(folder / names[1])
+        index.append(f"nearest {names[0]} nearest {names[1]}")
+
+
 def evaluation_crop(image, size, crop_pct, resampling):
     """timm's evaluation transform on a PIL image: torchvision's Resize(floor(size / crop_pct)), then CenterCrop(size)."""
     shorter = math.floor(size / crop_pct)
@@ -142,12 +152,14 @@ def write_crops(folder, index):
 def write_fixtures(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
-        old.unlink()
+        if old.is_file():  # the folder of make_processor_references.py stays
+            old.unlink()
     index = []
     write_pngs(folder, picture())
     write_jpegs(folder, picture())
     write_decoded(folder, index)
     write_resized(folder, index)
+    write_nearest(folder, index)
     write_crops(folder, index)
     (folder / "index.txt").write_text("\n".join(index) + "\n")
 

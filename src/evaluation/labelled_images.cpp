@@ -31,14 +31,14 @@ void share_out(int64_t count, int64_t threads, const std::function<void(int64_t)
 
 }  // namespace
 
-LabelledBatch load_batch(std::span<const LabelledImage> images, int64_t channels, int64_t crop_size, double crop_pct,
-                         Interpolation interpolation, std::vector<std::string>& undecodable) {
+LabelledBatch load_batch(std::span<const LabelledImage> images, int64_t channels, const ImageTransform& transform,
+                         std::vector<std::string>& undecodable) {
   const auto count = static_cast<int64_t>(images.size());
   std::vector<std::string> problems(count);
   std::vector<Tensor> crops(count);
   share_out(count, at::get_num_threads(), [&](int64_t i) {
     try {
-      crops[i] = evaluation_crop(decode_image(images[i].path, channels), crop_size, crop_pct, interpolation);
+      crops[i] = evaluation_crop(decode_image(images[i].path, channels), transform);
     } catch (const Error& error) {
       problems[i] = error.what();
     } catch (const std::exception&) {  // std::bad_alloc, or LibTorch's own complaint about memory, many lines long
@@ -56,7 +56,8 @@ LabelledBatch load_batch(std::span<const LabelledImage> images, int64_t channels
       undecodable.push_back(problems[i]);
     }
   }
-  const Tensor stacked = decoded.empty() ? at::empty({0, channels, crop_size, crop_size}, at::kByte) : at::stack(decoded);
+  const Tensor none = at::empty({0, channels, transform.size, transform.size}, at::kByte);
+  const Tensor stacked = decoded.empty() ? none : at::stack(decoded);
   return {stacked, at::tensor(labels, at::kLong)};
 }
 

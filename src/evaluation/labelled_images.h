@@ -19,7 +19,7 @@ struct LabelledBatch {
 
 /// Decodes and crops (decode_image, evaluation_crop) with as many threads as LibTorch has been given. An image that cannot be
 /// decoded is left out, and the reason with its path is appended to `undecodable`.
-LabelledBatch load_batch(std::span<const LabelledImage> images, int64_t channels, int64_t crop_size, double crop_pct,
-                         Interpolation interpolation, std::vector<std::string>& undecodable);
+LabelledBatch load_batch(std::span<const LabelledImage> images, int64_t channels, const ImageTransform& transform,
+                         std::vector<std::string>& undecodable);
 
 }  // namespace eidolon

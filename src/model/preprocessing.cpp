@@ -36,17 +36,27 @@ Tensor to_bytes(const Preprocessing& preprocessing, const Tensor& normalised) {
 }
 
 std::string to_json(const Preprocessing& p) {
-  return nlohmann::json{{"crop_pct", p.crop_pct},
+  return nlohmann::json{{"crop_offset", p.crop_offset},
+                        {"crop_pct", p.crop_pct},
                         {"image_size", p.image_size},
                         {"interpolation", p.interpolation},
                         {"mean", p.mean},
+                        {"resize", p.resize},
                         {"std", p.std}}
       .dump();
 }
 
 Preprocessing preprocessing_from_json(const std::string& text) {
   const nlohmann::json fields = nlohmann::json::parse(text);
-  return {fields.at("image_size"), fields.at("mean"), fields.at("std"), fields.at("crop_pct"), fields.at("interpolation")};
+  Preprocessing p;
+  fields.at("image_size").get_to(p.image_size);
+  fields.at("mean").get_to(p.mean);
+  fields.at("std").get_to(p.std);
+  fields.at("crop_pct").get_to(p.crop_pct);
+  fields.at("interpolation").get_to(p.interpolation);
+  fields.at("resize").get_to(p.resize);
+  fields.at("crop_offset").get_to(p.crop_offset);
+  return p;
 }
 
 }  // namespace eidolon

@@ -13,8 +13,10 @@ struct Preprocessing {
   int64_t image_size = 224;
   std::vector<double> mean{0.5, 0.5, 0.5};  ///< per channel, of pixels in [0, 1]
   std::vector<double> std{0.5, 0.5, 0.5};
-  double crop_pct = 0.9;
-  std::string interpolation = "bicubic";  ///< bicubic | bilinear
+  double crop_pct = 0.9;                  ///< a photograph is cut to image_size from one of floor(image_size / crop_pct)
+  std::string interpolation = "bicubic";  ///< Pillow's: nearest | box | bilinear | hamming | bicubic | lanczos
+  std::string resize = "shorter side";  ///< what becomes floor(image_size / crop_pct): shorter side | longer side | both sides
+  std::string crop_offset = "to even";  ///< how half a pixel of the cut is rounded: to even (timm) | down (transformers)
 
   int64_t channels() const { return static_cast<int64_t>(mean.size()); }
   double mean_std() const;  ///< the average over channels

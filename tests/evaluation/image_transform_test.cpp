@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <tuple>
 
 #include "base/error.h"
 #include "evaluation/image_decoder.h"
@@ -19,27 +20,46 @@ TEST(EvaluationCrop, EqualsTimmOnPillowToTheBit) {
   ASSERT_EQ(cases.size(), 20U);
   for (const auto& words : cases) {
     const Tensor source = read_netpbm(reference_folder() / words[1]);
-    const auto interpolation = words[4] == "bilinear" ? Interpolation::bilinear : Interpolation::bicubic;
-    const Tensor crop = evaluation_crop(source, std::stoll(words[2]), std::stod(words[3]), interpolation);
+    const Tensor crop = evaluation_crop(source, {std::stoll(words[2]), std::stod(words[3]), words[4]});
     EXPECT_TRUE(crop.is_contiguous());
     EXPECT_TRUE(crop.equal(read_netpbm(reference_folder() / words[5]).permute({2, 0, 1}))) << words[5];
   }
 }
 
-TEST(EvaluationCrop, RoundsHalfAnOffsetToTheEvenNumber) {
-  // 20 rows of 25 and of 27 leave 5 and 7 over: offsets 2.5 and 3.5 become 2 and 4.
-  for (const auto& [rows, offset] : {std::pair{25, 2}, std::pair{27, 4}}) {
-    const Tensor picture = at::arange(rows, at::kByte).view({rows, 1, 1}).expand({rows, 20, 1});
-    const Tensor crop = evaluation_crop(picture, 20, 1.0, Interpolation::bilinear);
-    EXPECT_EQ(crop[0][0][0].item<int>(), offset);
+/// A dump of a real processor: its file, and how its settings read here ("both" for "both sides").
+TEST(EvaluationCrop, EqualsTheRealProcessorsOnPicturesThatAreNotSquare) {
+  const auto cases = reference_cases("processor", "processors/index.txt");
+  ASSERT_GE(cases.size(), 60U);
+  for (const auto& words : cases) {
+    const bool timm = words[2] == "timm";
+    const ImageTransform transform{
+        std::stoll(words[3]),      std::stod(words[4]),  words[5], words[6] + (words[6] == "both" ? " sides" : " side"),
+        timm ? "to even" : "down", {0.485, 0.456, 0.406}};
+    const Tensor crop = evaluation_crop(read_netpbm(reference_folder() / words[1]), transform);
+    EXPECT_TRUE(crop.equal(read_netpbm(reference_folder() / words[7]).permute({2, 0, 1}))) << words[7];
   }
 }
 
-TEST(EvaluationCrop, RefusesSizesThatAreNotPositive) {
+TEST(EvaluationCrop, RoundsHalfAnOffsetAsItIsTold) {
+  // 20 rows of 25 and of 27 leave 5 and 7 over: offsets 2.5 and 3.5 become 2 and 4, or 2 and 3.
+  for (const auto& [rows, to_even, down] : {std::tuple{25, 2, 2}, std::tuple{27, 4, 3}}) {
+    const Tensor picture = at::arange(rows, at::kByte).view({rows, 1, 1}).expand({rows, 20, 1});
+    ImageTransform transform{20, 1.0, "bilinear"};
+    EXPECT_EQ(evaluation_crop(picture, transform)[0][0][0].item<int>(), to_even);
+    transform.crop_offset = "down";
+    EXPECT_EQ(evaluation_crop(picture, transform)[0][0][0].item<int>(), down);
+  }
+}
+
+TEST(EvaluationCrop, RefusesWhatIsNotPositiveOrNotKnown) {
   const Tensor picture = at::zeros({8, 8, 3}, at::kByte);
-  EXPECT_THROW(evaluation_crop(picture, 0, 0.9, Interpolation::bicubic), BadInput);
-  EXPECT_THROW(evaluation_crop(picture, 8, 0.0, Interpolation::bicubic), BadInput);
-  EXPECT_THROW(evaluation_crop(picture, 8, 100.0, Interpolation::bicubic), BadInput);
+  EXPECT_THROW(evaluation_crop(picture, {0, 0.9}), BadInput);
+  EXPECT_THROW(evaluation_crop(picture, {8, 0.0}), BadInput);
+  EXPECT_THROW(evaluation_crop(picture, {8, 100.0}), BadInput);
+  EXPECT_THROW(evaluation_crop(picture, {8, 0.9, "cubic"}), BadInput);
+  EXPECT_THROW(evaluation_crop(picture, {8, 0.9, "bicubic", "some side"}), BadInput);
+  EXPECT_THROW(evaluation_crop(picture, {8, 0.9, "bicubic", "both sides", "up"}), BadInput);
+  EXPECT_THROW(evaluation_crop(picture, {8, 0.9, "bicubic", "longer side", "to even", {0.5}}), BadInput);
 }
 
 std::vector<fs::path> every_33rd_image(const fs::path& root) {
@@ -76,7 +96,7 @@ TEST(EvaluationCrop, EqualsPillowOnPhotographs) {
   ASSERT_EQ(expected.size(), images.size() * 224 * 224 * 3);
   const Tensor crops = at::from_blob(expected.data(), {static_cast<int64_t>(images.size()), 224, 224, 3}, at::kByte);
   for (size_t i = 0; i < images.size(); ++i) {
-    const Tensor crop = evaluation_crop(decode_image(images[i]), 224, 0.9, Interpolation::bicubic);
+    const Tensor crop = evaluation_crop(decode_image(images[i]), {224, 0.9, "bicubic"});
     EXPECT_TRUE(crop.equal(crops[static_cast<int64_t>(i)].permute({2, 0, 1}))) << images[i];
   }
 }

@@ -11,12 +11,12 @@ namespace {
 TEST(LabelledImages, DecodesABatchInOrder) {
   const std::vector<LabelledImage> images = {{reference_folder() / "rgb.png", 4}, {reference_folder() / "grey.jpg", 2}};
   std::vector<std::string> undecodable;
-  const LabelledBatch batch = load_batch(images, 3, 16, 0.9, Interpolation::bicubic, undecodable);
+  const LabelledBatch batch = load_batch(images, 3, {16, 0.9}, undecodable);
   EXPECT_TRUE(undecodable.empty());
   EXPECT_EQ(batch.images.sizes(), (std::vector<int64_t>{2, 3, 16, 16}));
   EXPECT_TRUE(batch.labels.equal(at::tensor({4, 2}, at::kLong)));
   for (int64_t i = 0; i < 2; ++i) {
-    const Tensor alone = evaluation_crop(decode_image(images[i].path), 16, 0.9, Interpolation::bicubic);
+    const Tensor alone = evaluation_crop(decode_image(images[i].path), {16, 0.9});
     EXPECT_TRUE(batch.images[i].equal(alone));
   }
 }
@@ -29,7 +29,7 @@ TEST(LabelledImages, SkipsAndNamesWhatCannotBeDecoded) {
                                              {folder.path / "absent.jpg", 2},
                                              {reference_folder() / "rgb_420.jpg", 6}};
   std::vector<std::string> undecodable = {"from an earlier batch"};
-  const LabelledBatch batch = load_batch(images, 1, 8, 1.0, Interpolation::bilinear, undecodable);
+  const LabelledBatch batch = load_batch(images, 1, {8, 1.0, "bilinear"}, undecodable);
   EXPECT_EQ(batch.images.sizes(), (std::vector<int64_t>{2, 1, 8, 8}));
   EXPECT_TRUE(batch.labels.equal(at::tensor({5, 6}, at::kLong)));
   ASSERT_EQ(undecodable.size(), 3U);
@@ -40,7 +40,7 @@ TEST(LabelledImages, SkipsAndNamesWhatCannotBeDecoded) {
 TEST(LabelledImages, ReturnsAnEmptyBatchWhenNothingDecodes) {
   const std::vector<LabelledImage> images = {{"absent.jpg", 1}};
   std::vector<std::string> undecodable;
-  const LabelledBatch batch = load_batch(images, 3, 8, 1.0, Interpolation::bilinear, undecodable);
+  const LabelledBatch batch = load_batch(images, 3, {8, 1.0, "bilinear"}, undecodable);
   EXPECT_EQ(batch.images.sizes(), (std::vector<int64_t>{0, 3, 8, 8}));
   EXPECT_EQ(batch.labels.numel(), 0);
   EXPECT_EQ(undecodable.size(), 1U);

@@ -20,8 +20,8 @@ inline std::filesystem::path reference_folder() {
 }
 
 /// The cases of one kind ("decode", "resize", "crop"), each a line of words; the last is the expected picture.
-inline std::vector<std::vector<std::string>> reference_cases(const std::string& kind) {
-  std::ifstream index(reference_folder() / "index.txt");
+inline std::vector<std::vector<std::string>> reference_cases(const std::string& kind, const char* list = "index.txt") {
+  std::ifstream index(reference_folder() / list);
   std::vector<std::vector<std::string>> cases;
   for (std::string line; std::getline(index, line);) {
     std::istringstream words(line);

@@ -10,10 +10,10 @@ namespace {
 
 TEST(PillowResize, EqualsPillowToTheBit) {
   const auto cases = reference_cases("resize");
-  ASSERT_GE(cases.size(), 20U);
+  ASSERT_GE(cases.size(), 50U);
   for (const auto& words : cases) {
     const Tensor expected = read_netpbm(reference_folder() / words[3]);
-    const auto interpolation = words[2] == "bilinear" ? Interpolation::bilinear : Interpolation::bicubic;
+    const Interpolation interpolation = interpolation_named(words[2]);
     const Tensor source = read_netpbm(reference_folder() / words[1]);
     const Tensor resized = resize_like_pillow(source, expected.size(0), expected.size(1), interpolation);
     EXPECT_TRUE(resized.equal(expected)) << words[3];
@@ -29,8 +29,29 @@ TEST(PillowResize, TakesPicturesThatAreNotContiguous) {
 
 TEST(PillowResize, KeepsAFlatPictureFlat) {
   const Tensor flat = at::full({40, 50, 3}, 137, at::kByte);
-  for (const auto interpolation : {Interpolation::bilinear, Interpolation::bicubic}) {
-    EXPECT_TRUE(resize_like_pillow(flat, 17, 93, interpolation).equal(at::full({17, 93, 3}, 137, at::kByte)));
+  for (const char* name : {"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"}) {
+    EXPECT_TRUE(resize_like_pillow(flat, 17, 93, interpolation_named(name)).equal(at::full({17, 93, 3}, 137, at::kByte)));
+  }
+}
+
+TEST(PillowResize, NearestTakesWhatPillowTakesAlsoWhereItsSumOfStepsHasErred) {
+  // 49 samples of 343 and 343 of 49, the positions of which meet whole numbers: from Image.resize of Pillow.
+  const auto cases = reference_cases("nearest");
+  ASSERT_EQ(cases.size(), 4U);
+  for (const auto& words : cases) {
+    const Tensor expected = read_netpbm(reference_folder() / words[3]);
+    const Tensor source = read_netpbm(reference_folder() / words[1]);
+    EXPECT_TRUE(resize_like_pillow(source, expected.size(0), expected.size(1), Interpolation::nearest).equal(expected))
+        << words[3];
+  }
+}
+
+TEST(PillowResize, UnknownFiltersAreRefusedByName) {
+  try {
+    interpolation_named("random");
+    FAIL() << "'random' was taken";
+  } catch (const BadInput& error) {
+    EXPECT_NE(std::string(error.what()).find("'random' is not built"), std::string::npos);
   }
 }
 

@@ -35,9 +35,12 @@ TEST(Preprocessing, BytesAreRoundedToTheNearestAndClipped) {
 TEST(Preprocessing, JsonIsCanonicalAndReadBack) {
   const std::string json = to_json(imagenet());
   EXPECT_EQ(json,
-            "{\"crop_pct\":0.9,\"image_size\":224,\"interpolation\":\"bicubic\",\"mean\":[0.485,0.456,0.406],"
-            "\"std\":[0.229,0.224,0.225]}");
+            "{\"crop_offset\":\"to even\",\"crop_pct\":0.9,\"image_size\":224,\"interpolation\":\"bicubic\","
+            "\"mean\":[0.485,0.456,0.406],\"resize\":\"shorter side\",\"std\":[0.229,0.224,0.225]}");
   EXPECT_EQ(to_json(preprocessing_from_json(json)), json);
+  const Preprocessing squashed{32, {0.5}, {0.25}, 1.0, "lanczos", "both sides", "down"};
+  EXPECT_EQ(to_json(preprocessing_from_json(to_json(squashed))), to_json(squashed));
+  EXPECT_NE(to_json(squashed).find("both sides"), std::string::npos);
 }
 
 TEST(Preprocessing, OfTheRealModelsIsReadFromTheirConfig) {
