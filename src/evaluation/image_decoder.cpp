@@ -9,14 +9,13 @@
 
 #include "base/error.h"
 #include "evaluation/jpeg_decoder.h"
+#include "evaluation/picture_size.h"
 #include "evaluation/png_decoder.h"
 
 namespace eidolon {
 namespace {
 
-constexpr uintmax_t kLargestFile = uintmax_t{1} << 30;
-
-std::vector<uint8_t> read_file(const std::filesystem::path& path) {
+std::vector<uint8_t> read_file(const std::filesystem::path& path, PicturePlace& place) {
   std::error_code problem;
   if (!std::filesystem::is_regular_file(path, problem)) {
     throw BadInput("no such file");
@@ -25,9 +24,7 @@ std::vector<uint8_t> read_file(const std::filesystem::path& path) {
   if (problem) {
     throw BadInput("cannot be read: " + problem.message());
   }
-  if (size > kLargestFile) {
-    throw BadInput("larger than 1 GiB");
-  }
+  place.admit_file(size);
   std::vector<uint8_t> bytes(size);
   std::ifstream file(path, std::ios::binary);
   if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size))) {
@@ -41,14 +38,14 @@ bool starts_with(std::span<const uint8_t> bytes, const std::array<uint8_t, N>& s
   return bytes.size() >= N && std::equal(signature.begin(), signature.end(), bytes.begin());
 }
 
-Tensor decode_bytes(std::span<const uint8_t> bytes) {
+Tensor decode_bytes(std::span<const uint8_t> bytes, PicturePlace& place) {
   constexpr std::array<uint8_t, 3> jpeg = {0xFF, 0xD8, 0xFF};
   constexpr std::array<uint8_t, 8> png = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
   if (starts_with(bytes, jpeg)) {
-    return decode_jpeg(bytes);
+    return decode_jpeg(bytes, place);
   }
   if (starts_with(bytes, png)) {
-    return decode_png(bytes);
+    return decode_png(bytes, place);
   }
   throw BadInput("neither JPEG nor PNG");
 }
@@ -66,14 +63,12 @@ Tensor luma_of(const Tensor& rgb) {
   return grey;
 }
 
-}  // namespace
-
-Tensor decode_image(const std::filesystem::path& path, int64_t channels) {
+Tensor decode(const std::filesystem::path& path, int64_t channels, PicturePlace& place) {
   if (channels != 1 && channels != 3) {
     throw BadInput("images are evaluated with 1 or 3 channels; the model asks for " + std::to_string(channels));
   }
   try {
-    const Tensor image = decode_bytes(read_file(path));
+    const Tensor image = decode_bytes(read_file(path, place), place);
     if (image.size(2) == channels) {
       return image;
     }
@@ -81,6 +76,19 @@ Tensor decode_image(const std::filesystem::path& path, int64_t channels) {
   } catch (const BadInput& reason) {
     throw BadInput("image " + path.string() + ": " + reason.what() + "; replace or remove the file");
   }
+}
+
+}  // namespace
+
+Tensor decode_image(const std::filesystem::path& path, int64_t channels) {
+  PicturePlace place;
+  return decode(path, channels, place);
+}
+
+Tensor with_decoded_image(const std::filesystem::path& path, int64_t channels,
+                          const std::function<Tensor(const Tensor&)>& use) {
+  PicturePlace place;
+  return use(decode(path, channels, place));
 }
 
 }  // namespace eidolon

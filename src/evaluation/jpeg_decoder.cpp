@@ -10,7 +10,6 @@
 // clang-format on
 
 #include "base/error.h"
-#include "evaluation/image_decoder.h"
 
 namespace eidolon {
 namespace {
@@ -45,6 +44,18 @@ void refuse_lost_pixels(j_common_ptr info, int level) {
   }
 }
 
+/// Each scan of a progressive JPEG goes over the whole picture, and a scan of a few bytes may say nothing: a small file could
+/// keep a thread at work for days.
+void refuse_endless_scans(j_common_ptr info) {
+  constexpr int most = 500;  // encoders make 10
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= most) {
+    return;
+  }
+  auto* handler = reinterpret_cast<ErrorHandler*>(info->err);
+  std::snprintf(handler->reason, sizeof handler->reason, "more than %d scans", most);
+  std::longjmp(handler->escape, 1);
+}
+
 /// One picture being read. Errors arrive by longjmp, so the two functions that call setjmp own nothing with a destructor.
 class JpegReader {
  public:
@@ -53,6 +64,7 @@ class JpegReader {
     errors_.base.error_exit = leave;
     errors_.base.emit_message = refuse_lost_pixels;
     errors_.base.output_message = [](j_common_ptr) {};  // libjpeg's own writes to stderr
+    progress_.progress_monitor = refuse_endless_scans;
   }
   ~JpegReader() { jpeg_destroy_decompress(&info_); }
   JpegReader(const JpegReader&) = delete;
@@ -63,6 +75,7 @@ class JpegReader {
       return false;
     }
     jpeg_create_decompress(&info_);
+    info_.progress = &progress_;
     jpeg_mem_src(&info_, bytes_.data(), bytes_.size());
     jpeg_read_header(&info_, TRUE);
     info_.out_color_space = info_.num_components == 1 ? JCS_GRAYSCALE : info_.num_components == 4 ? JCS_CMYK : JCS_RGB;
@@ -93,6 +106,7 @@ class JpegReader {
   std::span<const uint8_t> bytes_;
   jpeg_decompress_struct info_{};
   ErrorHandler errors_{};
+  jpeg_progress_mgr progress_{};
 };
 
 /// a * b / 255, rounded, in integers.
@@ -118,15 +132,12 @@ Tensor rgb_of_inverted_cmyk(const Tensor& cmyk) {
 
 }  // namespace
 
-Tensor decode_jpeg(std::span<const uint8_t> bytes) {
+Tensor decode_jpeg(std::span<const uint8_t> bytes, PicturePlace& place) {
   JpegReader reader(bytes);
   if (!reader.read_header()) {
     throw BadInput(reader.reason());
   }
-  if (reader.height() * reader.width() > kLargestDecodedPixels) {
-    throw BadInput("declares " + std::to_string(reader.width()) + " x " + std::to_string(reader.height()) +
-                   " pixels, more than 512 megapixels");
-  }
+  place.admit_pixels(reader.height(), reader.width());
   Tensor pixels = at::empty({reader.height(), reader.width(), reader.channels()}, at::kByte);
   if (!reader.read_pixels(pixels.mutable_data_ptr<uint8_t>())) {
     throw BadInput(reader.reason());

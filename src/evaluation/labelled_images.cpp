@@ -38,7 +38,8 @@ LabelledBatch load_batch(std::span<const LabelledImage> images, int64_t channels
   std::vector<Tensor> crops(count);
   share_out(count, at::get_num_threads(), [&](int64_t i) {
     try {
-      crops[i] = evaluation_crop(decode_image(images[i].path, channels), transform);
+      crops[i] = with_decoded_image(images[i].path, channels,
+                                    [&](const Tensor& picture) { return evaluation_crop(picture, transform); });
     } catch (const Error& error) {
       problems[i] = error.what();
     } catch (const std::exception&) {  // std::bad_alloc, or LibTorch's own complaint about memory, many lines long

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "evaluation/image_decoder.h"
 
 namespace eidolon {
 namespace {
@@ -100,7 +99,7 @@ Tensor clipped_to_bytes(const Tensor& wide, int64_t height, int64_t width) {
 
 }  // namespace
 
-Tensor decode_png(std::span<const uint8_t> bytes) {
+Tensor decode_png(std::span<const uint8_t> bytes, PicturePlace& place) {
   PngReader reader(bytes);
   if (!reader.read_header()) {
     throw BadInput(reader.reason());
@@ -108,9 +107,7 @@ Tensor decode_png(std::span<const uint8_t> bytes) {
   const int64_t height = reader.height();
   const int64_t width = reader.width();
   const int64_t channels = reader.channels();
-  if (height * width > kLargestDecodedPixels) {
-    throw BadInput("declares " + std::to_string(width) + " x " + std::to_string(height) + " pixels, more than 512 megapixels");
-  }
+  place.admit_pixels(height, width);
   if ((channels != 1 && channels != 3) || reader.row_bytes() != width * channels * reader.bytes_per_sample()) {
     throw BadInput("an unexpected arrangement of samples");
   }

@@ -1,8 +1,13 @@
 #include "evaluation/image_decoder.h"
 
 #include <gtest/gtest.h>
+#include <png.h>
 
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <random>
+#include <thread>
 
 #include "base/error.h"
 #include "tests/evaluation/picture_files.h"
@@ -142,13 +147,73 @@ TEST(ImageDecoder, RefusesHugeDeclaredSizes) {
     write_bytes(folder.path / "huge", bytes);
     return message_of(folder.path / "huge");
   };
-  EXPECT_NE(message_for(png_declaring(40000, 40000)).find("512 megapixels"), std::string::npos);
+  EXPECT_NE(message_for(png_declaring(13378, 13378)).find("179 megapixels"), std::string::npos);
   EXPECT_NE(message_for(png_declaring(0x7FFFFFFF, 0x7FFFFFFF)), "");
   EXPECT_NE(message_for(png_declaring(0, 0)), "");
-  EXPECT_NE(message_for(jpeg_declaring(65000, 65000, "rgb_420.jpg")).find("512 megapixels"), std::string::npos);
-  EXPECT_NE(message_for(jpeg_declaring(65535, 65535, "rgb_progressive.jpg")), "");
-  EXPECT_NE(message_for(jpeg_declaring(20000, 20000, "rgb_420.jpg")), "");  // allowed, but its data end at once
+  EXPECT_NE(message_for(jpeg_declaring(13378, 13378, "rgb_420.jpg")).find("179 megapixels"), std::string::npos);
+  EXPECT_NE(message_for(jpeg_declaring(13378, 13378, "rgb_progressive.jpg")).find("179 megapixels"), std::string::npos);
+  EXPECT_NE(message_for(jpeg_declaring(13377, 13377, "rgb_420.jpg")).find("premature end"), std::string::npos);  // allowed
   EXPECT_NE(message_for(jpeg_declaring(0, 0, "rgb_420.jpg")), "");
+}
+
+// A strip resized by its shorter side would be as long as it declares.
+TEST(ImageDecoder, RefusesStrips) {
+  const TemporaryFolder folder;
+  write_bytes(folder.path / "strip.png", png_declaring(4, 4 * 257));
+  EXPECT_NE(message_of(folder.path / "strip.png").find("more than 256 times the other"), std::string::npos);
+  write_bytes(folder.path / "strip.jpg", jpeg_declaring(60000, 20, "rgb_420.jpg"));
+  EXPECT_NE(message_of(folder.path / "strip.jpg").find("more than 256 times the other"), std::string::npos);
+}
+
+TEST(ImageDecoder, RefusesEndlessScans) {
+  const TemporaryFolder folder;
+  const std::string jpeg = read_bytes(reference_folder() / "rgb_progressive.jpg");
+  const size_t scan = jpeg.find("\xFF\xDA"), next = jpeg.find("\xFF\xC4", scan);  // the first, and the table of the second
+  const auto repeated = [&](int times) {
+    std::string bytes = jpeg.substr(0, scan);
+    for (int i = 0; i < times; ++i) bytes += jpeg.substr(scan, next - scan);
+    write_bytes(folder.path / "scans.jpg", bytes + jpeg.substr(next));
+    return message_of(folder.path / "scans.jpg");
+  };
+  EXPECT_EQ(repeated(400), "");
+  EXPECT_NE(repeated(600).find("more than 500 scans"), std::string::npos);
+}
+
+/// A grey picture of one colour, with libpng's own writer.
+void write_png(const std::filesystem::path& path, uint32_t side) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = image.height = side;
+  image.format = PNG_FORMAT_GRAY;
+  const std::vector<uint8_t> pixels(size_t{side} * side, 128);
+  ASSERT_NE(png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, nullptr), 0) << image.message;
+}
+
+/// Decodes the picture in two threads and counts those that are in `use` at once.
+int most_at_once(const std::filesystem::path& path) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int inside = 0, most = 0;
+  const auto use = [&](const Tensor& picture) {
+    std::unique_lock lock(mutex);
+    most = std::max(most, ++inside);
+    changed.notify_all();
+    changed.wait_for(lock, std::chrono::seconds(2), [&] { return most == 2; });  // time for the other to come as well
+    --inside;
+    return picture;
+  };
+  std::jthread other([&] { with_decoded_image(path, 1, use); });
+  with_decoded_image(path, 1, use);
+  other.join();
+  return most;
+}
+
+TEST(ImageDecoder, HasOneLargePictureInMemoryAtATimeAndManySmallOnes) {
+  const TemporaryFolder folder;
+  write_png(folder.path / "small.png", 64);
+  write_png(folder.path / "large.png", 4100);
+  EXPECT_EQ(most_at_once(folder.path / "small.png"), 2);
+  EXPECT_EQ(most_at_once(folder.path / "large.png"), 1);
 }
 
 }  // namespace
