@@ -23,7 +23,7 @@ struct ImageShard {
   // Undefined for images that nothing optimised:
   Tensor semantic_classes;              ///< int32  N x 4, -1 = none
   Tensor crop_boxes;                    ///< int32  N x 4 x 4, (y, x, height, width) in image pixels, -1 = none
-  Tensor class_logits;                  ///< float32 N x 4, the drawn logits of those classes
+  Tensor class_logits;                  ///< float32 N x 4, the drawn logits of those classes; 0 for one-hot targets
   Tensor soft_labels;                   ///< float32 N x classes, target of the whole image (probabilities)
   Tensor losses;                        ///< float32 N x K, unweighted, of the final image
   std::vector<std::string> loss_names;  ///< K column names, the attribute `loss_names` (JSON) of the file

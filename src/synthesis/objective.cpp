@@ -99,6 +99,7 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
   objective.semantics = draw_semantic_targets(job, architecture, unit).to(teacher.device());
   if (uses_prior(job)) objective.prior = draw_attention_prior(job, architecture, unit).to(teacher.device());
   objective.variation_targets = draw_variation_targets(job, teacher.preprocessing, unit).to(teacher.device());
+  objective.valid = valid_pixels(teacher.preprocessing, at::TensorOptions(at::kFloat).device(teacher.device()));
   if (job.statistics_weight != 0.0) {
     objective.statistics = image_statistics(chosen_starts(teacher, job, unit), architecture.patch_size);
   }

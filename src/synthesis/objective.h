@@ -11,6 +11,7 @@
 #include "synthesis/attention_prior.h"
 #include "synthesis/image_statistics.h"
 #include "synthesis/semantic_targets.h"
+#include "synthesis/start.h"
 #include "synthesis/unit.h"
 #include "synthesis/views.h"
 
@@ -31,6 +32,7 @@ struct UnitObjective {
   SemanticTargets semantics;
   AttentionPrior prior;        ///< empty when switched off
   Tensor variation_targets;    ///< B
+  PixelRange valid;            ///< on the device, so that clamping to it copies nothing
   ImageStatistics statistics;  ///< of the unit's start; undefined when switched off
 };
 

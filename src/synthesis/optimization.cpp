@@ -51,7 +51,7 @@ LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job
 
   const double rate = learning_rate_at(job, preprocessing, state.iteration);
   adam_step(state.parameters, gradient, state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
-  clamp_to_valid(job, preprocessing, state.parameters);
+  clamp_to_valid(job, preprocessing, objective.valid, state.parameters);
   ++state.iteration;
   return terms;
 }

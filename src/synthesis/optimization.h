@@ -21,7 +21,8 @@ UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, c
 Tensor pixels_of(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitState& state);
 
 /// One iteration: gradient of the unit's loss, Adam step (betas 0.5, 0.9; warm-up then cosine, anew each round), clamp to valid
-/// pixels. The teacher sees the views drawn for the iteration. Returns the terms before the step. Does not wait for the device.
+/// pixels. The teacher sees the views drawn for the iteration, whose few numbers are copied to the device. Returns the terms
+/// before the step; reads nothing back.
 LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
                         UnitState& state);
 

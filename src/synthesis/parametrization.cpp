@@ -4,7 +4,6 @@
 
 #include "synthesis/cosine_transform.h"
 #include "synthesis/crops.h"
-#include "synthesis/start.h"
 
 namespace eidolon {
 namespace {
@@ -78,9 +77,8 @@ Tensor decode_pixels(const SynthesisJob& job, const Preprocessing& preprocessing
   return parameters;
 }
 
-void clamp_to_valid(const SynthesisJob& job, const Preprocessing& preprocessing, Tensor& parameters) {
+void clamp_to_valid(const SynthesisJob& job, const Preprocessing& preprocessing, const PixelRange& valid, Tensor& parameters) {
   const at::NoGradGuard no_gradients;
-  const PixelRange valid = valid_pixels(preprocessing, parameters.options());
   if (job.parametrization == "pixels") {
     parameters.clamp_(valid.lowest, valid.highest);
     return;

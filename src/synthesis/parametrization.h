@@ -13,6 +13,7 @@
 #include "base/tensor.h"
 #include "job/job.h"
 #include "model/preprocessing.h"
+#include "synthesis/start.h"
 
 namespace eidolon {
 
@@ -25,6 +26,6 @@ Tensor decode_pixels(const SynthesisJob& job, const Preprocessing& preprocessing
 
 /// Moves the parameters so that the pixels lie between black and white: to the clamped pixels, for the pyramid by its finest
 /// level alone.
-void clamp_to_valid(const SynthesisJob& job, const Preprocessing& preprocessing, Tensor& parameters);
+void clamp_to_valid(const SynthesisJob& job, const Preprocessing& preprocessing, const PixelRange& valid, Tensor& parameters);
 
 }  // namespace eidolon

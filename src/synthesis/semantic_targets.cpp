@@ -75,7 +75,7 @@ SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Architectur
     const std::vector<int64_t> places = RandomStream(job.seed, Purpose::crops, image).permutation(quadrants);
     for (size_t k = 0; k < relevant.size(); ++k) {
       targets.classes[i][k] = relevant[k].index;
-      targets.class_logits[i][k] = relevant[k].logit;
+      if (job.soft_labels) targets.class_logits[i][k] = relevant[k].logit;
     }
     for (int64_t k = 0; k < crops; ++k) {
       targets.boxes[i][k] = box_of(places[k], architecture.image_size);

@@ -12,7 +12,7 @@ namespace eidolon {
 /// Drawn once per image and fixed: the class of a region must be stable to emerge. B images, M crops in all, C classes.
 struct SemanticTargets {
   Tensor classes;         ///< int32 B x 4, -1 = none
-  Tensor class_logits;    ///< float32 B x 4, drawn logits of those classes
+  Tensor class_logits;    ///< float32 B x 4, drawn logits of those classes; 0 where targets are one-hot
   Tensor boxes;           ///< int32 B x 4 x 4, (y, x, height, width) of each crop, -1 = none
   Tensor image_targets;   ///< float32 B x C, probabilities
   Tensor crop_targets;    ///< float32 M x C

@@ -1,6 +1,7 @@
 #include "synthesis/views.h"
 
 #include <cmath>
+#include <vector>
 
 #include "numerics/random.h"
 
@@ -32,20 +33,26 @@ Views draw_views(const SynthesisJob& job, const Preprocessing& preprocessing, co
   const int64_t channels = preprocessing.channels();
   const auto size = static_cast<double>(preprocessing.image_size);
   const double imagenet_pixel = 0.226 / preprocessing.mean_std();
-  Views views{at::zeros({unit.images}), at::zeros({unit.images}), at::zeros({unit.images}),
-              at::zeros({unit.images, channels, 1, 1}), at::zeros({unit.images, channels, 1, 1})};
-  for (int64_t i = 0; i < unit.images; ++i) {
-    RandomStream random(job.seed, Purpose::views, unit.first + i, iteration);
+  std::vector<float> top, left, sides, gain, offset;
+  for (int64_t image = unit.first; image <= unit.last(); ++image) {
+    RandomStream random(job.seed, Purpose::views, image, iteration);
     const double side = size * random.uniform(job.smallest_view, 1.0);
-    views.side[i] = side;
-    views.top[i] = random.uniform() * (size - side);
-    views.left[i] = random.uniform() * (size - side);
+    sides.push_back(static_cast<float>(side));
+    top.push_back(static_cast<float>(random.uniform() * (size - side)));
+    left.push_back(static_cast<float>(random.uniform() * (size - side)));
     for (int64_t channel = 0; channel < channels; ++channel) {
-      views.gain[i][channel] = std::exp(job.view_colour * random.uniform(-1.0, 1.0));
-      views.offset[i][channel] = job.view_colour * imagenet_pixel * random.uniform(-1.0, 1.0);
+      gain.push_back(static_cast<float>(std::exp(job.view_colour * random.uniform(-1.0, 1.0))));
+      offset.push_back(static_cast<float>(job.view_colour * imagenet_pixel * random.uniform(-1.0, 1.0)));
     }
   }
-  return views;
+  const auto per_channel = [&](const std::vector<float>& values) {
+    return at::tensor(values).reshape({unit.images, channels, 1, 1});
+  };
+  return {.top = at::tensor(top),
+          .left = at::tensor(left),
+          .side = at::tensor(sides),
+          .gain = per_channel(gain),
+          .offset = per_channel(offset)};
 }
 
 Tensor seen_through(const Views& views, const Tensor& pixels) {

@@ -64,12 +64,12 @@ TEST(Parametrization, ClampsPixelsToTheValidRangeAndLeavesValidOnesAlone) {
     at::manual_seed(3);
     const Tensor pixels = at::randn({2, 3, 32, 32}) * 3;
     Tensor parameters = encode_pixels(job, pixels).clone();
-    clamp_to_valid(job, preprocessing, parameters);
+    clamp_to_valid(job, preprocessing, valid_pixels(preprocessing), parameters);
     const Tensor mean = preprocessing.mean_tensor(), std = preprocessing.std_tensor();
     const Tensor expected = (pixels * std + mean).clamp(0, 1);
     EXPECT_LT(largest_difference(decode_pixels(job, preprocessing, parameters) * std + mean, expected), 1e-5) << name;
     const Tensor before = parameters.clone();
-    clamp_to_valid(job, preprocessing, parameters);
+    clamp_to_valid(job, preprocessing, valid_pixels(preprocessing), parameters);
     EXPECT_LT(largest_difference(parameters, before), 1e-4) << name;
   }
 }
