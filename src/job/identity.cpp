@@ -54,7 +54,9 @@ std::string value_text(const json& value) {
   return value.is_discarded() ? "absent" : value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-std::string difference(const std::string& name, const json& here, const json& there) {
+enum class Look { at_shared_keys, at_all_keys };
+
+std::string difference(const std::string& name, const json& here, const json& there, Look look) {
   if (here == there) {
     return {};
   }
@@ -66,9 +68,10 @@ std::string difference(const std::string& name, const json& here, const json& th
   const json absent(json::value_t::discarded);
   for (const auto& item : keys.items()) {
     const std::string& key = item.key();
+    if (look == Look::at_shared_keys && !(here.contains(key) && there.contains(key))) continue;
     const std::string full = name.empty() ? key : name + "." + key;
     const std::string found =
-        difference(full, here.contains(key) ? here[key] : absent, there.contains(key) ? there[key] : absent);
+        difference(full, here.contains(key) ? here[key] : absent, there.contains(key) ? there[key] : absent, look);
     if (!found.empty()) {
       return found;
     }
@@ -119,7 +122,9 @@ std::string first_difference(const std::string& facts_here, const std::string& f
   const json here = json::parse(facts_here, nullptr, false);
   const json there = json::parse(facts_there, nullptr, false);
   if (here.is_object() && there.is_object()) {
-    return difference("", here, there);
+    // A key that switches others on or off tells more than those that are then absent.
+    const std::string shared = difference("", here, there, Look::at_shared_keys);
+    return shared.empty() ? difference("", here, there, Look::at_all_keys) : shared;
   }
   if (facts_here == facts_there) {
     return {};

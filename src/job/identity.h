@@ -33,8 +33,8 @@ IdentityContext computed_as(const IdentityContext& context, const std::string& f
 std::string synthesis_id(const Job& job, const IdentityContext& context);
 std::string student_id(const Job& job, const IdentityContext& context);
 
-/// Names the first key (in sorted order) in which two canonical JSONs differ, with both values:
-/// "synthesis.seed is 2 here and 1 there"; empty if they are equal.
+/// Names the first key (in sorted order, those that both have before others) in which two canonical JSONs differ, with both
+/// values: "synthesis.seed is 2 here and 1 there"; empty if they are equal.
 std::string first_difference(const std::string& facts_here, const std::string& facts_there);
 
 }  // namespace eidolon

@@ -135,6 +135,9 @@ std::string job_text(const std::filesystem::path& file) {
   if (std::filesystem::is_directory(status)) {
     throw BadInput(file.string() + ": is a folder; give the job file inside it");
   }
+  if (!std::filesystem::is_regular_file(status)) {
+    throw BadInput(file.string() + ": is a pipe or a device, which only one rank could read; write the job to a file");
+  }
   try {
     return read_text(file);
   } catch (const Fault& fault) {

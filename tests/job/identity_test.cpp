@@ -185,6 +185,10 @@ TEST(FirstDifference, TakesTheFirstInSortedOrder) {
   EXPECT_EQ(first_difference(R"({"b":1,"a":{"y":1,"x":1}})", R"({"b":2,"a":{"y":2,"x":2}})"), "a.x is 1 here and 2 there");
 }
 
+TEST(FirstDifference, NamesAKeyThatBothHaveBeforeOneThatItSwitchesOff) {
+  EXPECT_EQ(first_difference(R"({"s":{"a_weight":1,"b":2}})", R"({"s":{"b":0}})"), "s.b is 2 here and 0 there");
+}
+
 TEST(FirstDifference, NamesKeysThatOneSideLacks) {
   EXPECT_EQ(first_difference(R"({"a":1})", "{}"), "a is 1 here and absent there");
   EXPECT_EQ(first_difference("{}", R"({"a":{"b":"x"}})"), R"(a is absent here and {"b":"x"} there)");
