@@ -1,10 +1,11 @@
 """The embedded demo's two jobs, as scripts/demo runs them."""
 import json
+import os
 import subprocess
 import sys
 import unittest
 
-from program import SOURCE, ProgramTest
+from program import BINARY, SOURCE, TEACHER, ProgramTest
 
 
 class Demo(ProgramTest):
@@ -23,6 +24,21 @@ class Demo(ProgramTest):
         self.assertGreater(noise["student"]["kl"], made["student"]["kl"])
         self.assertGreater(made["student"]["kept"], 0.95)
         self.assertLess(made["student"]["kl"], made["calibrated"]["kl"])
+
+    def test_the_command_that_the_demo_prints_last_runs_in_a_new_shell(self):
+        lines = [line for line in (SOURCE / "scripts" / "demo").read_text().splitlines()
+                 if line.startswith(("as_root=", "next="))]
+        command = subprocess.run(["bash", "-c", "\n".join(lines) + '\necho "$next"'], check=True, capture_output=True,
+                                 text=True).stdout.strip()
+        self.assertTrue(command.startswith("mpirun "), command)
+        command = (command.replace("build/eidolon", BINARY).replace("FOLDER", str(TEACHER))
+                   .replace("data_out/mine", str(self.folder / "mine")))
+        small = " --set synthesis.iterations=2 --set finetuning.iterations=2 --json"
+        new_shell = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        result = subprocess.run(["bash", "-c", command + small], cwd=SOURCE, env=new_shell, capture_output=True, text=True,
+                                timeout=300)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(result.stdout)["optimistic"], True)
 
 
 if __name__ == "__main__":
