@@ -3,18 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include "base/error.h"
 
 namespace eidolon {
 namespace {
 
-constexpr std::array kFields = {&EvaluationCounts::images,       &EvaluationCounts::teacher_top1,
-                                &EvaluationCounts::teacher_top5, &EvaluationCounts::student_top1,
-                                &EvaluationCounts::student_top5, &EvaluationCounts::agreement,
-                                &EvaluationCounts::kl,           &EvaluationCounts::kl_squared,
-                                &EvaluationCounts::lost,         &EvaluationCounts::gained};
+constexpr std::array kFields = {
+    &EvaluationCounts::images,       &EvaluationCounts::teacher_top1,       &EvaluationCounts::teacher_top5,
+    &EvaluationCounts::student_top1, &EvaluationCounts::student_top5,       &EvaluationCounts::agreement,
+    &EvaluationCounts::kl,           &EvaluationCounts::kl_squared,         &EvaluationCounts::lost,
+    &EvaluationCounts::gained,       &EvaluationCounts::teacher_not_finite, &EvaluationCounts::student_not_finite};
 constexpr auto kFieldCount = static_cast<int64_t>(kFields.size());
 static_assert(sizeof(EvaluationCounts) == kFieldCount * sizeof(double), "every count belongs in kFields");
 
@@ -42,18 +41,30 @@ double total(const Tensor& tensor) {
   return tensor.sum(at::kDouble).item<double>();
 }
 
-constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
-
-/// Binomial: the variance of one image is p (1 - p).
-Figure fraction_of(double counted, double images) {
-  const double p = counted / images;
-  return {p, std::sqrt(p * (1.0 - p) / images)};
+/// bool B: whether every logit of the image is a number.
+Tensor all_finite(const Tensor& logits) {
+  return logits.isfinite().all(1);
 }
 
 Figure mean_of(double sum, double sum_of_squares, double images) {
+  if (images <= 0) return {std::nullopt, std::nullopt, "no image"};
   const double mean = sum / images;
+  if (images < 2) return {mean, std::nullopt, "one image"};
   const double variance = std::max(0.0, sum_of_squares - images * mean * mean) / (images - 1.0);
-  return {mean, images > 1.0 ? std::sqrt(variance / images) : kUndefined};
+  return {mean, std::sqrt(variance / images)};
+}
+
+/// A fraction of the images as their number.
+Figure number_of(double counted, double images) {
+  Figure figure = fraction_of(counted, images, "no image");
+  if (figure.value) figure = {counted, *figure.error * images};
+  return figure;
+}
+
+Figure ratio_of_accuracies(const EvaluationCounts& counts) {
+  if (counts.teacher_top1 <= 0) return {std::nullopt, std::nullopt, "the teacher is never right"};
+  const double differing = std::max(1.0, counts.lost + counts.gained);
+  return {counts.student_top1 / counts.teacher_top1, std::sqrt(differing) / counts.teacher_top1};
 }
 
 }  // namespace
@@ -96,7 +107,10 @@ EvaluationCounts count(const Tensor& teacher_logits, const Tensor& student_logit
   const Tensor teacher_right = teacher_rank.eq(0);
   const Tensor student_right = student_rank.eq(0);
   const Tensor log_p = teacher.log_softmax(1);
-  const Tensor kl = (log_p.exp() * (log_p - student.log_softmax(1))).sum(1);
+  // Not below 0, where rounding may put two equal distributions.
+  const Tensor divergence = (log_p.exp() * (log_p - student.log_softmax(1))).sum(1).clamp_min(0);
+  const Tensor finite = all_finite(teacher).logical_and(all_finite(student));
+  const Tensor kl = at::where(finite, divergence, at::zeros_like(divergence));
 
   EvaluationCounts counts;
   counts.images = static_cast<double>(truth.size(0));
@@ -109,21 +123,48 @@ EvaluationCounts count(const Tensor& teacher_logits, const Tensor& student_logit
   counts.kl_squared = total(kl.square());
   counts.lost = total(teacher_right.logical_and(student_right.logical_not()));
   counts.gained = total(student_right.logical_and(teacher_right.logical_not()));
+  counts.teacher_not_finite = total(all_finite(teacher).logical_not());
+  counts.student_not_finite = total(all_finite(student).logical_not());
   return counts;
 }
 
+Interval wilson_interval(double counted, double all, double z) {
+  if (all <= 0) return {};
+  const double p = counted / all, spread = z * z / all;
+  const double centre = p + spread / 2, half = z * std::sqrt(p * (1 - p) / all + spread / (4 * all));
+  return {std::max(0.0, (centre - half) / (1 + spread)), std::min(1.0, (centre + half) / (1 + spread))};
+}
+
+Figure fraction_of(double counted, double all, const std::string& none) {
+  if (all <= 0) return {std::nullopt, std::nullopt, none};
+  const double p = counted / all;
+  if (p > 0 && p < 1) return {p, std::sqrt(p * (1 - p) / all)};
+  return {p, 1 / (all + 1)};
+}
+
+bool is_at_chance(double right, double images, int64_t classes) {
+  const double chance = 1.0 / static_cast<double>(std::max<int64_t>(classes, 1));
+  const Interval likely = wilson_interval(right, images, 3);
+  return likely.low <= chance && likely.high < (1 + chance) / 2;
+}
+
 EvaluationFigures figures_of(const EvaluationCounts& counts) {
+  const auto of_images = [&](double counted) { return fraction_of(counted, counts.images, "no image"); };
   EvaluationFigures figures;
   figures.images = std::llround(counts.images);
-  figures.teacher_top1 = fraction_of(counts.teacher_top1, counts.images);
-  figures.teacher_top5 = fraction_of(counts.teacher_top5, counts.images);
-  figures.top1 = fraction_of(counts.student_top1, counts.images);
-  figures.top5 = fraction_of(counts.student_top5, counts.images);
-  figures.agreement = fraction_of(counts.agreement, counts.images);
+  figures.teacher_correct = std::llround(counts.teacher_top1);
+  figures.teacher_top1 = of_images(counts.teacher_top1);
+  figures.teacher_top5 = of_images(counts.teacher_top5);
+  figures.top1 = of_images(counts.student_top1);
+  figures.top5 = of_images(counts.student_top5);
+  figures.agreement = of_images(counts.agreement);
   figures.kl = mean_of(counts.kl, counts.kl_squared, counts.images);
   figures.lost = std::llround(counts.lost);
   figures.gained = std::llround(counts.gained);
-  figures.kept = {counts.student_top1 / counts.teacher_top1, std::sqrt(counts.lost + counts.gained) / counts.teacher_top1};
+  figures.lost_images = number_of(counts.lost, counts.images);
+  figures.gained_images = number_of(counts.gained, counts.images);
+  figures.retained = fraction_of(counts.teacher_top1 - counts.lost, counts.teacher_top1, "the teacher is never right");
+  figures.kept = ratio_of_accuracies(counts);
   return figures;
 }
 
