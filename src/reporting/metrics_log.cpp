@@ -6,10 +6,12 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "reporting/result.h"
 #include "storage/atomic_file.h"
 #include "storage/posix_file.h"
 
@@ -57,8 +59,13 @@ void MetricsLog::append(const std::string& stage, int64_t step, const Figures& f
   if (!active_) return;
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
   nlohmann::ordered_json json = {{"stage", stage}, {"step", step}, {"time", now.count()}};
-  for (const auto& [name, value] : figures) json[name] = value;
-  append_line(file_, json.dump() + "\n");
+  nlohmann::ordered_json undefined;
+  for (const auto& [name, value] : figures) {
+    json[name] = value;  // null if it is not finite
+    if (!std::isfinite(value)) undefined[name] = std::isnan(value) ? "not a number" : "infinite";
+  }
+  if (!undefined.is_null()) json["undefined"] = undefined;
+  append_line(file_, json_text(json) + "\n");
 }
 
 void MetricsLog::cut_back(const std::string& stage, int64_t step) {

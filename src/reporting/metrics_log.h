@@ -12,8 +12,8 @@ namespace eidolon {
 class MetricsLog {
  public:
   explicit MetricsLog(std::filesystem::path file, bool active = true);  ///< inactive on ranks other than 0
-  /// {"stage":..,"step":..,"time":<unix seconds>,<figures>}; a figure that is not finite is null. Fault if it cannot be
-  /// written.
+  /// {"stage":..,"step":..,"time":<unix seconds>,<figures>}; a figure that is not finite is null, and "undefined" says why:
+  /// {"loss": "not a number"}. Fault if it cannot be written.
   void append(const std::string& stage, int64_t step, const Figures& figures);
   /// Removes lines of `stage` and of stages below it ("finetune" covers "finetune/distill") whose step is greater than `step`,
   /// and a torn last line. Atomic.

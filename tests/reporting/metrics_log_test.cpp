@@ -40,6 +40,8 @@ TEST_F(Metrics, WritesOneObjectPerLine) {
   EXPECT_EQ(json.at("step"), 3);
   EXPECT_EQ(json.at("loss"), 0.5);
   EXPECT_TRUE(json.at("bad").is_null());
+  EXPECT_EQ(json.at("undefined"), nlohmann::json({{"bad", "not a number"}}));
+  EXPECT_FALSE(nlohmann::json::parse(lines()[1]).contains("undefined"));
   EXPECT_GT(json.at("time").get<double>(), 1.7e9);
 }
 
