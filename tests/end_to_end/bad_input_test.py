@@ -107,5 +107,113 @@ class BadInput(ProgramTest):
         self.assertEqual(inspect.returncode, 64)
 
 
+def eidolon(*words, ranks=0, **options):
+    launcher = ["mpirun", "-n", str(ranks)] if ranks > 0 else []
+    return subprocess.run([*launcher, BINARY, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT, timeout=120, **options)
+
+
+class CommandLine(ProgramTest):
+    def said_once(self, text, *words, ranks=0):
+        result = eidolon(*words, ranks=ranks)
+        self.assertEqual(result.returncode, 64, result.stderr)
+        self.assertEqual(result.stderr.count(text), 1, result.stderr)
+        self.assertEqual(result.stdout, "")
+        return result
+
+    def test_a_misspelled_command_is_named_with_the_nearest_once_per_launch(self):
+        for ranks in (0, 1, 3):
+            result = self.said_once("unknown command 'evalute'; nearest is 'evaluate'", "evalute", self.job, ranks=ranks)
+            self.assertEqual(result.stderr.count("error:"), 1, result.stderr)
+        for word, nearest in (("statsu", "status"), ("Run", "run"), ("synthesise", "synthesize"), ("doctr", "doctor")):
+            self.said_once(f"'{word}'; nearest is '{nearest}'", word)
+
+    def test_what_else_is_wrong_with_a_command_line_is_named_too(self):
+        for ranks in (0, 2):
+            self.said_once("unknown flag '--jsn'; nearest is '--json'", "run", self.job, "--jsn", ranks=ranks)
+            self.said_once("job is required", "run", ranks=ranks)
+        self.said_once("'more.toml' is one word too many", "run", self.job, "more.toml")
+        self.said_once("no command is given; the commands are run,")
+        self.said_once("'--json' stands before the command", "--json", "run", self.job)
+        self.said_once("--set", "run", self.job, "--set")
+        self.said_once("run_dir is required", "status")
+
+    def test_flags_are_taken_by_the_commands_that_honour_them_alone(self):
+        self.said_once("--json is a flag of run, evaluate, sensitivity, status, doctor alone", "synthesize", self.job, "--json")
+        self.said_once("--json is a flag of", "finetune", self.job, "--json")
+        self.said_once("--json is a flag of", "inspect", self.job, "--json")
+        self.said_once("--teacher-only is a flag of evaluate alone", "run", self.job, "--teacher-only")
+        self.said_once("--set is a flag of run, synthesize, finetune, evaluate, sensitivity alone", "status", self.folder, "--set", "a.b=1")
+        self.said_once("excludes", "run", self.job, "--dry-run", "--json")
+        self.said_once("excludes", "evaluate", self.job, "--print-config", "--teacher-only")
+
+    def test_help_and_version_answer(self):
+        for words, text in ((["--version"], "0."), (["--help"], "sensitivity"), (["evaluate", "--help"], "--teacher-only")):
+            result = eidolon(*words)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertIn(text, result.stdout)
+
+    def test_a_job_from_a_pipe_is_refused_as_one(self):
+        result = subprocess.run(["bash", "-c", 'exec "$0" run <(cat "$1") --print-config', BINARY, str(self.job)],
+                                capture_output=True, text=True, env=ENVIRONMENT)
+        self.assertEqual(result.returncode, 64)
+        self.assertIn("is a pipe or a device", result.stderr)
+        self.assertNotIn("teacher.weights", result.stderr)
+
+    def test_a_folder_name_that_is_not_utf8_does_not_break_json(self):
+        folder = os.fsencode(self.folder) + b"/gr\xf6\xdfe"
+        run = [BINARY.encode(), b"run", os.fsencode(self.job), b"--run-dir", folder, b"--set", b"synthesis.iterations=1", b"--set",
+               b"synthesis.rounds=1", b"--set", b"finetuning.iterations=1", b"--json"]
+        self.assertEqual(subprocess.run(run, capture_output=True, env=ENVIRONMENT).returncode, 0)
+        result = subprocess.run([BINARY.encode(), b"status", folder, b"--json"], capture_output=True, env=ENVIRONMENT)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("gr\ufffd\ufffde", json.loads(result.stdout.decode("utf-8"))["checkpoint"]["file"])
+        self.assertEqual(subprocess.run([BINARY.encode(), b"status", folder], capture_output=True, env=ENVIRONMENT).returncode, 0)
+
+
+class Inspect(ProgramTest):
+    def test_says_what_each_file_of_a_run_is(self):
+        quick = ["--set", "synthesis.iterations=1", "--set", "synthesis.rounds=1", "--set", "finetuning.iterations=1"]
+        self.succeed("run", *quick)
+        self.succeed("sensitivity", *quick)
+        for pattern, text in (("job.resolved.toml", "job of a run"), ("manifest.json", "manifest: every node"),
+                              ("environment.json", "environment: versions"), ("sensitivity.json", "sensitivity: what each node"),
+                              ("metrics.jsonl", "metrics: losses"), ("heartbeat/*/rank-0000.json", "heartbeat: what a rank"),
+                              ("log/*/synthesis.jsonl", "metrics: losses"), ("log/*/rank-0000.log", "log of a rank"),
+                              ("shards/*.h5", "eidolon image shard, the seal holds"),
+                              ("checkpoints/*.h5", "the seal holds"), ("finetuning.owner.json", "who is fine-tuning")):
+            if pattern == "finetuning.owner.json":  # it goes with its launch
+                (self.folder / "run" / pattern).write_text('{"launch": "a", "rank": 0}')
+            path = self.files(pattern)[0]
+            result = eidolon("inspect", path)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(text, result.stdout.splitlines()[0])
+        for path, text in ((TEACHER / "config.json", "config of a timm model"), (self.job, "TOML"),
+                           (TEACHER / "model.safetensors", "content hash")):
+            result = eidolon("inspect", path)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(text, result.stdout.splitlines()[0])
+
+    def test_says_of_other_files_what_they_are_instead_of_calling_them_damaged(self):
+        contents = {"a.png": b"\x89PNG\r\n\x1a\nxxx", "b.jpg": b"\xff\xd8\xff\xe0xxxx", "c.txt": b"some words\n", "d.h5": b"",
+                    "e.bin": b"PK\x03\x04xxxxxxxx", "f.pt": b"\x80\x02\x8a\nl\xfc", "g.h5": b"\x89HDF\r\n\x1a\nxxxxxxx",
+                    "h.json": b'{"a": 1}', "i.json": b'{"a": ', "j.toml": b"[teacher\n", "k": bytes(range(1, 64))}
+        said = {"a.png": "PNG picture", "b.jpg": "JPEG picture", "c.txt": "a text", "d.h5": "is empty", "e.bin": "PyTorch weights",
+                "f.pt": "PyTorch weights", "g.h5": "HDF5 file without the seal", "h.json": "none of this program's files",
+                "i.json": "no JSON", "j.toml": "j.toml:1", "k": "no file of this program"}
+        for name, content in contents.items():
+            (self.folder / name).write_bytes(content)
+        (self.folder / "model.safetensors.index.json").write_text('{"metadata": {}, "weight_map": {"a": "b"}}')
+        for name, text in said.items():
+            result = eidolon("inspect", self.folder / name)
+            self.assertEqual(result.returncode, 64, name + result.stdout)
+            self.assertIn(text, result.stderr)
+            self.assertNotIn("damaged", result.stderr)
+        self.assertIn("is a folder", eidolon("inspect", self.folder).stderr)
+        self.assertIn("there is no file", eidolon("inspect", self.folder / "nothing").stderr)
+        self.assertIn("index of safetensors", eidolon("inspect", self.folder / "model.safetensors.index.json").stdout)
+        (self.folder / "job.resolved.toml").write_text("")
+        self.assertIn("`eidolon status`", eidolon("inspect", self.folder).stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,122 @@
+#include "command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <sstream>
+
+#include "job/nearest.h"     // defines: nearest, printable
+#include "job/provenance.h"  // defines: program_version
+
+namespace eidolon {
+namespace {
+
+void add_job_command(CLI::App& app, CommandLine& line, const char* name, const char* help) {
+  CLI::App* command = app.add_subcommand(name, help);
+  command->add_option("job", line.target, "job file (TOML)")->required();
+  command->add_option("--set", line.overrides, "override a key: --set synthesis.images=64")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  command->add_option("--run-dir", line.run_directory, "where outputs go (default data_out/<job name>)");
+  CLI::Option* print = command->add_flag("--print-config", line.print_config, "print the job with every key and stop");
+  command->add_flag("--dry-run", line.dry_run, "check everything, time three iterations, write nothing")->excludes(print);
+}
+
+/// A flag that only a stage's own result honours.
+void add_result_flag(CLI::App& app, const char* command, const char* flag, bool& value, const char* help) {
+  CLI::App* stage = app.get_subcommand(command);
+  stage->add_flag(flag, value, help)->excludes(stage->get_option("--print-config"))->excludes(stage->get_option("--dry-run"));
+}
+
+void define_commands(CLI::App& app, CommandLine& line) {
+  add_job_command(app, line, "run", "synthesize, finetune and evaluate, in order");
+  add_job_command(app, line, "synthesize", "make the images, as HDF5 shards");
+  add_job_command(app, line, "finetune", "calibrate the student and fine-tune it on the shards");
+  add_job_command(app, line, "evaluate", "compare teacher and student on labelled images");
+  add_job_command(app, line, "sensitivity", "which node of the calibrated student costs how much, for quantization.bits_for");
+  for (const char* command : {"run", "evaluate", "sensitivity"})
+    add_result_flag(app, command, "--json", line.evaluate.json, "the result as one JSON object on standard output");
+  add_result_flag(app, "evaluate", "--teacher-only", line.evaluate.teacher_only, "evaluate the teacher alone");
+
+  const auto add_look = [&](const char* name, const char* argument, const char* help) {
+    CLI::App* command = app.add_subcommand(name, help);
+    command->add_option(argument, line.target)->required();
+    return command;
+  };
+  add_look("status", "run_dir", "what is done, what is missing, speed and time left, while the job runs or after")
+      ->add_flag("--json", line.evaluate.json, "as one JSON object");
+  add_look("inspect", "file", "what a file of this program or a weight file holds, and whether it is sound");
+  CLI::App* doctor = app.add_subcommand("doctor", "check ranks, devices, collectives and a shared folder, before a first run");
+  doctor->add_option("folder", line.target, "where run directories will lie (default: here)")->default_val(".");
+  doctor->add_flag("--json", line.evaluate.json, "as one JSON object");
+  app.add_subcommand("keys", "every key of a job, with default and meaning");
+  app.set_version_flag("--version", program_version());
+  app.require_subcommand(1);
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+std::string nearest_of(const std::string& word, const std::vector<std::string>& names) {
+  return std::string(nearest(word, {names.begin(), names.end()}));
+}
+
+/// The commands of the program, or those of them that have a flag.
+std::vector<std::string> commands_of(const CLI::App& app, const std::string& flag = "") {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (flag.empty() || command->get_option_no_throw(flag) != nullptr) names.push_back(command->get_name());
+  }
+  return names;
+}
+
+/// The first word names the command; CLI11 would only say that there is none.
+void require_command(const CLI::App& app, int argc, char** argv) {
+  const std::vector<std::string> commands = commands_of(app);
+  if (argc < 2) throw BadInput("no command is given; the commands are " + joined(commands));
+  const std::string word = argv[1];
+  if (std::ranges::find(commands, word) != commands.end() || app.get_option_no_throw(word) != nullptr) return;
+  if (word.starts_with("-")) throw BadInput("'" + printable(word) + "' stands before the command, which comes first");
+  throw BadInput("unknown command '" + printable(word) + "'; nearest is '" + nearest_of(word, commands) + "'");
+}
+
+/// What is wrong with a word that the command does not take.
+std::string about(const std::string& word, const CLI::App& app, const std::string& command) {
+  if (!word.starts_with("-")) return "'" + printable(word) + "' is one word too many";
+  const std::string flag = word.substr(0, word.find('='));
+  const std::vector<std::string> owners = commands_of(app, flag);
+  if (!owners.empty()) return flag + " is a flag of " + joined(owners) + " alone";
+  std::vector<std::string> flags{"--help"};
+  for (const CLI::Option* option : app.get_subcommand(command)->get_options()) {
+    if (!option->get_lnames().empty()) flags.push_back("--" + option->get_lnames()[0]);
+  }
+  return "unknown flag '" + printable(flag) + "'; nearest is '" + nearest_of(flag, flags) + "'";
+}
+
+}  // namespace
+
+CommandLine read_command_line(int argc, char** argv) {
+  CommandLine line;
+  line.words.assign(argv, argv + argc);
+  CLI::App app("Quantizes pretrained vision transformers without a single real image.", "eidolon");
+  define_commands(app, line);
+  require_command(app, argc, argv);
+  const std::string first = argv[1];
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& question) {
+    std::ostringstream answer;
+    app.exit(question, answer, answer);
+    line.answer = answer.str();
+  } catch (const CLI::ExtrasError&) {
+    throw BadInput(first + ": " + about(app.remaining(true).at(0), app, first));
+  } catch (const CLI::ParseError& error) {
+    throw BadInput(first + ": " + error.what() + "; `eidolon " + first + " --help` shows how");
+  }
+  if (line.answer.empty()) line.command = first;
+  return line;
+}
+
+}  // namespace eidolon
