@@ -1,14 +1,16 @@
 #include <torch/version.h>
 
+#include <cmath>
 #include <cstdio>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "cluster/agreement.h"
 #include "cluster/collective_timing.h"
 #include "cluster/nccl_version.h"
+#include "cluster/on_root.h"
 #include "cluster/rank_table.h"
 #include "job/provenance.h"
+#include "reporting/result.h"
 #include "stages/file_system_check.h"
 #include "stages/stages.h"
 
@@ -17,6 +19,8 @@ namespace {
 
 using nlohmann::ordered_json;
 using Verdict = Finding::Verdict;
+
+constexpr double clock_tick = 1e-9;  ///< seconds; nothing takes less, whatever a clock says
 
 Finding versions() {
   return {Verdict::good, "versions",
@@ -50,9 +54,13 @@ Finding check_arithmetic(const Cluster& cluster) {
   };
   const double single = error_in(at::kFloat), half = error_in(at::kBFloat16);
   const bool right = cluster.communicator.max(single < 1e-5 && half < 2e-2 ? 0 : 1) == 0;
-  char text[96];
-  std::snprintf(text, sizeof text, "matrix products on %s: relative error %.1e in fp32, %.1e in bf16", device.str().c_str(),
-                single, half);
+  char text[128] = "";
+  if (std::isfinite(single) && std::isfinite(half)) {
+    std::snprintf(text, sizeof text, "matrix products on %s: relative error %.1e in fp32, %.1e in bf16", device.str().c_str(),
+                  single, half);
+  } else {
+    std::snprintf(text, sizeof text, "matrix products on %s are not finite", device.str().c_str());
+  }
   return {right ? Verdict::good : Verdict::bad, "arithmetic",
           right ? text : std::string(text) + " on some rank; check the driver"};
 }
@@ -61,7 +69,7 @@ Finding describe(const std::vector<CollectiveTiming>& timings, const at::Device&
   char text[128];
   const CollectiveTiming& largest = timings.back();
   std::snprintf(text, sizeof text, "%.1f us for 4 bytes, %.2f GB/s for 64 MiB, every sum right", timings.front().seconds * 1e6,
-                static_cast<double>(largest.bytes) / largest.seconds * 1e-9);
+                static_cast<double>(largest.bytes) / std::max(largest.seconds, clock_tick) * 1e-9);
   return {Verdict::good, std::string("all-reduce, ") + (device.is_cuda() ? "NCCL" : "MPI"), text};
 }
 
@@ -84,6 +92,16 @@ ordered_json json_of(const std::vector<Finding>& findings) {
   return list;
 }
 
+std::string table_of(const std::vector<Finding>& findings) {
+  std::string table;
+  for (const Finding& finding : findings) {
+    char start[64];
+    std::snprintf(start, sizeof start, "%-9s %-16s ", name_of(finding.verdict), finding.subject.c_str());
+    table += start + finding.text + "\n";
+  }
+  return table;
+}
+
 }  // namespace
 
 ExitCode doctor(const Cluster& cluster, const std::filesystem::path& folder, bool json) {
@@ -102,12 +120,11 @@ ExitCode doctor(const Cluster& cluster, const std::filesystem::path& folder, boo
 
   bool sound = true;
   for (const Finding& finding : findings) sound = sound && finding.verdict != Verdict::bad;
-  if (cluster.is_root() && json) {
+  from_root(cluster.communicator, [&] {
     const ordered_json object{{"ranks", cluster.size()}, {"findings", json_of(findings)}, {"all_reduce", timings}};
-    std::cout << object.dump() << "\n";
-  } else if (cluster.is_root()) {
-    for (const Finding& f : findings) std::printf("%-9s %-16s %s\n", name_of(f.verdict), f.subject.c_str(), f.text.c_str());
-  }
+    print_result(json ? json_text(object) + "\n" : table_of(findings));
+    return std::string();
+  });
   return sound ? ExitCode::done : ExitCode::internal_fault;
 }
 

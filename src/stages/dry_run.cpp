@@ -3,8 +3,10 @@
 #include <fstream>
 
 #include "cluster/log.h"
+#include "cluster/on_root.h"
 #include "model/section.h"
 #include "quantization/calibration.h"
+#include "reporting/result.h"
 #include "stages/labelled_set.h"
 #include "stages/stages.h"
 #include "stages/stopwatch.h"
@@ -21,8 +23,16 @@ struct Estimate {
   double disk_megabytes = 0;
 };
 
-void print(const char* stage, const Estimate& estimate, const std::string& what) {
-  std::printf("  %-11s %9.1f min  %8.1f MB on disk  %s\n", stage, estimate.seconds / 60, estimate.disk_megabytes, what.c_str());
+template <class... Values>
+std::string format(const char* pattern, Values... values) {
+  char line[512];
+  std::snprintf(line, sizeof line, pattern, values...);
+  return line;
+}
+
+std::string line_of(const char* stage, const Estimate& estimate, const std::string& what) {
+  return format("  %-11s %9.1f min  %8.1f MB on disk  %s\n", stage, estimate.seconds / 60, estimate.disk_megabytes,
+                what.c_str());
 }
 
 /// Peak resident memory of this process so far, in MB, as Linux states it; 0 where it does not.
@@ -96,24 +106,30 @@ Estimate time_evaluation(const RunContext& context, size_t images) {
 ExitCode dry_run(RunContext& context) {
   const Job& job = context.job;
   const Architecture& a = context.teacher.model.architecture;
-  const size_t labelled = labelled_images(context).size();
+  const size_t labelled = labelled_images(context).images.size();
   const Estimate synthesis = time_synthesis(context), finetuning = time_finetuning(context);
   const Estimate evaluation = time_evaluation(context, labelled);
   context.cluster.communicator.barrier();
-  if (!context.cluster.is_root()) return ExitCode::done;
 
   const size_t units = units_of(job.synthesis).size();
-  std::printf("%s: nothing was written\n", job.file.string().c_str());
-  std::printf("  teacher     width %ld, depth %ld, heads %ld, patch %ld, image %ld, %ld classes\n", static_cast<long>(a.width),
-              static_cast<long>(a.depth), static_cast<long>(a.heads), static_cast<long>(a.patch_size),
-              static_cast<long>(a.image_size), static_cast<long>(a.classes));
-  std::printf("  ranks       %d, %s, %ld threads each%s\n", context.cluster.size(), job.run.device->c_str(),
-              static_cast<long>(*job.run.threads),
-              static_cast<size_t>(context.cluster.size()) > units ? " (more ranks than units: some will be idle)" : "");
-  print("synthesis", synthesis, std::to_string(units) + " units of " + std::to_string(job.synthesis.unit_images) + " images");
-  print("fine-tuning", finetuning, job.finetuning.method + ", " + std::to_string(job.finetuning.iterations) + " iterations");
-  print("evaluation", evaluation, std::to_string(labelled) + " labelled images");
-  std::printf("  memory      %.0f MB at the peak of this rehearsal, per rank\n", peak_memory_megabytes());
+  const bool idle = static_cast<size_t>(context.cluster.size()) > units;
+  std::string text = job.file.string() + ": nothing was written\n";
+  text += format("  teacher     width %ld, depth %ld, heads %ld, patch %ld, image %ld, %ld classes\n",
+                 static_cast<long>(a.width), static_cast<long>(a.depth), static_cast<long>(a.heads),
+                 static_cast<long>(a.patch_size), static_cast<long>(a.image_size), static_cast<long>(a.classes));
+  text += format("  ranks       %d, %s, %ld threads each%s\n", context.cluster.size(), job.run.device->c_str(),
+                 static_cast<long>(*job.run.threads), idle ? " (more ranks than units: some will be idle)" : "");
+  text += line_of("synthesis", synthesis,
+                  std::to_string(units) + " units of " + std::to_string(job.synthesis.unit_images) + " images");
+  text += line_of("fine-tuning", finetuning,
+                  job.finetuning.method + ", " + std::to_string(job.finetuning.iterations) + " iterations");
+  text += line_of("evaluation", evaluation, std::to_string(labelled) + " labelled images");
+  if (const double peak = peak_memory_megabytes(); peak > 0)
+    text += format("  memory      %.0f MB at the peak of this rehearsal, per rank\n", peak);
+  from_root(context.cluster.communicator, [&] {
+    print_result(text);
+    return std::string();
+  });
   return ExitCode::done;
 }
 

@@ -1,5 +1,3 @@
-#include <cmath>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "cluster/log.h"
@@ -7,6 +5,8 @@
 #include "evaluation/labelled_images.h"
 #include "evaluation/metrics.h"
 #include "reporting/progress.h"
+#include "reporting/result.h"
+#include "stages/figure_text.h"
 #include "stages/held_out_figures.h"
 #include "stages/labelled_set.h"
 #include "stages/stages.h"
@@ -55,7 +55,8 @@ std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, cons
   at::NoGradGuard no_grad;
   const Preprocessing& preprocessing = context.teacher.preprocessing;
   const VisionTransformer teacher = context.teacher_on_device();
-  const auto interpolation = preprocessing.interpolation == "bicubic" ? Interpolation::bicubic : Interpolation::bilinear;
+  const ImageTransform transform{preprocessing.image_size, preprocessing.crop_pct,    preprocessing.interpolation,
+                                 preprocessing.resize,     preprocessing.crop_offset, preprocessing.mean};
   const std::vector<LabelledImage> own = own_share(context, images);
   const auto batch_size = static_cast<size_t>(context.job.evaluation.batch);
 
@@ -63,8 +64,7 @@ std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, cons
   Progress progress("evaluate", static_cast<double>(own.size()), "images", context.cluster.is_root());
   for (size_t first = 0; first < own.size() && !context.cluster.stop_requested(); first += batch_size) {
     const size_t size = std::min(batch_size, own.size() - first);
-    const LabelledBatch batch = load_batch({own.data() + first, size}, preprocessing.channels(), preprocessing.image_size,
-                                           preprocessing.crop_pct, interpolation, undecodable);
+    const LabelledBatch batch = load_batch({own.data() + first, size}, preprocessing.channels(), transform, undecodable);
     progress.advance(static_cast<double>(size));
     if (context.heartbeat) context.report("evaluate", "", progress);
     if (batch.labels.size(0) == 0) continue;
@@ -86,75 +86,101 @@ std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, cons
   return counts;
 }
 
-void put(ordered_json& object, const std::string& name, const Figure& figure) {
-  object[name] = figure.value;
-  object[name + "_se"] = figure.error;
+ordered_json teacher_json(const EvaluationFigures& f) {
+  return json_of({{"top1", f.teacher_top1}, {"top5", f.teacher_top5}});
 }
 
-ordered_json teacher_json(const EvaluationFigures& figures) {
-  ordered_json object;
-  put(object, "top1", figures.teacher_top1);
-  put(object, "top5", figures.teacher_top5);
-  return object;
+ordered_json student_json(const EvaluationFigures& f) {
+  return json_of({{"top1", f.top1},
+                  {"top5", f.top5},
+                  {"agreement", f.agreement},
+                  {"kl", f.kl},
+                  {"lost", f.lost_images},
+                  {"gained", f.gained_images},
+                  {"retained", f.retained},
+                  {"kept", f.kept}});
 }
 
-ordered_json student_json(const EvaluationFigures& figures) {
-  const auto counted = [&](int64_t count) {
-    const double n = static_cast<double>(count);
-    return Figure{n, std::sqrt(n * (1.0 - n / static_cast<double>(figures.images)))};
-  };
-  ordered_json object;
-  put(object, "top1", figures.top1);
-  put(object, "top5", figures.top5);
-  put(object, "agreement", figures.agreement);
-  put(object, "kl", figures.kl);
-  put(object, "lost", counted(figures.lost));
-  put(object, "gained", counted(figures.gained));
-  put(object, "kept", figures.kept);
-  return object;
+/// "  student     ", for what stands behind it.
+std::string indented(const std::string& name) {
+  return "  " + name + std::string(name.size() < 11 ? 12 - name.size() : 1, ' ');
 }
 
-std::string student_line(const std::string& name, const EvaluationFigures& f) {
-  char line[256];
-  std::snprintf(line, sizeof line,
-                "  %-11s top-1 %6.2f +- %.2f %%  top-5 %6.2f +- %.2f %%  kept %6.2f +- %.2f %%  agreement %6.2f +- %.2f %%  "
-                "KL %.4f +- %.4f  lost %ld gained %ld\n",
-                name.c_str(), 100 * f.top1.value, 100 * f.top1.error, 100 * f.top5.value, 100 * f.top5.error,
-                100 * f.kept.value, 100 * f.kept.error, 100 * f.agreement.value, 100 * f.agreement.error, f.kl.value,
-                f.kl.error, static_cast<long>(f.lost), static_cast<long>(f.gained));
-  return line;
+std::string student_lines(const std::string& name, const EvaluationFigures& f) {
+  return indented(name) + "top-1 " + percent_text(f.top1) + "  top-5 " + percent_text(f.top5) + "  agreement " +
+         percent_text(f.agreement) + "  KL " + nats_text(f.kl) + "\n" + indented("") + "retained " + percent_text(f.retained) +
+         " of the teacher's " + std::to_string(f.teacher_correct) + " correct answers (" + std::to_string(f.lost) + " lost, " +
+         std::to_string(f.gained) + " gained)\n" + indented("") + "ratio of accuracies " + percent_text(f.kept) + "\n";
 }
 
 std::string teacher_line(const EvaluationFigures& f) {
-  char line[160];
-  std::snprintf(line, sizeof line, "  %-11s top-1 %6.2f +- %.2f %%  top-5 %6.2f +- %.2f %%\n", "teacher",
-                100 * f.teacher_top1.value, 100 * f.teacher_top1.error, 100 * f.teacher_top5.value, 100 * f.teacher_top5.error);
-  return line;
+  return indented("teacher") + "top-1 " + percent_text(f.teacher_top1) + "  top-5 " + percent_text(f.teacher_top5) + "\n";
+}
+
+/// Figures of what is no number mean nothing, so none is printed. Collective.
+void require_finite(const RunContext& context, const EvaluationCounts& counts, const std::string& name) {
+  const auto refuse = [&](const std::string& whose, double broken, const std::string& remedy) {
+    const std::string what = whose + ": the logits of " + std::to_string(static_cast<int64_t>(broken)) + " of " +
+                             std::to_string(static_cast<int64_t>(counts.images)) +
+                             " images are NaN or infinite, so that nothing can be said of it; " + remedy;
+    throw_once(context.cluster.communicator, Fault(what));
+  };
+  if (counts.teacher_not_finite > 0)
+    refuse("the teacher", counts.teacher_not_finite, "look at its weights and at mean and std in its config");
+  if (counts.student_not_finite > 0)
+    refuse(name, counts.student_not_finite, "make it anew in another --run-dir, with more bits or lower learning rates");
 }
 
 /// Each rank names what it could not read; rank 0 says how many there were in all.
-void report_undecodable(const RunContext& context, const std::vector<std::string>& undecodable) {
+int64_t report_undecodable(const RunContext& context, const std::vector<std::string>& undecodable) {
   for (const std::string& reason : undecodable) log::warn("left out: " + reason);
   const auto total = static_cast<int64_t>(context.cluster.communicator.sum(static_cast<double>(undecodable.size())));
   if (total > 0 && context.cluster.is_root())
     log::warn(std::to_string(total) + " images could not be decoded and were left out");
+  return total;
 }
 
-ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options) {
+/// Said, and put beside the other warnings, if the teacher knows nothing of these labels.
+void warn_at_chance(const RunContext& context, const EvaluationFigures& teacher, std::vector<std::string>& warnings) {
+  const int64_t classes = context.teacher.model.architecture.classes;
+  if (!is_at_chance(static_cast<double>(teacher.teacher_correct), static_cast<double>(teacher.images), classes)) return;
+  warnings.push_back("the teacher is right on " + std::to_string(teacher.teacher_correct) + " of " +
+                     std::to_string(teacher.images) + " images, no better than guessing among " + std::to_string(classes) +
+                     " classes: the labels may not fit the model; see evaluation.classes, where a class's line is its index, "
+                     "and the folders of evaluation.images");
+  if (context.cluster.is_root()) log::warn(warnings.back());
+}
+
+void print_figures(const RunContext& context, const EvaluateOptions& options, const ordered_json& object,
+                   const std::string& text) {
+  from_root(context.cluster.communicator, [&] {
+    print_result(options.json ? json_text(object) + "\n" : text);
+    return std::string();
+  });
+}
+
+ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
   const EvaluationJob& job = context.job.evaluation;
-  const std::vector<LabelledImage> images = labelled_images(context);
   const std::vector<NamedStudent> students = options.teacher_only ? std::vector<NamedStudent>{} : students_of(context);
   std::vector<std::string> undecodable;
-  const auto all_counts = count_all(context, images, students, undecodable);
+  const auto all_counts = count_all(context, labelled.images, students, undecodable);
   if (!all_counts) return ExitCode::again;
   const std::vector<EvaluationCounts>& counts = *all_counts;
-  report_undecodable(context, undecodable);
+  const int64_t left_out = report_undecodable(context, undecodable);
   if (counts[0].images == 0)
     throw_once(context.cluster.communicator, BadInput(job.images.string() + ": not one image could be decoded"));
-  if (!context.cluster.is_root()) return ExitCode::done;
+  require_finite(context, counts[0], "the teacher");
+  for (size_t s = 0; s < students.size(); ++s) require_finite(context, counts[1 + s], students[s].name);
 
   const EvaluationFigures teacher = figures_of(counts[0]);
-  ordered_json object{{"images", teacher.images}, {"teacher", teacher_json(teacher)}};
+  std::vector<std::string> warnings = labelled.warnings;
+  warn_at_chance(context, teacher, warnings);
+  ordered_json object{
+      {"images", teacher.images},
+      {"skipped",
+       {{"unsupported_format", labelled.unsupported}, {"undecodable", left_out}, {"misplaced", labelled.misplaced}}}};
+  if (!warnings.empty()) object["warnings"] = warnings;
+  object["teacher"] = teacher_json(teacher);
   if (!students.empty()) object["data_free"] = context.data_free;
   std::string text = std::to_string(teacher.images) + " images from " + job.images.string() + " (+- one standard error)\n" +
                      (context.data_free ? "" : "The student was made from real images (data_free = false).\n") +
@@ -162,41 +188,53 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options) 
   for (size_t s = 0; s < students.size(); ++s) {
     const EvaluationFigures figures = figures_of(counts[1 + s]);
     object[students[s].name] = student_json(figures);
-    text += student_line(students[s].name, figures);
+    text += student_lines(students[s].name, figures);
   }
-  std::cout << (options.json ? object.dump() + "\n" : text) << std::flush;
+  print_figures(context, options, object, text);
   return ExitCode::done;
 }
 
 /// Without labelled images: the student against the teacher on held-out synthetic images.
 ExitCode evaluate_synthetic(RunContext& context, const EvaluateOptions& options) {
-  if (options.teacher_only) {
-    throw_once(context.cluster.communicator, BadInput("--teacher-only needs labelled images: set evaluation.images"));
-  }
   const std::vector<NamedStudent> students = students_of(context);
-  ordered_json object;
+  const SynthesisJob& synthesis = context.job.synthesis;
+  const std::string kinds = kinds_of(synthesis, held_out_units(synthesis));
+  ordered_json object{{"images", 0}, {"kinds", kinds}};
   std::string text = "No labelled images (evaluation.images): figures on held-out synthetic images, which are optimistic.\n";
   for (const NamedStudent& entry : students) {
     const HeldOutFigures figures = held_out_figures(context, entry.student);
+    require_finite(context, figures.counts, entry.name);
+    if (&entry == &students[0]) text += std::to_string(figures.images) + " images: " + kinds + "\n";
     object["images"] = figures.images;
-    ordered_json fields;
-    put(fields, "agreement", figures.agreement);
-    put(fields, "kl", figures.kl);
-    fields["sqnr_db_per_block"] = figures.sqnr_per_block;
-    object[entry.name] = fields;
+    object[entry.name] = json_of(figures);
     text += describe(entry.name, figures);
   }
   object["optimistic"] = true;
-  if (context.cluster.is_root()) std::cout << (options.json ? object.dump() + "\n" : text) << std::flush;
+  print_figures(context, options, object, text);
   return ExitCode::done;
 }
 
 }  // namespace
 
+void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, const Communicator& communicator) {
+  if (!job.evaluation.images.empty()) return;
+  if (options.teacher_only) throw_once(communicator, BadInput("--teacher-only needs labelled images: set evaluation.images"));
+  if (held_out_units(job.synthesis).empty()) {
+    throw_once(communicator, BadInput("there would be nothing to evaluate on: 'evaluation.images' is not set, and "
+                                      "'synthesis.held_out_images' is 0; set one of them, or run `eidolon synthesize` and "
+                                      "`eidolon finetune`, which need neither"));
+  }
+}
+
 ExitCode evaluate(RunContext& context, const EvaluateOptions& options) {
+  return evaluate(context, options, labelled_images(context));
+}
+
+ExitCode evaluate(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
   if (context.heartbeat) context.heartbeat->set({"evaluate", ""});
   context.cluster.communicator.barrier();
-  return context.job.evaluation.images.empty() ? evaluate_synthetic(context, options) : evaluate_labelled(context, options);
+  if (context.job.evaluation.images.empty()) return evaluate_synthetic(context, options);
+  return evaluate_labelled(context, options, labelled);
 }
 
 }  // namespace eidolon

@@ -2,6 +2,8 @@
 // the teacher itself made the images.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +15,9 @@ namespace eidolon {
 
 struct HeldOutFigures {
   int64_t images = 0;
+  EvaluationCounts counts;
   Figure agreement, kl;
-  std::vector<double> sqnr_per_block;  ///< dB, of the tokens behind each block
+  std::vector<std::optional<double>> sqnr_per_block;  ///< dB, of the tokens behind each block; none where there is no noise
 };
 
 /// `student`: with rounded weights, on the device. Collective.
@@ -23,6 +26,7 @@ HeldOutFigures held_out_figures(const RunContext& context, const Student& studen
 /// Global indices of this rank's share of the held-out images: every size-th.
 std::vector<int64_t> held_out_share(const RunContext& context);
 
+nlohmann::ordered_json json_of(const HeldOutFigures& figures);
 std::string describe(const std::string& name, const HeldOutFigures& figures);
 
 }  // namespace eidolon

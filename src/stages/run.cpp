@@ -4,10 +4,10 @@
 namespace eidolon {
 
 ExitCode run(RunContext& context, const EvaluateOptions& options) {
-  labelled_images(context);  // a wrong folder should be known now, not after hours of synthesis
+  const LabelledSet labelled = labelled_images(context);  // what is wrong with it should be known now, not after hours
   if (const ExitCode code = synthesize(context); code != ExitCode::done) return code;
   if (const ExitCode code = finetune(context); code != ExitCode::done) return code;
-  return evaluate(context, options);
+  return evaluate(context, options, labelled);
 }
 
 }  // namespace eidolon

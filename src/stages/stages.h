@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "stages/labelled_set.h"
 #include "stages/run_context.h"
 
 namespace eidolon {
@@ -16,7 +17,15 @@ struct EvaluateOptions {
 
 ExitCode synthesize(RunContext& context);
 ExitCode finetune(RunContext& context);
+
+/// Compares teacher and students on the labelled images or, without any, on held-out synthetic ones. Writes nothing.
 ExitCode evaluate(RunContext& context, const EvaluateOptions& options);
+
+/// The same on images that are listed already.
+ExitCode evaluate(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled);
+
+/// BadInput if the job leaves evaluate() nothing to look at. Before anything is made or written, since that would be in vain.
+void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, const Communicator& communicator);
 
 /// synthesize, finetune and evaluate, in order.
 ExitCode run(RunContext& context, const EvaluateOptions& options);
@@ -34,7 +43,8 @@ ExitCode doctor(const Cluster& cluster, const std::filesystem::path& folder, boo
 /// What a run directory holds, from its files alone.
 ExitCode status(const std::filesystem::path& run_directory, bool json);
 
-/// What one of our files is: its attributes, tensors and whether its seal holds.
+/// What a file is. Of shards, checkpoints and weights: attributes, tensors and whether the seal holds; of the program's TOML
+/// and JSON: which of its files it is, and its fields. BadInput that says what it is for any other.
 ExitCode inspect(const std::filesystem::path& file);
 
 }  // namespace eidolon

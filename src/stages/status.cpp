@@ -1,8 +1,9 @@
 #include <cstdio>
-#include <iostream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "reporting/progress_text.h"
+#include "reporting/result.h"
 #include "stages/run_status.h"
 #include "stages/stages.h"
 
@@ -26,42 +27,42 @@ std::string speed_text(double rate, double left, const std::string& unit) {
   return speed + duration_text(left / rate) + " left";
 }
 
-void print_synthesis(const SynthesisStatus& s) {
-  std::cout << "synthesis: " << s.shards << " of " << s.units << " shards";
-  if (s.first_missing) std::cout << "; first missing unit " << *s.first_missing << ", " << s.begun << " begun";
+void print_synthesis(std::ostream& out, const SynthesisStatus& s) {
+  out << "synthesis: " << s.shards << " of " << s.units << " shards";
+  if (s.first_missing) out << "; first missing unit " << *s.first_missing << ", " << s.begun << " begun";
   const std::string speed = speed_text(s.views_per_second, s.views_left, "views");
-  std::cout << (speed.empty() ? "" : "; " + speed) << "\n";
+  out << (speed.empty() ? "" : "; " + speed) << "\n";
 }
 
-void print_finetuning(const RunStatus& status) {
-  std::cout << "fine-tuning: ";
+void print_finetuning(std::ostream& out, const RunStatus& status) {
+  out << "fine-tuning: ";
   if (!status.checkpoint) {
-    std::cout << "no checkpoint yet";
+    out << "no checkpoint yet";
   } else if (!status.checkpoint->sound) {
-    std::cout << "the newest checkpoint, " << status.checkpoint->file << ", is damaged; the one before will be used";
+    out << "the newest checkpoint, " << status.checkpoint->file << ", is damaged; the one before will be used";
   } else {
     const CheckpointStatus& c = *status.checkpoint;
-    std::cout << "checkpoint of step " << c.step << ", phase " << c.phase << " (step " << c.phase_step << " of it), "
-              << duration_text(c.age_seconds) << " old";
+    out << "checkpoint of step " << c.step << ", phase " << c.phase << " (step " << c.phase_step << " of it), "
+        << duration_text(c.age_seconds) << " old";
   }
   if (const auto beat = running_root(status, "finetune")) {
     const std::string speed = speed_text(beat->rate, beat->total - beat->done, beat->unit);
-    std::cout << "; now at " << beat->detail << (speed.empty() ? "" : ", " + speed);
+    out << "; now at " << beat->detail << (speed.empty() ? "" : ", " + speed);
   }
-  std::cout << "\n";
+  out << "\n";
 }
 
-void print_launch(const LaunchStatus& launch, double now) {
-  std::cout << "launch " << launch.name << ": " << name_of(launch.state) << ", " << launch.ranks.size()
-            << (launch.ranks.size() == 1 ? " rank" : " ranks");
-  if (launch.state != LaunchStatus::State::running) std::cout << ", last " << duration_text(launch.silence_seconds) << " ago";
-  std::cout << "\n";
+void print_launch(std::ostream& out, const LaunchStatus& launch, double now) {
+  out << "launch " << launch.name << ": " << name_of(launch.state) << ", " << launch.ranks.size()
+      << (launch.ranks.size() == 1 ? " rank" : " ranks");
+  if (launch.state != LaunchStatus::State::running) out << ", last " << duration_text(launch.silence_seconds) << " ago";
+  out << "\n";
   for (size_t i = 0; i < launch.ranks.size(); ++i) {
     const Beat& beat = launch.ranks[i];
     const double silence = now - beat.time;
     if (i >= ranks_shown && silence < 30) continue;
-    std::cout << "  rank " << beat.rank << " on " << beat.host << ": " << beat.stage << " " << beat.detail << ", heard of "
-              << duration_text(silence) << " ago\n";
+    out << "  rank " << beat.rank << " on " << beat.host << ": " << beat.stage << " " << beat.detail << ", heard of "
+        << duration_text(silence) << " ago\n";
   }
 }
 
@@ -105,14 +106,16 @@ ordered_json json_of(const RunStatus& status) {
 
 ExitCode status(const std::filesystem::path& directory, bool json) {
   const RunStatus status = status_of(directory);
+  std::ostringstream text;
   if (json) {
-    std::cout << json_of(status).dump() << "\n";
-    return ExitCode::done;
+    text << json_text(json_of(status)) << "\n";
+  } else {
+    text << directory.string() << "\n";
+    print_synthesis(text, status.synthesis);
+    print_finetuning(text, status);
+    for (const LaunchStatus& launch : status.launches) print_launch(text, launch, unix_seconds());
   }
-  std::cout << directory.string() << "\n";
-  print_synthesis(status.synthesis);
-  print_finetuning(status);
-  for (const LaunchStatus& launch : status.launches) print_launch(launch, unix_seconds());
+  print_result(text.str());
   return ExitCode::done;
 }
 
