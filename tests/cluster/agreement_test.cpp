@@ -64,6 +64,16 @@ TEST(RankTable, PutsNeighboursAlikeOnOneLine) {
   }
 }
 
+TEST(RankTable, SaysWhatBoundTheThreads) {
+  const Communicator communicator = Communicator::world();
+  Placement placement;
+  placement.host = "n1";
+  placement.cores = "0-63";
+  placement.threads_bound_by = "CPU quota of 1.5 cores";
+  const std::string line = rank_table(communicator, placement).at(0);
+  EXPECT_NE(line.find(" on n1: cpu, 1 thread each (CPU quota of 1.5 cores); cores 0-63"), std::string::npos) << line;
+}
+
 TEST(RankTable, WritesNumbersAsRanges) {
   EXPECT_EQ(number_ranges({}), "");
   EXPECT_EQ(number_ranges({3}), "3");

@@ -92,6 +92,51 @@ TEST_F(Claims, OfAnotherMachineHoldWhileTheyAreYoungWithoutAHeartbeat) {
   EXPECT_TRUE(take(claimant("near")).has_value());
 }
 
+// A clock that runs ahead must not hold a claim until the others have caught up.
+TEST_F(Claims, DatedFurtherAheadThanTheyMayBeOldAreFree) {
+  leave(remote("far"), -70);
+  beat_of("far", -1e12);
+  EXPECT_TRUE(take(claimant("near")).has_value());
+}
+
+TEST_F(Claims, OfAClockThatRunsALittleAheadHold) {
+  leave(remote("far"), -50);
+  EXPECT_FALSE(take(claimant("near")).has_value());
+  std::filesystem::remove(file);
+  leave(remote("far"), -1e12);
+  beat_of("far", -50);
+  EXPECT_FALSE(take(claimant("near")).has_value());
+}
+
+TEST_F(Claims, WithATimeThatIsNoneAreFreeOnceTheirFileIsOld) {
+  for (const char* time : {"1e12", "1e999", "null"}) {
+    SCOPED_TRACE(time);
+    leave(remote("far"), 0);
+    std::string text = read_text(file);
+    const size_t begin = text.find("since\": ") + 8, end = text.find_first_of(",\n", begin);
+    write_text_atomically(file, text.replace(begin, end - begin, time));
+    std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(10));
+    EXPECT_TRUE(take(claimant("near")).has_value());
+  }
+}
+
+TEST_F(Claims, ThatCannotBeReadAndAreDatedAheadAreFree) {
+  std::ofstream(file) << "{ torn";
+  std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() + std::chrono::hours(24));
+  EXPECT_TRUE(take(claimant("a")).has_value());
+}
+
+// The folder may have a name of any bytes, which JSON cannot hold as they are.
+TEST_F(Claims, OfAnotherMachineHoldByAHeartbeatInAFolderOfAnyName) {
+  heartbeats = folder /
+               "gr\xf6\xdf"
+               "e 100%";
+  leave(remote("far"), 1000);
+  EXPECT_EQ(holder_of(file)->heartbeats, (heartbeats / "far").string());
+  beat_of("far", 10);
+  EXPECT_FALSE(take(claimant("near")).has_value());
+}
+
 TEST_F(Claims, OfALaunchThatSaidItEndedAreFree) {
   leave(remote("far"), 10);
   beat_of("far", 5, true);

@@ -46,6 +46,15 @@ TEST_F(Watchdog, NamesStaleMissingAndTornHeartbeats) {
   EXPECT_TRUE(blames(line, 3)) << line;
 }
 
+TEST_F(Watchdog, DoesNotTakeADateAheadForASignOfLife) {
+  beat(0, 17, 1000);
+  beat(1, 17, 1e12);
+  beat(2, 17, 1020);
+  const std::string line = line_of(3, 17);
+  EXPECT_TRUE(blames(line, 1)) << line;
+  EXPECT_FALSE(blames(line, 2)) << "a clock a little ahead: " << line;
+}
+
 TEST_F(Watchdog, BlamesNobodyWhenAllAreThere) {
   beat(0, 17, 1000);
   beat(1, 17, 1000);
@@ -76,10 +85,12 @@ TEST_F(Watchdog, ForgetsLaunchesThatEndedOrFellSilent) {
   launch("just ended", 1, true);
   launch("silent for long", 4000, false);
   launch("silent", 100, false);
+  launch("dated ahead", -4000, false);
   std::filesystem::create_directories(folder / "just begun");
   forget_old_heartbeats(folder);
   EXPECT_FALSE(std::filesystem::exists(folder / "ended"));
   EXPECT_FALSE(std::filesystem::exists(folder / "silent for long"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "dated ahead"));
   for (const char* name : {"just ended", "silent", "just begun"}) EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
 }
 
