@@ -1,0 +1,160 @@
+"""The documentation's snippets, run on the files of a small run; and what it has to say of every key that a result has."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+from program import BINARY, ENVIRONMENT, SOURCE, TEACHER, ProgramTest
+
+PAGES = [SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md"))]
+
+# What takes the place of words that stand for the reader's own.
+SUBSTITUTIONS = {
+    "/path/to/model": str(TEACHER),
+    "/path/to/labelled": "digits",
+    "/path/to/classes.txt": "classes.txt",
+    "/shared/folder": ".",
+    "/where/run/directories/will/lie": ".",
+    "learning_rate=R": "learning_rate=0.1",
+    "data_out/R": "data_out/rate",
+}
+
+# What is done with a line of shell; the first that fits counts. "only paths": the files that it names exist, and other tests run it.
+TREATMENTS = [
+    (r"scripts/|source slurm/|sbatch |array=\$\(sbatch|scancel |export EIDOLON_DATA=", "only paths"),
+    (r".*eidolon run jobs/", "print the job"),
+    (r"(mpirun( -n \d+)? )?build/eidolon ", "run"),
+    (r"tail -c \+513 FILE \| sha256sum", "verify"),
+]
+
+
+def blocks(page):
+    """(kind, lines) of each fenced or indented block; the kind is "python", "toml" or "shell"."""
+    text = page.read_text()
+    for language, body in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
+        if "──" not in body:  # a drawing
+            yield language or "shell", body.splitlines()
+    for body in re.findall(r"(?:^\n)((?:^ {4}[^ \n].*\n(?:^ {4}.*\n)*))", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M):
+        lines = [line[4:] for line in body.splitlines()]
+        yield ("python" if lines[0].startswith(("import ", "from ")) else "shell"), lines
+
+
+def snippets(kind):
+    return [(page, lines) for page in PAGES for found, lines in blocks(page) if found == kind]
+
+
+def substituted(text):
+    for word, value in SUBSTITUTIONS.items():
+        text = text.replace(word, value)
+    return text
+
+
+class Python(ProgramTest):
+    def test_snippets_read_every_file_that_a_run_has(self):
+        self.succeed("run", "--set", "synthesis.images=32", "--set", "synthesis.unit_images=16", "--set", "synthesis.iterations=2",
+                     "--set", "synthesis.optimised_share=0.5", "--set", "finetuning.iterations=1")
+        shards = [str(path.relative_to(self.folder / "run")) for path in self.files("shards/*.h5")]
+        self.assertIn("shards/images-00000000-00000015.h5", shards)
+        methods, found = set(), snippets("python")
+        self.assertGreaterEqual(len(found), 2)
+        for page, lines in found:
+            code = "\n".join(lines)
+            names = [name for name in shards if "shards/images-00000000-00000015.h5" in code] or [""]
+            for name in names:
+                result = subprocess.run([sys.executable, "-c", code.replace("shards/images-00000000-00000015.h5", name)],
+                                        capture_output=True, text=True, cwd=self.folder / "run")
+                self.assertEqual(result.returncode, 0, f"{page.name} on {name}:\n{code}\n{result.stderr}")
+                self.assertNotEqual(result.stdout, "")
+                if name:
+                    methods.add(result.stdout.split()[4])
+        self.assertGreater(len(methods), 1, methods)  # images of both kinds were read
+
+
+class Shell(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        for name in ("scripts", "slurm", "jobs"):
+            (self.folder / name).symlink_to(SOURCE / name)
+        (self.folder / "build").mkdir()
+        (self.folder / "build" / "eidolon").symlink_to(BINARY)
+        subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(self.folder / "digits")], check=True,
+                       capture_output=True)
+        (self.folder / "classes.txt").write_text("".join(f"{digit}\n" for digit in range(10)))
+        (page, lines), = snippets("toml")
+        job = substituted("\n".join(lines))
+        for word in SUBSTITUTIONS.values():
+            if word in (str(TEACHER), "digits", "classes.txt"):
+                self.assertIn(f'"{word}"', job)
+        # In miniature, with nothing of what is documented changed.
+        job = job.replace("[synthesis]", "[synthesis]\niterations = 2\nrounds = 1")
+        self.job.write_text(job + "\n[finetuning]\niterations = 2\n[run]\nthreads = 1\ndevice = \"cpu\"\n")
+
+    def environment(self):
+        # As a reader has it, who would notice a line that asks for more slots than a small machine has.
+        environment = {name: value for name, value in ENVIRONMENT.items() if "oversubscribe" not in name}
+        return dict(environment, EIDOLON_DATA="/somewhere")
+
+    def run_line(self, line):
+        return subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=self.folder, env=self.environment(), timeout=300)
+
+    def examine(self, line, page):
+        command = line.split(" #")[0].strip()
+        treatment = next((treatment for pattern, treatment in TREATMENTS if re.match(pattern, command)), None)
+        self.assertIsNotNone(treatment, f"{page.name} has a command that no test knows: {command}")
+        for word in re.findall(r"(?:scripts|slurm|jobs|docs)/[\w./-]+", command):
+            self.assertTrue((SOURCE / word).exists(), f"{page.name} names {word}, which is not there")
+        if treatment == "print the job":
+            command += " --print-config"
+        if treatment in ("print the job", "run"):
+            result = self.run_line(substituted(command))
+            self.assertEqual(result.returncode, 0, f"{page.name}: {command}\n{result.stderr}")
+            self.assertNotEqual(result.stdout, "")
+        if treatment == "verify":
+            shard = self.folder / "shard.h5"
+            shard.write_bytes(sorted((self.folder / "data_out").rglob("images-*.h5"))[0].read_bytes())
+            digest = self.run_line(command.replace("FILE", "shard.h5")).stdout.split()[0]
+            self.assertIn(f"sha256 {digest}".encode(), shard.read_bytes()[:512])
+        return treatment
+
+    @unittest.skipIf((os.cpu_count() or 1) < 2, "the lines start two ranks")
+    def test_lines_of_shell_do_what_the_documentation_says(self):
+        done = [self.examine(line, page) for page, lines in snippets("shell") for line in lines
+                if line.strip() and not line.startswith("#")]
+        self.assertGreaterEqual(done.count("run"), 4, done)
+        self.assertEqual(done.count("verify"), 1)
+
+
+class Keys(ProgramTest):
+    def keys_of(self, value):
+        if isinstance(value, dict):
+            return set(value) | {key for item in value.values() for key in self.keys_of(item)}
+        return {key for item in value for key in self.keys_of(item)} if isinstance(value, list) else set()
+
+    def test_every_key_of_a_result_is_documented(self):
+        page = (SOURCE / "docs" / "formats.md").read_text()
+        quick = ["--set", "synthesis.iterations=1", "--set", "synthesis.rounds=1", "--set", "finetuning.iterations=1"]
+        digits = self.folder / "digits"
+        subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(digits)], check=True, capture_output=True)
+        labelled = ["--set", f"evaluation.images={digits}"]
+        results = [json.loads(self.succeed(*words, "--json").stdout) for words in
+                   (["run", *quick], ["evaluate", *quick, *labelled], ["sensitivity", *quick])]
+        for words in (["status", str(self.folder / "run")], ["doctor", str(self.folder)]):
+            results.append(json.loads(subprocess.run([BINARY, *words, "--json"], capture_output=True, env=ENVIRONMENT).stdout))
+        lines = [line for path in self.files("**/*.jsonl") for line in path.read_text().splitlines()]
+        self.assertTrue(lines)
+        keys = self.keys_of(results) | {"stage", "step", "time"}
+        self.assertGreater(len(keys), 50)
+        for key in sorted(keys):
+            self.assertIn(f"`{key.removesuffix('_se')}`", page, f"docs/formats.md says nothing of the key '{key}'")
+
+    def test_files_that_the_pages_link_to_are_there(self):
+        for page in PAGES:
+            for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+                self.assertTrue((page.parent / pathlib.Path(target)).exists(), f"{page.name} links to {target}")
+
+
+if __name__ == "__main__":
+    unittest.main()
