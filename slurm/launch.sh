@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by site.sh inside a job: how the templates start Eidolon's ranks, stop them in time and explain the end.
 set -euo pipefail
 

@@ -1,26 +1,32 @@
+# shellcheck shell=bash
 # Sourced by the templates that come back by themselves: when another attempt is worth it, and how the job goes back to the queue.
 
-# Where the run's outputs are: --run-dir, or what the program itself takes.
-run_directory() {
-  local job=$1 word
+# The --run-dir among the words, if there is one.
+given_run_directory() {
   while [ $# -gt 0 ]; do
-    word=$1
-    shift
-    case $word in
-      --run-dir) echo "$1" && return ;;
-      --run-dir=*) echo "${word#*=}" && return ;;
+    case $1 in
+      --run-dir) echo "${2:-}" && return ;;
+      --run-dir=*) echo "${1#*=}" && return ;;
     esac
+    shift
   done
-  echo "data_out/$(basename "$job" .toml)"
 }
 
-# Changes whenever a shard, a unit's state or a checkpoint is written.
+# What the program finds saved, in the run directory and in run.shards. It is another text whenever a shard, a unit's state or a
+# checkpoint was written; empty before the first start.
 saved_work() {
-  { find "$run/shards" "$run/units" "$run/checkpoints" -name '*.h5' -printf '%p %s %T@\n' 2>/dev/null || true; } | sort | sha256sum
+  # shellcheck disable=SC2086  # a list of words
+  $EIDOLON_CONTAINER "$EIDOLON_PROGRAM" status --json "$run" 2>/dev/null | grep -oE '"(shards|begun|views_left|step)":[^,}]*' || true
 }
 
-begin_attempt() { # begin_attempt JOB ...
-  run=$(run_directory "$@")
+# begin_attempt JOB ...: `run` is where the outputs go, and `arguments` are the words with which this is sure.
+begin_attempt() {
+  arguments=("$@")
+  run=$(given_run_directory "$@")
+  if [ -z "$run" ]; then
+    run=data_out/$(basename "$1" .toml)
+    arguments+=(--run-dir "$run")
+  fi
   saved_before=$(saved_work)
   echo "eidolon: attempt $((${SLURM_RESTART_COUNT:-0} + 1)) of job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, $(date -Is)" >&2
 }

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # the variables of Slurm are read by their names
 # What is particular to your site. Edit this file, or a copy beside it that EIDOLON_SITE names; the templates stay as they are.
 # You source it before sbatch (accounts and partitions), and each template sources it again inside the job (everything else):
 #
@@ -37,5 +38,6 @@ else
   load_modules
   [ -z "$interfaces" ] || export OMPI_MCA_btl_tcp_if_include=$interfaces OMPI_MCA_oob_tcp_if_include=$interfaces
   [ -z "$nccl_interfaces" ] || export NCCL_SOCKET_IFNAME=$nccl_interfaces
+  # shellcheck source=slurm/launch.sh
   source "$slurm_folder/launch.sh"
 fi
