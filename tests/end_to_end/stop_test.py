@@ -1,17 +1,19 @@
 """However a job is stopped, its state is on disk, its exit code tells, and the next start reaches the same bytes."""
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 import unittest
 
-from program import SOURCE, ProgramTest
+from program import SOURCE, Launch, ProgramTest
 
 # Only the stop itself writes a state: none falls due before.
 LONG_UNITS = ["--set", "synthesis.images=8", "--set", "synthesis.held_out_images=4", "--set", "synthesis.unit_images=4",
               "--set", "synthesis.iterations=60", "--set", "run.checkpoint_seconds=3600"]
 LONG_PHASES = ["--set", "synthesis.method=gaussian", "--set", "run.checkpoint_seconds=3600"]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background inherits that SIGINT is ignored
 PROMPT = 10  # seconds; a stop takes one iteration and one checkpoint, on a machine that may be busy
 
 
@@ -64,12 +66,55 @@ class Synthesis(Stop):
             self.assert_stops(launch)
             self.assertLess(time.time(), end)
             self.assert_all_units_are_on_disk("ended")
-        with self.subTest("terminated launcher"):
-            launch = self.started("terminated", ranks=3)
-            launch.signal(signal.SIGTERM)  # Open MPI's launcher gives its ranks a moment, then kills them
-            self.assert_stops(launch, code=1)
+        for how in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest("terminated launcher", how=how.name):
+                launch = self.started(f"terminated-{how.name}", ranks=3)
+                launch.signal(how)  # Open MPI's launcher gives its ranks a moment, then kills them
+                self.assert_stops(launch, code=1)
         self.assert_ends_like_calm("SIGUSR2-3")
-        self.assert_ends_like_calm("terminated")
+        self.assert_ends_like_calm("terminated-SIGTERM")
+        self.assert_ends_like_calm("terminated-SIGINT")
+
+
+class Interrupt(Stop):
+    """Ctrl-C at a terminal, which sends SIGINT to every process of the group; without mpirun, which would take it for itself."""
+
+    def press_ctrl_c(self, launch):
+        os.killpg(launch.process.pid, signal.SIGINT)
+
+    def started(self, run, *before):
+        launch = Launch([*before, *self.command("synthesize", *LONG_UNITS, ranks=0, run=run)], ranks=0)
+        self.addCleanup(launch.end)
+        launch.wait_until(lambda: self.at_work_on("synthesize", run)())
+        return launch
+
+    def test_the_first_saves_and_the_next_start_reaches_the_same_bytes(self):
+        self.succeed("synthesize", *LONG_UNITS, ranks=0, run="calm")
+        launch = self.started("run")
+        self.press_ctrl_c(launch)
+        self.assert_stops(launch)
+        self.assertIn("Ctrl-C again ends at once", launch.output())
+        self.assertEqual(len(self.files("units/unit-*.h5")), 1, launch.output())
+        self.assertEqual(self.files("shards/*.claim.json"), [])
+        self.succeed("synthesize", *LONG_UNITS, ranks=0)
+        self.assertEqual(self.hashes("shards/*.h5"), self.hashes("shards/*.h5", "calm"))
+
+    def test_the_second_ends_at_once(self):
+        settings = [*LONG_UNITS, "--set", "synthesis.method=gaussian"]
+        self.succeed("synthesize", *settings, ranks=0)
+        self.files("shards/*.h5")[-1].unlink()  # it is waited for, and nothing looks for a stop meanwhile
+        launch = self.start("finetune", *settings, ranks=0)
+        launch.wait_until(lambda: "waiting for 1 shards" in launch.output())
+        self.press_ctrl_c(launch)
+        launch.wait_until(lambda: "Ctrl-C again ends at once" in launch.output())
+        self.press_ctrl_c(launch)
+        self.assert_stops(launch, code=-signal.SIGINT)
+
+    def test_for_others_is_not_heard_in_the_background(self):
+        launch = self.started("run", "sh", "-c", "trap '' INT; exec \"$@\"", "sh")  # as a shell starts COMMAND &
+        self.press_ctrl_c(launch)
+        self.assertEqual(launch.code(), 0, launch.output())
+        self.assertNotIn("Ctrl-C", launch.output())
 
 
 class Finetuning(Stop):
