@@ -32,7 +32,7 @@ class BadInput(ProgramTest):
         config = json.loads((folder / "config.json").read_text())
         config["num_classes"] = 12
         (folder / "config.json").write_text(json.dumps(config))
-        self.refused("states classes 12, but the weights have 10", "run", *self.with_teacher(folder))
+        self.refused("states classes 12 (num_classes), but the weights have 10", "run", *self.with_teacher(folder))
 
     def test_every_rank_leaves_when_rank_0_finds_the_weights_bad(self):
         self.refused("is not a folder", "run", *self.with_teacher(self.folder / "nowhere"), ranks=3)
@@ -107,9 +107,10 @@ class BadInput(ProgramTest):
         self.assertEqual(inspect.returncode, 64)
 
 
-def eidolon(*words, ranks=0, **options):
+def eidolon(*words, ranks=0, environment=None):
     launcher = ["mpirun", "-n", str(ranks)] if ranks > 0 else []
-    return subprocess.run([*launcher, BINARY, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT, timeout=120, **options)
+    return subprocess.run([*launcher, BINARY, *map(str, words)], capture_output=True, text=True, timeout=120,
+                          env={**ENVIRONMENT, **(environment or {})})
 
 
 class CommandLine(ProgramTest):
@@ -127,6 +128,14 @@ class CommandLine(ProgramTest):
         for word, nearest in (("statsu", "status"), ("Run", "run"), ("synthesise", "synthesize"), ("doctr", "doctor")):
             self.said_once(f"'{word}'; nearest is '{nearest}'", word)
 
+    def test_of_the_tasks_of_srun_the_first_speaks_and_a_batch_script_speaks_for_itself(self):
+        for variables, speaks in (({"SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}, True),
+                                  ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "1"}, False),
+                                  ({"SLURM_STEP_ID": "4294967291", "SLURM_PROCID": "1"}, True),
+                                  ({"PMI_RANK": "0"}, True), ({"PMIX_RANK": "2"}, False)):
+            result = eidolon("evalute", environment=variables)
+            self.assertEqual((result.returncode, "evalute" in result.stderr), (64, speaks), variables)
+
     def test_what_else_is_wrong_with_a_command_line_is_named_too(self):
         for ranks in (0, 2):
             self.said_once("unknown flag '--jsn'; nearest is '--json'", "run", self.job, "--jsn", ranks=ranks)
@@ -142,7 +151,8 @@ class CommandLine(ProgramTest):
         self.said_once("--json is a flag of", "finetune", self.job, "--json")
         self.said_once("--json is a flag of", "inspect", self.job, "--json")
         self.said_once("--teacher-only is a flag of evaluate alone", "run", self.job, "--teacher-only")
-        self.said_once("--set is a flag of run, synthesize, finetune, evaluate, sensitivity alone", "status", self.folder, "--set", "a.b=1")
+        self.said_once("--set is a flag of run, synthesize, finetune, evaluate, sensitivity alone", "status", self.folder,
+                       "--set", "a.b=1")
         self.said_once("excludes", "run", self.job, "--dry-run", "--json")
         self.said_once("excludes", "evaluate", self.job, "--print-config", "--teacher-only")
 
@@ -161,13 +171,15 @@ class CommandLine(ProgramTest):
 
     def test_a_folder_name_that_is_not_utf8_does_not_break_json(self):
         folder = os.fsencode(self.folder) + b"/gr\xf6\xdfe"
-        run = [BINARY.encode(), b"run", os.fsencode(self.job), b"--run-dir", folder, b"--set", b"synthesis.iterations=1", b"--set",
-               b"synthesis.rounds=1", b"--set", b"finetuning.iterations=1", b"--json"]
-        self.assertEqual(subprocess.run(run, capture_output=True, env=ENVIRONMENT).returncode, 0)
-        result = subprocess.run([BINARY.encode(), b"status", folder, b"--json"], capture_output=True, env=ENVIRONMENT)
+
+        def eidolon_in_bytes(*words):
+            return subprocess.run([BINARY.encode(), *words], capture_output=True, env=ENVIRONMENT)
+        quick = [b"--set", b"synthesis.iterations=1", b"--set", b"synthesis.rounds=1", b"--set", b"finetuning.iterations=1"]
+        self.assertEqual(eidolon_in_bytes(b"run", os.fsencode(self.job), b"--run-dir", folder, *quick).returncode, 0)
+        result = eidolon_in_bytes(b"status", folder, b"--json")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("gr\ufffd\ufffde", json.loads(result.stdout.decode("utf-8"))["checkpoint"]["file"])
-        self.assertEqual(subprocess.run([BINARY.encode(), b"status", folder], capture_output=True, env=ENVIRONMENT).returncode, 0)
+        self.assertEqual(eidolon_in_bytes(b"status", folder).returncode, 0)
 
 
 class Inspect(ProgramTest):
@@ -176,7 +188,8 @@ class Inspect(ProgramTest):
         self.succeed("run", *quick)
         self.succeed("sensitivity", *quick)
         for pattern, text in (("job.resolved.toml", "job of a run"), ("manifest.json", "manifest: every node"),
-                              ("environment.json", "environment: versions"), ("sensitivity.json", "sensitivity: what each node"),
+                              ("environment.json", "environment: versions"),
+                              ("sensitivity.json", "sensitivity: what each node"),
                               ("metrics.jsonl", "metrics: losses"), ("heartbeat/*/rank-0000.json", "heartbeat: what a rank"),
                               ("log/*/synthesis.jsonl", "metrics: losses"), ("log/*/rank-0000.log", "log of a rank"),
                               ("shards/*.h5", "eidolon image shard, the seal holds"),
@@ -197,8 +210,8 @@ class Inspect(ProgramTest):
         contents = {"a.png": b"\x89PNG\r\n\x1a\nxxx", "b.jpg": b"\xff\xd8\xff\xe0xxxx", "c.txt": b"some words\n", "d.h5": b"",
                     "e.bin": b"PK\x03\x04xxxxxxxx", "f.pt": b"\x80\x02\x8a\nl\xfc", "g.h5": b"\x89HDF\r\n\x1a\nxxxxxxx",
                     "h.json": b'{"a": 1}', "i.json": b'{"a": ', "j.toml": b"[teacher\n", "k": bytes(range(1, 64))}
-        said = {"a.png": "PNG picture", "b.jpg": "JPEG picture", "c.txt": "a text", "d.h5": "is empty", "e.bin": "PyTorch weights",
-                "f.pt": "PyTorch weights", "g.h5": "HDF5 file without the seal", "h.json": "none of this program's files",
+        said = {"a.png": "PNG picture", "b.jpg": "JPEG picture", "c.txt": "a text", "d.h5": "is empty",
+                "e.bin": "PyTorch weights", "f.pt": "PyTorch weights", "g.h5": "HDF5 file without the seal", "h.json": "none of this program's files",
                 "i.json": "no JSON", "j.toml": "j.toml:1", "k": "no file of this program"}
         for name, content in contents.items():
             (self.folder / name).write_bytes(content)
