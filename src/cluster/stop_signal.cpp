@@ -19,7 +19,7 @@ extern "C" void on_stop_signal(int) {
 
 /// Somebody at a terminal waits: say that the key was heard. write() is all that a handler may call.
 extern "C" void on_interrupt(int) {
-  constexpr std::string_view heard = "\nstopping with the state on disk; Ctrl-C again ends at once\n";
+  constexpr std::string_view heard = "\nstopping at the next safe point; Ctrl-C again ends at once\n";
   const int error = errno;
   signalled = 1;
   if (::write(STDERR_FILENO, heard.data(), heard.size()) < 0) signalled = 1;  // nobody is there to read it

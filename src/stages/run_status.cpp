@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "job/reader.h"
@@ -66,18 +68,18 @@ std::optional<CheckpointStatus> newest_checkpoint(const RunDirectory& run) {
 LaunchStatus launch_status(const std::filesystem::path& folder) {
   LaunchStatus launch;
   launch.name = folder.filename().string();
-  double newest = 0;
+  launch.silence_seconds = std::numeric_limits<double>::infinity();
   bool ended = true;
   std::error_code vanished;
   for (const auto& file : std::filesystem::directory_iterator(folder, vanished)) {
     const auto beat = file.path().extension() == ".json" ? read_beat(file.path()) : std::nullopt;
     if (!beat) continue;
-    newest = std::max(newest, beat->time);
+    // Ahead of this clock counts as much as behind it, as it does for claims (is_recent).
+    launch.silence_seconds = std::min(launch.silence_seconds, std::abs(unix_seconds() - beat->time));
     ended = ended && beat->ended;
     launch.ranks.push_back(*beat);
   }
   std::ranges::sort(launch.ranks, {}, &Beat::rank);
-  launch.silence_seconds = unix_seconds() - newest;
   if (ended) launch.state = LaunchStatus::State::ended;
   if (!ended && launch.silence_seconds < silent_after) launch.state = LaunchStatus::State::running;
   return launch;

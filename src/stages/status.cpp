@@ -1,3 +1,4 @@
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -59,7 +60,7 @@ void print_launch(std::ostream& out, const LaunchStatus& launch, double now) {
   out << "\n";
   for (size_t i = 0; i < launch.ranks.size(); ++i) {
     const Beat& beat = launch.ranks[i];
-    const double silence = now - beat.time;
+    const double silence = std::abs(now - beat.time);  // a clock may run ahead
     if (i >= ranks_shown && silence < 30) continue;
     out << "  rank " << beat.rank << " on " << beat.host << ": " << beat.stage << " " << beat.detail << ", heard of "
         << duration_text(silence) << " ago\n";

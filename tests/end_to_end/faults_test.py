@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
@@ -70,6 +71,23 @@ class SmallDisk(ProgramTest):
         self.assertIn("3 of 3 shards", status.stdout)
 
 
+class WrongClock(ProgramTest):
+    def test_a_launch_that_is_heard_of_only_in_the_future_does_not_run(self):
+        self.succeed("synthesize", *SMALL, "--set", "synthesis.method=gaussian")
+        beat_file = self.files("heartbeat/*/rank-0000.json")[0]
+        beat = json.loads(beat_file.read_text())
+
+        def state(ahead):
+            beat_file.write_text(json.dumps({**beat, "ended": False, "time": time.time() + ahead}))
+            said = subprocess.run([BINARY, "status", "--json", str(self.folder / "run")], capture_output=True, text=True, env=ENVIRONMENT)
+            launch = json.loads(said.stdout)["launches"][0]
+            self.assertGreaterEqual(launch["silence_seconds"], 0)
+            return launch["state"]
+
+        self.assertEqual([state(ahead) for ahead in (-1e6, -20, 20, 1e6, 1e12)],
+                         ["not heard of", "running", "running", "not heard of", "not heard of"])
+
+
 class Damage(ProgramTest):
     def setUp(self):
         super().setUp()
@@ -130,7 +148,8 @@ class Damage(ProgramTest):
         shutil.rmtree(run)
 
     def repairs(self, torn):
-        sealed = (FIRST_STATE, "shards/images-00000004-00000007.h5", "checkpoints/" + self.files("checkpoints/step-*.h5", "torn")[-1].name)
+        newest = "checkpoints/" + self.files("checkpoints/step-*.h5", "torn")[-1].name
+        sealed = (FIRST_STATE, "shards/images-00000004-00000007.h5", "checkpoints/step-00000000.h5", newest)
         for name in sealed:
             self.flip(torn / name)
         for path in (torn / "environment.json", torn / "manifest.json", *torn.glob("heartbeat/*/*")):
@@ -151,8 +170,7 @@ class Damage(ProgramTest):
     def test_damage_is_repaired_or_refused_by_name(self):
         torn = self.tear()
         self.litter(torn)
-        for name, damage in (("checkpoints/step-00000000.h5", self.flip), ("job.resolved.toml", self.spoil),
-                             ("finetuning.owner.json", self.spoil)):
+        for name, damage in (("job.resolved.toml", self.spoil), ("finetuning.owner.json", self.spoil)):
             with self.subTest(name):
                 self.refuses(torn, name, damage)
         self.repairs(torn)
