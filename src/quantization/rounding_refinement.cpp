@@ -12,6 +12,10 @@ namespace {
 /// A flip must gain so much of the error of one step in its column, or rounding noise would let two flips alternate forever.
 constexpr double least_gain = 1e-9;
 
+/// Every flip lowers the error, so none of the 2^n roundings comes twice and the descent ends; that it ends soon is not proved.
+/// Rows flip about half of their weights; more flips than this per weight are not worth their time.
+constexpr int64_t most_flips_per_weight = 8;
+
 /// One row's descent. Flipping weight j from its place to the other changes the error by  2 f_j (S d)_j + f_j^2 S_jj,  f_j
 /// being the other place minus this one (always +-1).
 struct Row {
@@ -44,9 +48,10 @@ struct Row {
 };
 
 void descend(Row& row) {
-  for (;;) {
+  for (int64_t flips = 0; flips < most_flips_per_weight * row.size; ++flips) {
     const int64_t j = row.best();
-    if (row.change(j) >= -least_gain * row.metric[j * row.size + j]) return;
+    const bool gains = row.change(j) < -least_gain * row.metric[j * row.size + j];  // never where the metric is NaN
+    if (!gains) return;
     row.flip(j);
   }
 }

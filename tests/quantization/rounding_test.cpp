@@ -1,5 +1,6 @@
 // The rounding that compensates for itself, against every rounding that there is.
 #include <cmath>
+#include <limits>
 
 #include "gtest/gtest.h"
 #include "quantization/compensated_rounding.h"
@@ -72,6 +73,14 @@ TEST(RoundingRefinement, IsNeverWorseThanNearestNorBetterThanTheBestRounding) {
   }
   EXPECT_GE(best, rows / 4) << "of " << rows << " rows";
   EXPECT_LT(refined_sum - least_sum, 0.25 * (nearest_sum - least_sum));
+}
+
+/// A metric that no descent can follow gives the nearest places, and not a loop without end.
+TEST(RoundingRefinement, EndsOnAMetricOfNoNumbers) {
+  const Tensor weight = at::randn({3, 6}, at::kDouble), ends = at::ones({3}, at::kDouble);
+  const Tensor places = refined_places(weight, ends * lowest, ends * highest,
+                                       at::full({6, 6}, std::numeric_limits<double>::quiet_NaN(), at::kDouble));
+  EXPECT_TRUE(at::equal(places, at::round(weight).clamp(lowest, highest)));
 }
 
 TEST(RoundingRefinement, EndsWhereNoSingleChangeHelpsAndWithinTheGrid) {
