@@ -5,11 +5,14 @@
 namespace eidolon {
 namespace {
 
+constexpr double lowest_scale = 0.1;     ///< of the calibrated one
+constexpr double float_channel = 127.0;  ///< steps to the largest value where a weight has no quantizer
+
 /// One step per output channel, [out], or [1] for a per-tensor quantizer.
 Tensor channel_steps(const Student& calibrated, NodeId node) {
   const auto quantizer = calibrated.quantizers.find(node);
   if (quantizer != calibrated.quantizers.end()) return quantizer->second.scale.detach().clone();
-  return calibrated.model[parameter_of(node)].detach().abs().amax().reshape({1}) / 127.0;
+  return calibrated.model[parameter_of(node)].detach().abs().amax().reshape({1}) / float_channel;
 }
 
 Trainable trainable(const std::string& name, Tensor& tensor, const Tensor& rate) {
@@ -52,8 +55,9 @@ std::vector<Trainable> trainable_scales(Student& student, const Student& calibra
   for (const NodeId node : nodes) {
     const auto quantizer = student.quantizers.find(node);
     if (quantizer == student.quantizers.end()) continue;
-    const Tensor rates = calibrated.quantizers.at(node).scale.detach() * rate;
-    result.push_back(trainable("quantizers/" + node_name(node) + "/scale", quantizer->second.scale, rates));
+    const Tensor before = calibrated.quantizers.at(node).scale.detach();
+    result.push_back(trainable("quantizers/" + node_name(node) + "/scale", quantizer->second.scale, before * rate));
+    result.back().lowest = before * lowest_scale;
   }
   return result;
 }

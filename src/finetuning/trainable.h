@@ -15,6 +15,7 @@ struct Trainable {
   Tensor rate;       ///< learning rate at the schedule's peak, broadcasts to the parameter
   AdamMoments moments;
   bool transient = false;  ///< no tensor of the student: it lives in its phase, and checkpoints keep its value with its moments
+  Tensor lowest{};         ///< of a scale: what no step takes it below, of the parameter's shape; undefined: anything goes
 };
 
 /// Weights and biases behind `weights`. Rates come from the calibrated student, which a resumed phase sees unchanged. A
@@ -26,7 +27,8 @@ std::vector<Trainable> trainable_weights(Student& student, const Student& calibr
 std::vector<Trainable> trainable_biases(Student& student, const Student& calibrated, const std::vector<NodeId>& weights,
                                         double rate);
 
-/// The scales of the quantizers on `nodes`; the rate is relative to each calibrated scale.
+/// The scales of the quantizers on `nodes`; the rate is relative to each calibrated scale, of which a tenth is the least that
+/// training reaches: a quantizer's scale is positive.
 std::vector<Trainable> trainable_scales(Student& student, const Student& calibrated, const std::vector<NodeId>& nodes,
                                         double rate);
 

@@ -41,16 +41,16 @@ int64_t scales_of(NodeId node, const QuantizerSpec& spec, const Architecture& ar
   return found->second[static_cast<size_t>(spec.channel_axis)];
 }
 
-void check_quantizer(const Quantizer& quantizer, NodeId node) {
-  const auto positive = [](const Tensor& values) {
-    return !values.defined() || at::logical_and(values > 0, values.isfinite()).all().item<bool>();
-  };
-  const bool sound = positive(quantizer.scale) && positive(quantizer.octave_steps) &&
-                     at::eq(quantizer.zero_point, quantizer.zero_point.round()).all().item<bool>();
-  if (!sound) {
-    throw Fault("a stored student has a scale or steps that are not positive, or a zero point that is no integer, at node '" +
-                node_name(node) + "'; remove the file and run again");
-  }
+bool all_finite(const Tensor& values) {
+  return values.isfinite().all().item<bool>();
+}
+
+bool all_positive(const Tensor& values) {
+  return at::logical_and(values > 0, values.isfinite()).all().item<bool>();
+}
+
+bool all_integers(const Tensor& values) {
+  return all_finite(values) && at::eq(values, values.round()).all().item<bool>();
 }
 
 }  // namespace
@@ -94,6 +94,19 @@ Tap activation_tap(const Student& student) {
   };
 }
 
+std::optional<std::string> unsound_tensor(const Student& student) {
+  for (const auto& [name, parameter] : student.model.parameters) {
+    if (!all_finite(parameter)) return model_key(name);
+  }
+  for (const auto& [node, quantizer] : student.quantizers) {
+    const Tensor& steps = quantizer.octave_steps;
+    if (!all_positive(quantizer.scale)) return quantizer_key(node, "scale");
+    if (!all_integers(quantizer.zero_point)) return quantizer_key(node, "zero_point");
+    if (steps.defined() && !all_positive(steps)) return quantizer_key(node, "octave_steps");
+  }
+  return std::nullopt;
+}
+
 TensorMap student_tensors(const Student& student) {
   TensorMap tensors;
   for (const auto& [name, parameter] : student.model.parameters) tensors[model_key(name)] = parameter.detach();
@@ -113,10 +126,14 @@ Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, con
   for (const auto& [node, spec] : scheme) {
     const int64_t count = scales_of(node, spec, architecture);
     const auto part = [&](const char* name) { return take(tensors, quantizer_key(node, name), {count}); };
-    const Quantizer quantizer{spec, part("scale"), part("zero_point"),
-                              spec.kind == QuantizerKind::companded ? part("octave_steps") : Tensor()};
-    check_quantizer(quantizer, node);
-    student.quantizers[node] = quantizer;
+    student.quantizers[node] = {spec, part("scale"), part("zero_point"),
+                                spec.kind == QuantizerKind::companded ? part("octave_steps") : Tensor()};
+  }
+  if (const auto name = unsound_tensor(student)) {
+    throw Fault(
+        "a stored student has a number that is not finite, a scale or steps that are not positive, or a zero point that "
+        "is no integer in '" +
+        *name + "'; remove the file and run again");
   }
   return student;
 }

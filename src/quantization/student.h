@@ -2,6 +2,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <string>
 
 #include "model/node.h"
 #include "model/vision_transformer.h"
@@ -25,8 +27,12 @@ Tap quantizing_tap(const Student& student);
 Student with_rounded_weights(const Student& student);
 Tap activation_tap(const Student& student);
 
+/// The name, as below, of the first tensor with which a student computes nothing of use: a parameter that is not finite, a
+/// scale or steps that are not positive and finite, a zero point that is no integer. Nothing if all are sound.
+std::optional<std::string> unsound_tensor(const Student& student);
+
 /// "student/<parameter>" and "quantizers/<node>/scale|zero_point|octave_steps", for checkpoints; and back, checked against
-/// scheme and architecture (Fault naming the first missing or misshapen entry).
+/// scheme and architecture (Fault naming the first missing, misshapen or unsound entry).
 TensorMap student_tensors(const Student& student);
 Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, const Architecture& architecture);
 

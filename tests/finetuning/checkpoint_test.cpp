@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <functional>
+#include <limits>
+
 #include "base/error.h"
 #include "finetuning/adaround.h"
 #include "quantization/calibration.h"
@@ -96,6 +99,49 @@ TEST_F(CheckpointFile, OfAnotherStudentIsRefusedAndTheKeyNamed) {
   } catch (const BadInput& error) {
     EXPECT_NE(std::string(error.what()).find("weight_bits"), std::string::npos) << error.what();
   }
+}
+
+/// What cannot be read back, or would spoil what goes on from it, is not written, and what is there stays.
+TEST_F(CheckpointFile, IsNotWrittenWithATensorThatNobodyCanUse) {
+  const Student sound = student();
+  const CheckpointOwner owner{.student_id = "id", .facts = R"({"a":1})", .images = "{}", .teacher_hash = "hash"};
+  const std::filesystem::path file = folder / "c.h5";
+  write_checkpoint(file, {sound, {"reconstruct/blocks.0", 3, 3}, {}}, owner);
+  const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  const TrainingPosition position{"reconstruct/blocks.1", 9, 209};
+  const auto refused = [&](const std::string& name, const std::function<void(Checkpoint&)>& spoil) {
+    Checkpoint checkpoint;
+    checkpoint.student = sound.clone();
+    checkpoint.position = position;
+    checkpoint.optimizer["x/exp_avg"] = at::zeros({3});
+    spoil(checkpoint);
+    try {
+      write_checkpoint(file, checkpoint, owner);
+      ADD_FAILURE() << name << " was written";
+    } catch (const Fault& fault) {
+      const std::string said = fault.what();
+      for (const std::string& part :
+           {"reconstruct/blocks.1, step 209: '" + name + "'", std::string("lower the learning rates")})
+        EXPECT_NE(said.find(part), std::string::npos) << said;
+    }
+    EXPECT_EQ(read_checkpoint(file, owner, sound.model.architecture).position.step, 3) << name;
+  };
+  const NodeId weight{0, NodeKind::qkv_weight}, folded{1, NodeKind::fc1_input}, companded{1, NodeKind::fc2_input};
+  const auto quantizer = [](Checkpoint& c, NodeId node) -> Quantizer& { return c.student.quantizers.at(node); };
+  for (const double wrong : {0.0, -0.01, nan, infinity}) {
+    refused("quantizers/blocks.0.attn.qkv.weight/scale", [&](Checkpoint& c) { quantizer(c, weight).scale[5] = wrong; });
+    refused("quantizers/blocks.1.mlp.fc1.input/scale", [&](Checkpoint& c) { quantizer(c, folded).scale[0] = wrong; });
+    refused("quantizers/blocks.1.mlp.fc2.input/octave_steps",
+            [&](Checkpoint& c) { quantizer(c, companded).octave_steps[0] = wrong; });
+  }
+  for (const double wrong : {0.5, nan, infinity}) {
+    refused("quantizers/blocks.1.mlp.fc1.input/zero_point", [&](Checkpoint& c) { quantizer(c, folded).zero_point[0] = wrong; });
+  }
+  for (const double wrong : {nan, infinity}) {
+    refused("student/blocks.1.norm2.bias",
+            [&](Checkpoint& c) { c.student.model.parameters.at("blocks.1.norm2.bias")[2] = wrong; });
+  }
+  refused("optimizer/x/exp_avg", [&](Checkpoint& c) { c.optimizer.at("x/exp_avg")[1] = nan; });
 }
 
 TEST_F(CheckpointFile, WithoutAnOptimizerEntryNamesIt) {

@@ -61,8 +61,8 @@ TEST(Student, NamesWhatAStoredOneLacks) {
     EXPECT_NE(message_without(name, {}).find("lacks '" + name + "'"), std::string::npos);
     EXPECT_NE(message_without(name, at::ones({3, 3})).find("'" + name + "' of shape [3, 3]"), std::string::npos);
   }
-  EXPECT_NE(message_without(scale, at::zeros({10})).find("'head.weight'"), std::string::npos);
-  EXPECT_NE(message_without(zero_point, at::full({1}, 0.5f)).find("'head.input'"), std::string::npos);
+  EXPECT_NE(message_without(scale, at::zeros({10})).find("'" + scale + "'"), std::string::npos);
+  EXPECT_NE(message_without(zero_point, at::full({1}, 0.5f)).find("'" + zero_point + "'"), std::string::npos);
 }
 
 TEST(Student, CloneSharesNothing) {
