@@ -11,14 +11,15 @@ const std::string loss_name = "best_loss";
 }  // namespace
 
 void BestSoFar::offer(double loss, const TensorMap& tensors) {
-  if (!(loss < loss_)) return;
+  if (loss_ && !(loss < *loss_)) return;
   loss_ = loss;
   tensors_.clear();
   for (const auto& [name, tensor] : tensors) tensors_[name] = tensor.detach().clone();
 }
 
 TensorMap BestSoFar::state() const {
-  TensorMap state{{loss_name, at::scalar_tensor(loss_, at::kDouble)}};
+  if (!loss_) return {};
+  TensorMap state{{loss_name, at::scalar_tensor(*loss_, at::kDouble)}};
   for (const auto& [name, tensor] : tensors_) state[prefix + name] = tensor;
   return state;
 }

@@ -1,7 +1,7 @@
 // The best of a phase's states, by a loss on held-out images: early stopping.
 #pragma once
 
-#include <limits>
+#include <optional>
 
 #include "base/tensor.h"
 
@@ -9,18 +9,18 @@ namespace eidolon {
 
 class BestSoFar {
  public:
-  /// Keeps copies of the tensors if `loss` is the lowest yet.
+  /// Keeps copies of the tensors if `loss` is the lowest yet; the first is.
   void offer(double loss, const TensorMap& tensors);
 
-  double loss() const { return loss_; }  ///< infinity before the first offer
+  std::optional<double> loss() const { return loss_; }  ///< nothing before the first offer
   const TensorMap& tensors() const { return tensors_; }
 
-  /// As entries of a checkpoint, names behind "best/"; and back.
+  /// As entries of a checkpoint, names behind "best/", none before the first offer; and back.
   TensorMap state() const;
   void restore(const TensorMap& state);
 
  private:
-  double loss_ = std::numeric_limits<double>::infinity();
+  std::optional<double> loss_;
   TensorMap tensors_;
 };
 

@@ -63,8 +63,8 @@ std::vector<Trainable> Distillation::begin(int) {
       trainables.push_back(std::move(scale));
   }
   trained_ = student_tensors_of(trainables);
-  before_ = held_out_divergence();
-  best_.offer(before_, trained_);
+  before_ = held_out_divergence(0);
+  if (before_) best_.offer(*before_, trained_);
   return trainables;
 }
 
@@ -83,11 +83,13 @@ Tensor Distillation::loss(const std::vector<int64_t>& images, int64_t step) {
 void Distillation::after_step(int64_t step) {
   const int64_t done = step + 1;
   const bool due = done * checks / plan_.iterations != step * checks / plan_.iterations;
-  if (due) best_.offer(held_out_divergence(), trained_);
+  if (!due || !before_) return;
+  best_.offer(*held_out_divergence(done), trained_);
 }
 
-double Distillation::held_out_divergence() const {
-  return held_out_loss(context_, [&](const std::vector<int64_t>& images) {
+/// After so many steps.
+std::optional<double> Distillation::held_out_divergence(int64_t steps) const {
+  return held_out_loss(context_, "distill, step " + std::to_string(steps), [&](const std::vector<int64_t>& images) {
     const Tensor rows = context_.held_out.rows(images);
     const Tensor bytes = context_.held_out.bytes.index_select(0, rows).to(context_.student.model["cls_token"].device());
     const Tensor logits =
@@ -96,23 +98,23 @@ double Distillation::held_out_divergence() const {
   });
 }
 
-// Without held-out images every loss is 0: the first state would stay the best, so the last one is taken.
 PhaseOutcome Distillation::conclude(std::vector<Trainable>&) {
-  const bool asked = best_.loss() > 0;
-  const PhaseOutcome outcome{before_, asked ? best_.loss() : 0.0, !asked || best_.loss() < before_};
-  if (!asked) return outcome;
+  if (!before_) return {};
+  const PhaseOutcome outcome{before_, best_.loss(), *best_.loss() < *before_};
   const at::NoGradGuard no_grad;
   for (auto& [name, tensor] : trained_) tensor.copy_(best_.tensors().at(name));
   return outcome;
 }
 
 TensorMap Distillation::state() const {
+  if (!before_) return {};
   TensorMap state = best_.state();
-  state["before"] = at::scalar_tensor(before_, at::kDouble);
+  state["before"] = at::scalar_tensor(*before_, at::kDouble);
   return state;
 }
 
 void Distillation::restore(const TensorMap& state) {
+  if (!before_) return;
   best_.restore(state);
   before_ = state.at("before").item<double>();
 }

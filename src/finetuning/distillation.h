@@ -14,10 +14,10 @@ struct DistillationPlan {
   double learning_rate;  ///< in quantizer steps per iteration
 };
 
-/// One phase. Loss of an image = KL(teacher || student) of the logits in nats + feature weight x the mean over blocks of
-/// |student's output - teacher's|^2 / |teacher's|^2. Weights, biases and, with rates above 0, scales are trained, on a stream
-/// of images (finetuning/image_stream.h). Ten times on the way KL on the held-out images is asked, and the best state is the
-/// end.
+/// One phase. Loss of an image = KL(teacher || student) of the logits in nats + feature weight x the mean over blocks
+/// of the block outputs' squared errors per token and channel, in units of each token's deviation. Weights, biases and, with
+/// rates above 0, scales are trained, on a stream of images (finetuning/image_stream.h). Ten times on the way KL on the
+/// held-out images is asked, and the best state is the end; without held-out images the last one is.
 class Distillation : public Strategy {
  public:
   Distillation(const StrategyContext& context, const DistillationPlan& plan);
@@ -32,7 +32,7 @@ class Distillation : public Strategy {
   void restore(const TensorMap& state) override;
 
  private:
-  double held_out_divergence() const;
+  std::optional<double> held_out_divergence(int64_t steps) const;
 
   StrategyContext context_;
   DistillationPlan plan_;
@@ -40,7 +40,7 @@ class Distillation : public Strategy {
   Prefix held_out_logits_;  ///< the teacher's
   TensorMap trained_;       ///< the student's own tensors
   BestSoFar best_;
-  double before_ = 0;  ///< held-out loss at the beginning of the phase
+  std::optional<double> before_;  ///< held-out loss at the beginning of the phase
 };
 
 }  // namespace eidolon

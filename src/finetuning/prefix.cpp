@@ -5,6 +5,12 @@ namespace {
 
 constexpr int64_t chunk = 16;  ///< images per forward pass
 
+std::vector<int64_t> with_first(at::IntArrayRef shape, int64_t first) {
+  std::vector<int64_t> changed = shape.vec();
+  changed[0] = first;
+  return changed;
+}
+
 }  // namespace
 
 Prefix::Prefix(const VisionTransformer& model, Tap tap, const SyntheticImages& images, const Preprocessing& preprocessing,
@@ -22,8 +28,9 @@ void Prefix::advance_to(int section) {
   at::NoGradGuard no_grad;
   const Architecture& a = model_.architecture;
   const int64_t bytes = images_.size() * a.tokens() * a.width * static_cast<int64_t>(sizeof(float));
-  if (section > 0 && bytes <= budget_bytes_ && images_.size() > 0) {
-    std::vector<Tensor> parts;
+  const bool stays = kept_.defined() && section == section_;
+  if (section > 0 && bytes <= budget_bytes_ && images_.size() > 0 && !stays) {
+    Tensor next = kept_;
     for (int64_t first = 0; first < images_.size(); first += chunk) {
       const int64_t count = std::min(chunk, images_.size() - first);
       Tensor part;
@@ -33,11 +40,22 @@ void Prefix::advance_to(int section) {
       } else {
         part = compute(at::arange(first, first + count, at::kLong), section);
       }
-      parts.push_back(part);
+      // In place, chunk by chunk, where outputs have the shape of inputs.
+      const bool fits = next.defined() && next.sizes().slice(1) == part.sizes().slice(1);
+      if (!fits) next = at::empty(with_first(part.sizes(), images_.size()), part.options());
+      next.narrow(0, first, count).copy_(part);
     }
-    kept_ = at::cat(parts);
+    kept_ = next;
   }
   section_ = section;
+}
+
+int64_t Prefix::kept_bytes() const {
+  return kept_.defined() ? static_cast<int64_t>(kept_.nbytes()) : 0;
+}
+
+void Prefix::forget() {
+  kept_ = Tensor();
 }
 
 Tensor Prefix::rows(const Tensor& numbers) const {

@@ -15,8 +15,10 @@ class Prefix {
   Prefix(const VisionTransformer& model, Tap tap, const SyntheticImages& images, const Preprocessing& preprocessing,
          int64_t budget_bytes);
 
-  void advance_to(int section);              ///< forwards only
+  void advance_to(int section);              ///< forwards only; needs the memory of what is kept and of one chunk
   Tensor rows(const Tensor& numbers) const;  ///< the section's input for these rows
+  int64_t kept_bytes() const;
+  void forget();  ///< gives the memory back; rows are computed from now on
 
  private:
   Tensor compute(const Tensor& numbers, int to_section) const;

@@ -106,8 +106,8 @@ Tensor Reconstruction::loss(const std::vector<int64_t>& images, int64_t step) {
   return loss;
 }
 
-double Reconstruction::held_out_error(const Student& student) const {
-  return held_out_loss(context_, [&](const std::vector<int64_t>& images) {
+std::optional<double> Reconstruction::held_out_error(const Student& student, const std::string& which) const {
+  return held_out_loss(context_, phase_name(section_) + ", " + which, [&](const std::vector<int64_t>& images) {
     const Tensor rows = context_.held_out.rows(images);
     const Tensor output = forward_section(student.model, section_, held_out_.inputs.rows(rows), quantizing_tap(student));
     const Tensor error = error_of(output, held_out_.targets.rows(rows)).square().sum();
@@ -123,8 +123,25 @@ PhaseOutcome Reconstruction::conclude(std::vector<Trainable>& trainables) {
     weight.copy_(hard_weight(rounding, context_.student.quantizers.at(rounding.weight)));
     trained["student/" + name] = weight;
   }
-  return keep_if_better(held_out_error(context_.calibrated), held_out_error(context_.student), context_.calibrated,
-                        std::move(trained));
+  const PhaseOutcome outcome =
+      keep_if_better(held_out_error(context_.calibrated, "as calibrated"),
+                     held_out_error(context_.student, "after its last step"), context_.calibrated, std::move(trained));
+  if (section_ + 1 == phases()) forget_caches();
+  return outcome;
+}
+
+int64_t Reconstruction::cached_bytes() const {
+  int64_t bytes = exact_inputs_ ? exact_inputs_->kept_bytes() : 0;
+  for (const Pairs* pairs : {&training_, &held_out_}) bytes += pairs->inputs.kept_bytes() + pairs->targets.kept_bytes();
+  return bytes;
+}
+
+void Reconstruction::forget_caches() {
+  for (Pairs* pairs : {&training_, &held_out_}) {
+    pairs->inputs.forget();
+    pairs->targets.forget();
+  }
+  if (exact_inputs_) exact_inputs_->forget();
 }
 
 }  // namespace eidolon

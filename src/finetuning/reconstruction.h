@@ -28,6 +28,8 @@ class Reconstruction : public Strategy {
   Tensor loss(const std::vector<int64_t>& images, int64_t step) override;
   PhaseOutcome conclude(std::vector<Trainable>& trainables) override;
 
+  int64_t cached_bytes() const;  ///< 0 again behind the last phase, since distillation may follow with caches of its own
+
  private:
   /// Inputs from the quantized sections before, targets from the teacher.
   struct Pairs {
@@ -40,7 +42,8 @@ class Reconstruction : public Strategy {
   Tensor training_input(const Tensor& rows, const StepImages& at) const;
   Tensor error_of(const Tensor& output, const Tensor& target) const;
   Tap training_tap(const StepImages& at) const;
-  double held_out_error(const Student& student) const;
+  std::optional<double> held_out_error(const Student& student, const std::string& which) const;
+  void forget_caches();
 
   StrategyContext context_;
   int section_ = 0;

@@ -1,5 +1,8 @@
 #include "finetuning/strategy.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/error.h"
 #include "finetuning/distillation.h"
 #include "finetuning/reconstruction.h"
@@ -38,7 +41,8 @@ std::unique_ptr<Strategy> make_strategy(const StrategyContext& context) {
   throw BadInput("finetuning.method '" + context.job.method + "' is not one of blockwise, distill, none");
 }
 
-double held_out_loss(const StrategyContext& context, const std::function<double(const std::vector<int64_t>&)>& sum) {
+std::optional<double> held_out_loss(const StrategyContext& context, const std::string& where,
+                                    const std::function<double(const std::vector<int64_t>&)>& sum) {
   at::NoGradGuard no_grad;
   const std::vector<int64_t>& all = context.held_out.global;
   double total = 0;
@@ -47,12 +51,16 @@ double held_out_loss(const StrategyContext& context, const std::function<double(
     total += sum({all.begin() + static_cast<int64_t>(first), all.begin() + static_cast<int64_t>(end)});
   }
   const double images = context.communicator.sum(static_cast<double>(all.size()));
-  return context.communicator.sum(total) / std::max(images, 1.0);
+  if (images == 0) return std::nullopt;
+  const double loss = context.communicator.sum(total) / images;
+  if (std::isfinite(loss)) return loss;
+  throw Fault(where + ": the loss on held-out images is not finite; lower the learning rates of [finetuning]");
 }
 
-PhaseOutcome keep_if_better(double calibrated_loss, double trained_loss, const Student& calibrated, TensorMap trained) {
-  const bool asked = calibrated_loss != 0 || trained_loss != 0;
-  const PhaseOutcome outcome{calibrated_loss, trained_loss, !asked || trained_loss < calibrated_loss};
+PhaseOutcome keep_if_better(std::optional<double> calibrated_loss, std::optional<double> trained_loss,
+                            const Student& calibrated, TensorMap trained) {
+  const bool asked = calibrated_loss && trained_loss;
+  const PhaseOutcome outcome{calibrated_loss, trained_loss, !asked || *trained_loss < *calibrated_loss};
   if (outcome.kept) return outcome;
   at::NoGradGuard no_grad;
   const TensorMap originals = student_tensors(calibrated);

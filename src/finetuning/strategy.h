@@ -1,7 +1,9 @@
 // How a student is fine-tuned: a sequence of phases, each a loss over images and a set of trained tensors.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +15,11 @@
 
 namespace eidolon {
 
-/// What a phase reached on held-out synthetic images.
+/// What a phase reached on held-out synthetic images; without any there are no losses, and what was trained stays.
 struct PhaseOutcome {
-  double before = 0;   ///< loss per image with the tensors that training is measured against
-  double trained = 0;  ///< with the trained ones
-  bool kept = true;    ///< false: no improvement, the former were put back
+  std::optional<double> before{};   ///< loss per image with the tensors that training is measured against
+  std::optional<double> trained{};  ///< with the trained ones
+  bool kept = true;                 ///< false: no improvement, the former were put back
 };
 
 /// Block-wise reconstruction, end-to-end distillation, or one after the other. All but loss() are collective.
@@ -63,12 +65,14 @@ struct StrategyContext {
 /// "distill" (that alone), "none" (no phases).
 std::unique_ptr<Strategy> make_strategy(const StrategyContext& context);
 
-/// Held-out loss per image, agreed over all ranks; `sums` is called with this rank's held-out images in small batches.
-double held_out_loss(const StrategyContext& context, const std::function<double(const std::vector<int64_t>&)>& sum);
+/// Held-out loss per image, agreed over all ranks; nothing without held-out images. `sum` is called with this rank's in small
+/// batches. `where` ("distill, step 40") is what a Fault says of a loss that is not finite.
+std::optional<double> held_out_loss(const StrategyContext& context, const std::string& where,
+                                    const std::function<double(const std::vector<int64_t>&)>& sum);
 
 /// Ends a phase that changed the student's tensors `trained` (shared storage, by their names in a checkpoint): where the
-/// trained loss is not below the calibrated one, the calibrated values are put back. Two zeros mean that there is no held-out
-/// image to ask; what was trained then stays.
-PhaseOutcome keep_if_better(double calibrated_loss, double trained_loss, const Student& calibrated, TensorMap trained);
+/// trained loss is not below the calibrated one, the calibrated values are put back.
+PhaseOutcome keep_if_better(std::optional<double> calibrated_loss, std::optional<double> trained_loss,
+                            const Student& calibrated, TensorMap trained);
 
 }  // namespace eidolon

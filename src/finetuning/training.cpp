@@ -1,6 +1,11 @@
 #include "finetuning/training.h"
 
 namespace eidolon {
+namespace {
+
+constexpr AdamSettings adam{0.9, 0.999, 1e-8};
+
+}  // namespace
 
 Tensor train_step(Strategy& strategy, std::vector<Trainable>& trainables, GradientReducer& reducer,
                   const std::vector<int64_t>& images, int64_t batch, int64_t step, double rate_factor) {
@@ -13,7 +18,10 @@ Tensor train_step(Strategy& strategy, std::vector<Trainable>& trainables, Gradie
   }
   reducer.finish();
   for (Trainable& entry : trainables) {
-    adam_step(entry.parameter, entry.parameter.grad(), entry.moments, entry.rate * rate_factor, {});
+    adam_step(entry.parameter, entry.parameter.grad(), entry.moments, entry.rate * rate_factor, adam);
+    if (!entry.lowest.defined()) continue;
+    const at::NoGradGuard no_grad;
+    entry.parameter.clamp_min_(entry.lowest);
   }
   return share;
 }

@@ -1,5 +1,6 @@
 #include "stages/checkpoint_store.h"
 
+#include "base/error.h"
 #include "cluster/log.h"
 #include "stages/student_source.h"
 #include "storage/tensor_archive.h"
@@ -7,21 +8,35 @@
 namespace eidolon {
 namespace {
 
-void remove_older(const RunContext& context) {
-  const std::vector<int64_t> steps = checkpoint_steps(context.run);
-  for (size_t i = static_cast<size_t>(context.job.run.keep_checkpoints); i < steps.size(); ++i) {
-    if (steps[i] != 0) std::filesystem::remove(context.run.checkpoint(steps[i]));
+/// By their steps and not by their number: what lies above `newest` was not written by this launch and may be damaged.
+void remove_older_than(const RunContext& context, int64_t newest) {
+  int64_t kept = 1;
+  for (const int64_t step : checkpoint_steps(context.run)) {
+    if (step >= newest || step == 0) continue;
+    if (++kept > context.job.run.keep_checkpoints) std::filesystem::remove(context.run.checkpoint(step));
   }
 }
 
 }  // namespace
 
+std::filesystem::path set_aside(const std::filesystem::path& checkpoint) {
+  std::filesystem::path aside = checkpoint.string() + ".damaged";
+  for (int copy = 2; std::filesystem::exists(aside); ++copy) {
+    aside = checkpoint.string() + ".damaged." + std::to_string(copy);
+  }
+  std::error_code error;
+  std::filesystem::rename(checkpoint, aside, error);
+  if (!error) return aside;
+  throw Fault("cannot rename the damaged " + checkpoint.string() + " to " + aside.string() + ": " + error.message());
+}
+
 void save_checkpoint(const RunContext& context, const Student& student, const TrainingPosition& at,
                      const TensorMap& optimizer) {
   const std::filesystem::path path = context.run.checkpoint(at.step);
   write_checkpoint(path, {student, at, optimizer}, checkpoint_owner(context));
-  if (verify_archive(path) == ArchiveState::sound) return remove_older(context);
-  log::warn(path.string() + " does not read back as it was written; the older checkpoints are kept. Check the disk");
+  if (verify_archive(path) == ArchiveState::sound) return remove_older_than(context, at.step);
+  log::warn(path.string() + " does not read back as it was written; it is set aside as " + set_aside(path).string() +
+            ", and the older checkpoints are kept. Check the disk");
 }
 
 }  // namespace eidolon

@@ -132,13 +132,14 @@ int phase_index(const Strategy& strategy, const std::string& name) {
 
 void report_outcome(const RunContext& context, const TrainingPosition& at, const PhaseOutcome& outcome) {
   if (!context.cluster.is_root()) return;
+  if (!outcome.before || !outcome.trained) return log::info(at.phase + ": no held-out images to ask, what was trained stays");
   char line[200];
-  std::snprintf(line, sizeof line, "%s: held-out loss %.5g before, %.5g trained%s", at.phase.c_str(), outcome.before,
-                outcome.trained, outcome.kept ? "" : "; no better, the former tensors stay");
+  std::snprintf(line, sizeof line, "%s: held-out loss %.5g before, %.5g trained%s", at.phase.c_str(), *outcome.before,
+                *outcome.trained, outcome.kept ? "" : "; no better, the former tensors stay");
   log::info(line);
   MetricsLog(context.run.metrics())
       .append("finetune/" + at.phase + "/held_out", at.step,
-              {{"before", outcome.before}, {"trained", outcome.trained}, {"kept", outcome.kept ? 1.0 : 0.0}});
+              {{"before", *outcome.before}, {"trained", *outcome.trained}, {"kept", outcome.kept ? 1.0 : 0.0}});
 }
 
 }  // namespace
@@ -150,10 +151,11 @@ ExitCode finetune(RunContext& context) {
   std::optional<Claim> owner = own_finetuning(context);
   if (owner) keep_manifest(context);
 
-  std::optional<Checkpoint> newest = newest_checkpoint(context);
+  std::optional<Checkpoint> newest = newest_checkpoint(context, Damaged::set_aside), first = stored_calibrated(context);
+  if (!first) first = calibrate_student(context, shards);
   if (newest && newest->position.phase == "finished") return ExitCode::done;
-  Checkpoint start = newest ? std::move(*newest) : calibrate_student(context, shards);
-  const Student calibrated = calibrated_checkpoint(context).student.to(context.device());
+  const Checkpoint start = newest ? std::move(*newest) : *first;
+  const Student calibrated = first->student.to(context.device());
   Student student = start.student.to(context.device()).clone();
   TrainingPosition at = start.position;
   if (cluster.is_root()) MetricsLog(context.run.metrics()).cut_back("finetune", at.step);

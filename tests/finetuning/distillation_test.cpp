@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <limits>
+
+#include "base/error.h"
 #include "finetuning/training.h"
 #include "tests/finetuning/setting.h"
 
@@ -35,8 +39,8 @@ TEST(Distillation, LowersTheDivergenceOnHeldOutImages) {
   const PhaseOutcome outcome = strategy.conclude(trainables);
   EXPECT_TRUE(outcome.kept);
   EXPECT_LT(outcome.trained, outcome.before);
-  EXPECT_NEAR(outcome.before, held_out_divergence(setting, setting.calibrated), 1e-4 * outcome.before);
-  EXPECT_NEAR(outcome.trained, held_out_divergence(setting, setting.student), 1e-4 * outcome.trained);
+  EXPECT_NEAR(*outcome.before, held_out_divergence(setting, setting.calibrated), 1e-4 * *outcome.before);
+  EXPECT_NEAR(*outcome.trained, held_out_divergence(setting, setting.student), 1e-4 * *outcome.trained);
 }
 
 TEST(Distillation, EndsInTheBestStateEvenIfTheLastIsRuined) {
@@ -47,7 +51,7 @@ TEST(Distillation, EndsInTheBestStateEvenIfTheLastIsRuined) {
   EXPECT_GT(held_out_divergence(setting, setting.student), held_out_divergence(setting, setting.calibrated));
   const PhaseOutcome outcome = strategy.conclude(trainables);
   EXPECT_LE(outcome.trained, outcome.before);
-  EXPECT_NEAR(outcome.trained, held_out_divergence(setting, setting.student), 1e-4 * outcome.before);
+  EXPECT_NEAR(*outcome.trained, held_out_divergence(setting, setting.student), 1e-4 * *outcome.before);
 }
 
 TEST(Distillation, LossIsDivergenceInNatsAndErrorOfTheBlocksInTokenUnits) {
@@ -77,6 +81,65 @@ TEST(Distillation, LossIsDivergenceInNatsAndErrorOfTheBlocksInTokenUnits) {
     }
   }
   EXPECT_NEAR(strategy.loss({0, 1}, 3).item<double>(), expected, 1e-4 * expected);
+}
+
+TEST(Distillation, WithoutHeldOutImagesKeepsItsLastStateAndClaimsNothing) {
+  Setting setting;
+  setting.held_out = small_images(24, {});
+  Distillation strategy(setting.context(), plan);
+  std::vector<Trainable> trainables = strategy.begin(0);
+  train(setting, strategy, trainables, 20);
+  Distillation resumed(setting.context(), plan);
+  resumed.begin(0);
+  resumed.restore(strategy.state());
+  const Student last = setting.student.clone();
+  for (Distillation* one : {&strategy, &resumed}) {
+    const PhaseOutcome outcome = one->conclude(trainables);
+    EXPECT_TRUE(outcome.kept);
+    EXPECT_FALSE(outcome.before || outcome.trained);
+    const TensorMap expected = student_tensors(last);
+    for (const auto& [name, tensor] : student_tensors(setting.student))
+      EXPECT_TRUE(at::equal(tensor, expected.at(name))) << name;
+  }
+}
+
+TEST(Distillation, OfAPerfectStudentIsNoBetterAndEndsWhereItBegan) {
+  Setting setting;
+  setting.student = {setting.teacher.clone(), {}};  // nothing is rounded: its loss is 0
+  setting.calibrated = setting.student.clone();
+  Distillation strategy(setting.context(), plan);
+  std::vector<Trainable> trainables = strategy.begin(0);
+  {
+    const at::NoGradGuard no_gradients;
+    for (Trainable& entry : trainables) entry.parameter.add_(0.1);
+  }
+  const PhaseOutcome outcome = strategy.conclude(trainables);
+  EXPECT_EQ(outcome.before, 0.0);
+  EXPECT_FALSE(outcome.kept);
+  for (const auto& [name, tensor] : setting.teacher.parameters) {
+    EXPECT_TRUE(at::equal(tensor, setting.student.model[name])) << name;
+  }
+}
+
+TEST(Distillation, WithALossThatIsNotFiniteNamesPhaseAndStep) {
+  Setting setting;
+  Distillation begun(setting.context(), {10, 0.02}), beginning(setting.context(), {10, 0.02});
+  begun.begin(0);
+  {
+    const at::NoGradGuard no_gradients;
+    setting.student.model.parameters.at("head.bias")[0] = std::numeric_limits<double>::quiet_NaN();
+  }
+  const auto said = [](const std::function<void()>& act) -> std::string {
+    try {
+      act();
+    } catch (const Fault& fault) {
+      return fault.what();
+    }
+    return "nothing";
+  };
+  const std::string rest = ": the loss on held-out images is not finite; lower the learning rates of [finetuning]";
+  EXPECT_EQ(said([&] { begun.after_step(6); }), "distill, step 7" + rest);
+  EXPECT_EQ(said([&] { beginning.begin(0); }), "distill, step 0" + rest);
 }
 
 TEST(Distillation, GoesOnFromItsStateAsIfNeverInterrupted) {

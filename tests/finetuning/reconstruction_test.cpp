@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
+#include "base/error.h"
 #include "finetuning/distillation.h"
 #include "finetuning/training.h"
 #include "model/section.h"
@@ -36,6 +39,90 @@ TEST(Prefix, GivesTheSameRowsWithAndWithoutACache) {
   }
   const Tensor rows = at::tensor(std::vector<int64_t>{3, 11, 0}, at::kLong);
   EXPECT_TRUE(at::allclose(cached.rows(rows), computed.rows(rows), 1e-5, 1e-6));
+}
+
+TEST(Prefix, AdvancesInPlaceAndForgets) {
+  Setting setting;
+  const auto make = [&] { return Prefix(setting.teacher, {}, setting.images, setting.preprocessing, 1 << 20); };
+  Prefix walked = make(), jumped = make();
+  EXPECT_EQ(walked.kept_bytes(), 0);
+  for (int section = 0; section <= 4; ++section) {  // from tokens to tokens, and to logits
+    walked.advance_to(section);
+    walked.advance_to(section);
+  }
+  jumped.advance_to(4);
+  const Tensor rows = at::tensor(std::vector<int64_t>{15, 3, 0}, at::kLong);
+  const Tensor logits = forward(setting.teacher, normalise(setting.preprocessing, setting.images.bytes)).index_select(0, rows);
+  EXPECT_EQ(walked.kept_bytes(), 16 * 5 * 4);
+  EXPECT_TRUE(at::equal(walked.rows(rows), jumped.rows(rows)));
+  EXPECT_TRUE(at::allclose(walked.rows(rows), logits, 1e-5, 1e-6));
+  walked.forget();
+  EXPECT_EQ(walked.kept_bytes(), 0);
+  EXPECT_TRUE(at::allclose(walked.rows(rows), logits, 1e-5, 1e-6));
+}
+
+TEST(Reconstruction, LeavesNoCachesToWhatFollowsIt) {
+  Setting setting;
+  setting.job.input_mix = 0.5;
+  Reconstruction strategy(setting.context());
+  for (int phase = 0; phase < strategy.phases(); ++phase) {
+    std::vector<Trainable> trainables = strategy.begin(phase);
+    EXPECT_GT(strategy.cached_bytes(), 0);
+    freeze(trainables);
+    strategy.conclude(trainables);
+  }
+  EXPECT_EQ(strategy.cached_bytes(), 0);
+}
+
+TEST(Reconstruction, WithoutHeldOutImagesKeepsWhatItTrainedAndClaimsNothing) {
+  Setting setting;
+  setting.held_out = small_images(24, {});
+  setting.job.learning_rate = 50.0;
+  Reconstruction strategy(setting.context());
+  std::vector<Trainable> trainables = strategy.begin(1);
+  train(setting, strategy, trainables, 3);
+  const Student last = setting.student.clone();
+  const PhaseOutcome outcome = strategy.conclude(trainables);
+  EXPECT_TRUE(outcome.kept);
+  EXPECT_FALSE(outcome.before || outcome.trained);
+  const TensorMap expected = student_tensors(last);
+  for (const auto& [name, tensor] : student_tensors(setting.student)) EXPECT_TRUE(at::equal(tensor, expected.at(name))) << name;
+}
+
+TEST(Reconstruction, WithALossThatIsNotFiniteNamesThePhase) {
+  Setting setting;
+  Reconstruction strategy(setting.context());
+  std::vector<Trainable> trainables = strategy.begin(1);
+  freeze(trainables);
+  setting.student.model.parameters.at("blocks.0.mlp.fc2.bias")[0] = std::numeric_limits<double>::quiet_NaN();
+  try {
+    strategy.conclude(trainables);
+    FAIL() << "was accepted";
+  } catch (const Fault& fault) {
+    const std::string said = fault.what();
+    EXPECT_EQ(said.find("reconstruct/blocks.0, after its last step: "), 0) << said;
+    EXPECT_NE(said.find("lower the learning rates"), std::string::npos) << said;
+  }
+}
+
+/// By rates that would take every scale through zero at once, a scale falls to a tenth of what calibration found.
+TEST(Reconstruction, KeepsTrainedScalesPositive) {
+  for (const std::string rounding : {"straight_through", "adaround"}) {
+    Setting setting;
+    setting.job.rounding = rounding;
+    setting.job.scale_learning_rate = setting.job.weight_scale_learning_rate = 3;
+    Reconstruction strategy(setting.context());
+    std::vector<Trainable> trainables = strategy.begin(1);
+    train(setting, strategy, trainables, 6);
+    int bounded = 0;
+    for (const auto& [node, quantizer] : setting.student.quantizers) {
+      const Tensor lowest = setting.calibrated.quantizers.at(node).scale * 0.1;
+      EXPECT_TRUE(at::ge(quantizer.scale, lowest * (1 - 1e-6)).all().item<bool>()) << node_name(node);
+      bounded += at::le(quantizer.scale, lowest * (1 + 1e-6)).any().item<bool>();
+    }
+    EXPECT_GT(bounded, 3);
+    EXPECT_EQ(unsound_tensor(setting.student), std::nullopt);
+  }
 }
 
 TEST(Reconstruction, LowersTheErrorOfEverySectionOnItsImages) {
