@@ -1,14 +1,17 @@
 #include "model/teacher.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <regex>
 
 #include "base/error.h"
 #include "cluster/broadcast_tensors.h"
+#include "cluster/log.h"
 #include "cluster/on_root.h"
 #include "model/config.h"
 #include "model/key_mapping.h"
-#include "storage/safetensors.h"
+#include "model/weight_files.h"
 
 namespace eidolon {
 namespace {
@@ -20,9 +23,9 @@ std::string shape_text(at::IntArrayRef shape) {
 }
 
 /// One line for many names: the first few and how many more.
-std::string listed(const std::vector<std::string>& names) {
+std::string listed(const std::vector<std::string>& names, const char* between = ", ") {
   std::string text;
-  for (size_t i = 0; i < names.size() && i < 12; ++i) text += (i ? ", " : "") + names[i];
+  for (size_t i = 0; i < names.size() && i < 12; ++i) text += (i ? between : "") + names[i];
   if (names.size() > 12) text += " and " + std::to_string(names.size() - 12) + " more";
   return text;
 }
@@ -68,10 +71,24 @@ void refuse_unsupported(const TensorMap& tensors, const ModelConfig& config, con
                      "'), which is not built; plain ViT and DeiT models with a class token are");
     }
   }
-  if (config.pooling != "token") {
-    throw BadInput(file + ": architecture '" + config.architecture + "' pools by '" + config.pooling +
-                   "' (average pooling), which is not built; models that classify the class token are");
-  }
+}
+
+/// All that the config asks for and that is not built, at once.
+void refuse_fields(const ModelConfig& config, const std::filesystem::path& folder) {
+  if (config.refused.empty()) return;
+  throw BadInput((folder / "config.json").string() + " of '" + config.architecture + "': " + listed(config.refused, "; ") +
+                 "; docs/model_folder.md says what is done with each field");
+}
+
+int64_t heads_of(const ModelConfig& config, int64_t width, const std::string& file) {
+  if (config.heads) return *config.heads;
+  if (config.heads_of_name && config.heads_of_name->width == width) return config.heads_of_name->heads;
+  const std::string reason =
+      config.heads_of_name ? "timm's '" + config.architecture + "' has width " + std::to_string(config.heads_of_name->width) +
+                                 ", the weights have " + std::to_string(width)
+                           : "'" + config.architecture + "' is not timm's name of a plain vision transformer";
+  throw BadInput(file + ": no field states the number of heads, and " + reason +
+                 "; add \"model_args\": {\"num_heads\": ...} to config.json");
 }
 
 Architecture infer_architecture(const TensorMap& tensors, const ModelConfig& config, const std::string& file) {
@@ -87,6 +104,11 @@ Architecture infer_architecture(const TensorMap& tensors, const ModelConfig& con
   a.classes = head.size(0);
   a.hidden = hidden.size(0);
   a.depth = count_blocks(tensors);
+  if (a.classes < 2) {
+    throw BadInput(file +
+                   ": head.weight has one row, so there is nothing to classify; regression and yes-or-no models with one " +
+                   "output are not built");
+  }
   a.layer_norm_epsilon = config.layer_norm_epsilon;
   const auto grid = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(positions.size(1) - 1))));
   if (grid < 1 || grid * grid + 1 != positions.size(1)) {
@@ -94,8 +116,8 @@ Architecture infer_architecture(const TensorMap& tensors, const ModelConfig& con
                    " tokens, which is not a class token and a square grid of patches");
   }
   a.image_size = grid * a.patch_size;
-  a.heads = config.heads.value_or(a.width / 64);
-  if (a.heads < 1 || a.width % a.heads != 0) {
+  a.heads = heads_of(config, a.width, file);
+  if (a.width % a.heads != 0) {
     throw BadInput(file + ": width " + std::to_string(a.width) + " does not divide into " + std::to_string(a.heads) +
                    " heads; state model_args.num_heads in config.json");
   }
@@ -103,19 +125,24 @@ Architecture infer_architecture(const TensorMap& tensors, const ModelConfig& con
 }
 
 void refuse_contradictions(const Architecture& a, const ModelConfig& config, const std::filesystem::path& folder) {
-  const auto check = [&](const char* what, std::optional<int64_t> stated, int64_t found) {
-    if (stated && *stated != found) {
-      throw BadInput((folder / "config.json").string() + " states " + what + " " + std::to_string(*stated) +
-                     ", but the weights have " + std::to_string(found) + "; the two do not belong together");
-    }
+  const std::map<std::string, int64_t> found{
+      {"classes", a.classes},       {"width", a.width},           {"depth", a.depth},      {"hidden width", a.hidden},
+      {"image size", a.image_size}, {"patch size", a.patch_size}, {"channels", a.channels}};
+  const auto refuse = [&](const std::string& what, const std::string& value, int64_t actual, const std::string& field) {
+    throw BadInput((folder / "config.json").string() + " states " + what + " " + value + " (" + field +
+                   "), but the weights have " + std::to_string(actual) + "; the two do not belong together");
   };
-  check("classes", config.classes, a.classes);
-  check("width", config.width, a.width);
-  check("depth", config.depth, a.depth);
-  check("image size", config.image_size, a.image_size);
-  check("patch size", config.patch_size, a.patch_size);
-  check("channels", config.channels, a.channels);
-  check("channels (length of mean)", config.preprocessing.channels(), a.channels);
+  for (const StatedNumber& stated : config.stated) {
+    const int64_t actual = found.at(stated.what);
+    if (stated.value != actual) refuse(stated.what, std::to_string(stated.value), actual, stated.field);
+  }
+  const double width = static_cast<double>(a.width);
+  if (config.mlp_ratio && std::trunc(width * *config.mlp_ratio) != static_cast<double>(a.hidden)) {
+    refuse("hidden width", std::to_string(a.width) + " x " + std::to_string(*config.mlp_ratio), a.hidden,
+           "model_args.mlp_ratio");
+  }
+  const int64_t channels = config.preprocessing.channels();
+  if (channels != a.channels) refuse("channels", std::to_string(channels), a.channels, "length of mean");
 }
 
 void refuse_wrong_keys(const TensorMap& tensors, const Architecture& architecture, const std::string& file) {
@@ -162,18 +189,20 @@ Teacher read_teacher(const std::filesystem::path& folder) {
     throw BadInput("teacher.weights: " + folder.string() + " is not a folder; it must hold model.safetensors and config.json");
   }
   const ModelConfig config = read_model_config(folder);
-  const std::filesystem::path path = folder / "model.safetensors";
-  const std::string file = path.string();
-  const SafetensorsFile weights = read_safetensors(path);
+  const Weights weights = read_weights(folder);
+  const std::string& file = weights.file;
   refuse_long_names(weights.tensors, file);
-  const TensorMap tensors = has_hugging_face_names(weights.tensors) ? from_hugging_face(weights.tensors) : weights.tensors;
+  const auto [tensors, remarks] = to_timm_names(weights.tensors, file);
 
   refuse_unsupported(tensors, config, file);
+  refuse_fields(config, folder);
   const Architecture architecture = infer_architecture(tensors, config, file);
   refuse_wrong_keys(tensors, architecture, file);
   refuse_contradictions(architecture, config, folder);
+  for (const std::string& remark : remarks) log::info(remark);
 
   Teacher teacher{{architecture, widened(tensors, file)}, config.preprocessing, weights.content_hash, config.class_names};
+  if (static_cast<int64_t>(teacher.class_names.size()) != architecture.classes) teacher.class_names.clear();
   teacher.preprocessing.image_size = architecture.image_size;
   return teacher;
 }

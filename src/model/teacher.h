@@ -18,9 +18,9 @@ struct Teacher {
   std::vector<std::string> class_names = {};  ///< one per class, in the order of the logits; empty where the config names none
 };
 
-/// Reads model.safetensors and config.json (and preprocessor_config.json where the config is Hugging Face's) of a folder.
-/// Throws BadInput that names the file and lists every missing, unexpected and misshapen key; for an architecture that is not
-/// built, its name; for NaN or Inf, the tensor. Nothing is loaded by half.
+/// Reads the weights (model/weight_files.h) and the config (model/config.h) of a folder. Throws BadInput that names the file
+/// and lists every missing, unexpected and misshapen key, and every field that asks for what is not built; for an architecture
+/// that is not built, its name; for NaN or Inf, the tensor. Nothing is loaded by half.
 Teacher read_teacher(const std::filesystem::path& folder);
 
 /// Rank 0 reads, all ranks receive. Collective; an error on rank 0 is thrown on every rank.

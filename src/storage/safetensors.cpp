@@ -43,18 +43,6 @@ Tensor read_tensor(PosixFile& file, const StoredTensor& stored) {
   return tensor;
 }
 
-/// Each part is preceded by what states its length, so that no two different contents are hashed as the same bytes.
-std::string hash_contents(const TensorMap& tensors) {
-  Sha256 hash;
-  for (const auto& [name, tensor] : tensors) {
-    hash.update(std::to_string(name.size()) + ":" + name + " " + safetensors_dtype(tensor.scalar_type()) + " [");
-    for (const int64_t size : tensor.sizes()) hash.update(std::to_string(size) + ",");
-    hash.update("]\n");
-    hash.update(bytes_of(tensor));
-  }
-  return hash.hex();
-}
-
 /// Wide dtypes first, so that every tensor is aligned to its own element size; then by name.
 SafetensorsHeader lay_out(const TensorMap& tensors, const std::map<std::string, std::string>& metadata) {
   SafetensorsHeader header{{}, metadata};
@@ -73,6 +61,18 @@ SafetensorsHeader lay_out(const TensorMap& tensors, const std::map<std::string, 
 
 }  // namespace
 
+/// Each part is preceded by what states its length, so that no two different contents are hashed as the same bytes.
+std::string content_hash(const TensorMap& tensors) {
+  Sha256 hash;
+  for (const auto& [name, tensor] : tensors) {
+    hash.update(std::to_string(name.size()) + ":" + name + " " + safetensors_dtype(tensor.scalar_type()) + " [");
+    for (const int64_t size : tensor.sizes()) hash.update(std::to_string(size) + ",");
+    hash.update("]\n");
+    hash.update(bytes_of(tensor));
+  }
+  return hash.hex();
+}
+
 SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   std::error_code unknown;
   if (!std::filesystem::is_regular_file(path, unknown)) throw BadInput(path.string() + " is not a file; check the path");
@@ -81,7 +81,7 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
     const SafetensorsHeader header = read_header(file);
     SafetensorsFile contents{{}, header.metadata, {}};
     for (const StoredTensor& stored : header.tensors) contents.tensors[stored.name] = read_tensor(file, stored);
-    contents.content_hash = hash_contents(contents.tensors);
+    contents.content_hash = content_hash(contents.tensors);
     return contents;
   } catch (const BadInput& error) {
     throw BadInput(path.string() + " is not a usable safetensors file: " + error.what() + "; fetch or export it again");

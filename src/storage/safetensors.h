@@ -19,6 +19,9 @@ struct SafetensorsFile {
   std::string content_hash;  ///< SHA-256 over sorted (name, dtype, shape, bytes); the container's layout does not matter
 };
 
+/// SHA-256 over sorted (name, dtype, shape, bytes) of CPU tensors: what `content_hash` of a file is.
+std::string content_hash(const TensorMap& tensors);
+
 /// Throws BadInput naming the file and what is wrong with it (Fault if the disk fails).
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 

@@ -88,7 +88,7 @@ TEST(Teacher, ThatIsNotThereIsRefused) {
   const TemporaryFolder empty;
   EXPECT_ERROR(BadInput, "config.json is not there", read_teacher(empty.path()));
   std::filesystem::copy_file(model_data("tiny_random") / "config.json", empty / "config.json");
-  EXPECT_ERROR(BadInput, "model.safetensors", read_teacher(empty.path()));
+  EXPECT_ERROR(BadInput, "has no model.safetensors; a teacher is a folder", read_teacher(empty.path()));
 }
 
 TEST(Teacher, TruncatedWeightsAreRefusedAtEveryLength) {
@@ -160,6 +160,14 @@ TEST(Teacher, IntegersAreRefused) {
   EXPECT_ERROR(BadInput, "'head.bias' holds integers", model.read());
 }
 
+TEST(Teacher, HeadWithOneOutputHasNothingToClassify) {
+  ModelFolder model;
+  model.tensors["head.weight"] = at::zeros({1, 24});
+  model.tensors["head.bias"] = at::zeros({1});
+  model.config["num_classes"] = model.config["model_args"]["num_classes"] = model.config["pretrained_cfg"]["num_classes"] = 1;
+  EXPECT_ERROR(BadInput, "head.weight has one row, so there is nothing to classify", model.read());
+}
+
 TEST(Teacher, PositionsThatAreNoSquareGridAreRefused) {
   ModelFolder model;
   model.tensors["pos_embed"] = at::zeros({1, 18, 24});
@@ -168,21 +176,24 @@ TEST(Teacher, PositionsThatAreNoSquareGridAreRefused) {
 
 TEST(TeacherConfig, ContradictionsAreRefused) {
   const std::vector<std::pair<std::function<void(json&)>, std::string>> cases{
-      {[](json& c) { c["num_classes"] = 1000; }, "states classes 1000, but the weights have 7"},
-      {[](json& c) { c["num_features"] = 192; }, "states width 192, but the weights have 24"},
-      {[](json& c) { c["model_args"]["depth"] = 3; }, "states depth 3, but the weights have 2"},
-      {[](json& c) { c["model_args"]["patch_size"] = 16; }, "states patch size 16, but the weights have 8"},
+      {[](json& c) { c["num_classes"] = 1000; }, "states classes 1000 (num_classes), but the weights have 7"},
+      {[](json& c) { c["model_args"]["num_classes"] = 8; },
+       "states classes 8 (model_args.num_classes), but the weights have 7"},
+      {[](json& c) { c["num_features"] = 192; }, "states width 192 (num_features), but the weights have 24"},
+      {[](json& c) { c["model_args"]["depth"] = 3; }, "states depth 3 (model_args.depth), but the weights have 2"},
+      {[](json& c) { c["model_args"]["patch_size"] = 16; },
+       "states patch size 16 (model_args.patch_size), but the weights have 8"},
       {[](json& c) {
          c["pretrained_cfg"]["input_size"] = {3, 64, 64};
        },
-       "states image size 64, but the weights have 32"},
+       "states image size 64 (pretrained_cfg.input_size), but the weights have 32"},
       {[](json& c) {
          c["pretrained_cfg"]["input_size"] = {1, 32, 32};
        },
-       "states channels 1, but the weights have 3"},
-      {[](json& c) { c["pretrained_cfg"]["mean"] = c["pretrained_cfg"]["std"] = {0.5}; }, "states channels (length of mean) 1"},
+       "states channels 1 (pretrained_cfg.input_size), but the weights have 3"},
+      {[](json& c) { c["pretrained_cfg"]["mean"] = c["pretrained_cfg"]["std"] = {0.5}; }, "states channels 1 (length of mean)"},
       {[](json& c) { c["model_args"]["num_heads"] = 5; }, "width 24 does not divide into 5 heads"},
-      {[](json& c) { c["model_args"]["num_heads"] = 0; }, "does not divide into 0 heads"},
+      {[](json& c) { c["model_args"]["mlp_ratio"] = 3.0; }, "states hidden width 24 x 3.0"},
   };
   for (const auto& [change, message] : cases) {
     ModelFolder model;
@@ -194,20 +205,23 @@ TEST(TeacherConfig, ContradictionsAreRefused) {
 TEST(TeacherConfig, DamageIsRefusedNamingTheFile) {
   const std::vector<std::pair<std::function<void(json&)>, std::string>> cases{
       {[](json& c) { c = json::array(); }, "is not a JSON object"},
-      {[](json& c) { c["pretrained_cfg"].erase("mean"); }, "must state mean, std and input size"},
-      {[](json& c) { c["pretrained_cfg"]["mean"] = "grey"; }, "must state mean, std and input size"},
-      {[](json& c) { c["pretrained_cfg"]["input_size"] = {3}; }, "must state mean, std and input size"},
-      {[](json& c) { c["architecture"] = 5; }, "must state mean, std and input size"},
+      {[](json& c) { c = json::object(); }, "is neither timm's form"},
+      {[](json& c) { c["pretrained_cfg"].erase("mean"); }, "pretrained_cfg.mean is missing"},
+      {[](json& c) { c["pretrained_cfg"]["mean"] = "grey"; }, "pretrained_cfg.mean \"grey\" is not a list of numbers"},
+      {[](json& c) { c["pretrained_cfg"]["input_size"] = {3}; },
+       "pretrained_cfg.input_size [3] is not [channels, height, width]"},
+      {[](json& c) { c["architecture"] = 5; }, "architecture 5 is not a text"},
       {[](json& c) {
          c["pretrained_cfg"]["std"] = {0.5, 0.0, 0.5};
        },
-       "not a positive number"},
+       "pretrained_cfg.std [0.5,0.0,0.5] is not positive everywhere"},
       {[](json& c) {
          c["pretrained_cfg"]["std"] = {0.5, 0.5};
        },
        "one entry per channel"},
-      {[](json& c) { c["pretrained_cfg"]["crop_pct"] = -1.0; }, "crop_pct must be positive"},
-      {[](json& c) { c["pretrained_cfg"]["interpolation"] = "lanczos"; }, "interpolation 'lanczos' is not built"},
+      {[](json& c) { c["pretrained_cfg"]["crop_pct"] = -1.0; }, "pretrained_cfg.crop_pct -1.0 is not positive"},
+      {[](json& c) { c["pretrained_cfg"]["crop_pct"] = 1e-9; }, "crop_pct must lie between 0.05 and 20"},
+      {[](json& c) { c["pretrained_cfg"]["interpolation"] = "random"; }, "interpolation 'random' is not built"},
   };
   for (const auto& [change, message] : cases) {
     ModelFolder model;
@@ -234,7 +248,7 @@ TEST(UnsupportedArchitecture, IsRefusedByName) {
 TEST(UnsupportedArchitecture, PoolingOtherThanTheClassTokenIsRefused) {
   ModelFolder model;
   model.config["global_pool"] = "avg";
-  EXPECT_ERROR(BadInput, "pools by 'avg' (average pooling)", model.read());
+  EXPECT_ERROR(BadInput, "global_pool is \"avg\", built is \"token\"", model.read());
 }
 
 }  // namespace
