@@ -6,9 +6,11 @@
 namespace eidolon {
 namespace {
 
+constexpr int64_t shift_share = 8;
+
 /// Shifted around by up to an eighth of the side and mirrored in half of the cases, as in GenQ's and SMI's augmentation.
 Tensor shifted_and_mirrored(const Tensor& image, RandomStream& random) {
-  const int64_t reach = image.size(-1) / 8;
+  const int64_t reach = image.size(-1) / shift_share;
   const int64_t down = random.below(2 * reach + 1) - reach, right = random.below(2 * reach + 1) - reach;
   const Tensor shifted = at::roll(image, {down, right}, {-2, -1});
   return random.below(2) == 0 ? shifted.flip(-1) : shifted;

@@ -1,11 +1,13 @@
 #include "quantization/companding.h"
 
+#include <array>
 #include <cmath>
 
 namespace eidolon {
 namespace {
 
 constexpr double smallest_scale = 1e-8;
+constexpr std::array<double, 4> octaves_beside{-1.0, -0.5, 0.5, 1.0};
 
 /// s with places 0..count reaching to `bound` (float64): s (2^(count / m) - 1) = bound.
 Tensor one_sided_scale(const Tensor& bound, double count, double octave_steps) {
@@ -17,7 +19,7 @@ Tensor one_sided_scale(const Tensor& bound, double count, double octave_steps) {
 std::vector<double> octave_step_choices(int64_t bits) {
   const double middle = std::exp2(static_cast<double>(bits - 3));
   std::vector<double> choices{middle};
-  for (const double octaves : {-1.0, -0.5, 0.5, 1.0}) choices.push_back(middle * std::exp2(octaves));
+  for (const double octaves : octaves_beside) choices.push_back(middle * std::exp2(octaves));
   return choices;
 }
 

@@ -12,6 +12,7 @@ namespace eidolon {
 namespace {
 
 constexpr double tail_level = 0.999;
+constexpr double percentile_level = 0.9999;  ///< of RangeMethod::percentile
 /// After I&S-ViT (arXiv 2311.10126) and RepQ-ViT (arXiv 2212.08254), whose lists differ for weights and activations; ascending.
 constexpr std::array<double, 10> mse_levels{0.97, 0.98, 0.99, 0.995, tail_level, 0.9995, 0.9999, 0.99995, 0.99999, 1.0};
 constexpr double smallest_shrink = 0.3, shrink_step = 0.02;
@@ -136,7 +137,7 @@ Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, RangeMet
   if (method == RangeMethod::mse) {
     found = least_squares(rows, spec, free_zero_point);
   } else {
-    const double level = method == RangeMethod::minmax ? 1.0 : 0.9999;
+    const double level = method == RangeMethod::minmax ? 1.0 : percentile_level;
     found = quantizer_of(percentiles(rows, {level}).front(), spec, free_zero_point);
   }
   return found.with([&](const Tensor& tensor) { return tensor.to(values.device()); });
