@@ -22,7 +22,8 @@ SUBSTITUTIONS = {
     "data_out/R": "data_out/rate",
 }
 
-# What is done with a line of shell; the first that fits counts. "only paths": the files that it names exist, and other tests run it.
+# What is done with a line of shell; the first that fits counts. "only paths": the files that it names exist; other tests
+# run it.
 TREATMENTS = [
     (r"scripts/|source slurm/|sbatch |array=\$\(sbatch|scancel |export EIDOLON_DATA=", "only paths"),
     (r".*eidolon run jobs/", "print the job"),
@@ -37,7 +38,8 @@ def blocks(page):
     for language, body in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
         if "──" not in body:  # a drawing
             yield language or "shell", body.splitlines()
-    for body in re.findall(r"(?:^\n)((?:^ {4}[^ \n].*\n(?:^ {4}.*\n)*))", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M):
+    unfenced = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    for body in re.findall(r"(?:^\n)((?:^ {4}[^ \n].*\n(?:^ {4}.*\n)*))", unfenced, re.M):
         lines = [line[4:] for line in body.splitlines()]
         yield ("python" if lines[0].startswith(("import ", "from ")) else "shell"), lines
 
@@ -54,8 +56,9 @@ def substituted(text):
 
 class Python(ProgramTest):
     def test_snippets_read_every_file_that_a_run_has(self):
-        self.succeed("run", "--set", "synthesis.images=32", "--set", "synthesis.unit_images=16", "--set", "synthesis.iterations=2",
-                     "--set", "synthesis.optimised_share=0.5", "--set", "finetuning.iterations=1")
+        self.succeed("run", "--set", "synthesis.images=32", "--set", "synthesis.unit_images=16",
+                     "--set", "synthesis.iterations=2", "--set", "synthesis.optimised_share=0.5",
+                     "--set", "finetuning.iterations=1")
         shards = [str(path.relative_to(self.folder / "run")) for path in self.files("shards/*.h5")]
         self.assertIn("shards/images-00000000-00000015.h5", shards)
         methods, found = set(), snippets("python")
@@ -98,7 +101,8 @@ class Shell(ProgramTest):
         return dict(environment, EIDOLON_DATA="/somewhere")
 
     def run_line(self, line):
-        return subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=self.folder, env=self.environment(), timeout=300)
+        return subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=self.folder, env=self.environment(),
+                              timeout=300)
 
     def examine(self, line, page):
         command = line.split(" #")[0].strip()
@@ -137,7 +141,8 @@ class Keys(ProgramTest):
         page = (SOURCE / "docs" / "formats.md").read_text()
         quick = ["--set", "synthesis.iterations=1", "--set", "synthesis.rounds=1", "--set", "finetuning.iterations=1"]
         digits = self.folder / "digits"
-        subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(digits)], check=True, capture_output=True)
+        subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(digits)], check=True,
+                       capture_output=True)
         labelled = ["--set", f"evaluation.images={digits}"]
         results = [json.loads(self.succeed(*words, "--json").stdout) for words in
                    (["run", *quick], ["evaluate", *quick, *labelled], ["sensitivity", *quick])]

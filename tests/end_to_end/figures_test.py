@@ -29,10 +29,23 @@ def picture(path, shade):
     Image.new("RGB", (32, 32), (shade, shade, shade)).save(path)
 
 
+def break_student(checkpoint):
+    """Finite tensors, as a checkpoint must have, whose sum is not finite; sealed anew."""
+    with h5py.File(checkpoint, "r+") as file:
+        for block in range(5):
+            file[f"student/blocks.{block}.mlp.fc2.bias"][...] = 3e38
+    content = checkpoint.read_bytes()
+    title, body = content[:512].split(b"\n")[0], content[512:]
+    lines = title + f"\nsha256 {hashlib.sha256(body).hexdigest()}\n".encode()
+    lines += f"seal {hashlib.sha256(lines).hexdigest()}\n".encode()
+    checkpoint.write_bytes(lines.ljust(512, b"\0") + body)
+
+
 class WithDigits(ProgramTest):
     def digits(self):
         folder = self.folder / "digits"
-        subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(folder)], check=True, capture_output=True)
+        subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(folder)], check=True,
+                       capture_output=True)
         return folder
 
     def evaluate_teacher(self, images, *words, **options):
@@ -56,7 +69,8 @@ class Labelled(WithDigits):
         self.assertNotIn("warnings", result)
         text = self.succeed("evaluate", *settings).stdout
         self.assertIn(f"retained {100 * retained:6.2f}", text)
-        self.assertIn(f"of the teacher's {correct} correct answers ({student['lost']:.0f} lost, {student['gained']:.0f} gained)", text)
+        counts = f"({student['lost']:.0f} lost, {student['gained']:.0f} gained)"
+        self.assertIn(f"of the teacher's {correct} correct answers {counts}", text)
         self.assertIn(f"ratio of accuracies {100 * student['kept']:6.2f}", text)
         self.assertLessEqual(max(map(len, text.splitlines()[1:])), 120)
 
@@ -85,14 +99,7 @@ class Labelled(WithDigits):
     def test_a_student_whose_logits_are_no_numbers_gets_no_figures(self):
         settings = [*QUICK, "--set", f"evaluation.images={self.digits()}"]
         self.succeed("run", *settings)
-        newest = self.files("checkpoints/step-*.h5")[-1]
-        with h5py.File(newest, "r+") as file:
-            for block in range(5):  # finite, as a checkpoint must be; their sum is not
-                file[f"student/blocks.{block}.mlp.fc2.bias"][...] = 3e38
-        body = newest.read_bytes()[512:]
-        lines = f"{newest.read_bytes()[:512].split(bytes([10]))[0].decode()}\nsha256 {hashlib.sha256(body).hexdigest()}\n"
-        lines += f"seal {hashlib.sha256(lines.encode()).hexdigest()}\n"
-        newest.write_bytes(lines.encode().ljust(512, b"\0") + body)
+        break_student(self.files("checkpoints/step-*.h5")[-1])
         for words in ([], ["--json"], ["--set", "evaluation.images="]):
             result = self.refused("NaN or infinite", "evaluate", *settings, *words, code=70, ranks=2)
             self.assertEqual(result.stdout, "")
@@ -223,6 +230,21 @@ class WithoutLabels(ProgramTest):
         self.succeed("finetune", "--print-config", "--set", "synthesis.held_out_images=0")
 
 
+class Sensitivity(ProgramTest):
+    def test_a_divergence_that_is_no_number_is_null_and_said(self):
+        self.succeed("run", *QUICK)
+        sound = parsed(self.succeed("sensitivity", *QUICK, "--json").stdout)
+        self.assertNotIn("undefined", sound)
+        break_student(self.files("checkpoints/step-00000000.h5")[0])
+        broken = parsed(self.succeed("sensitivity", *QUICK, "--json", ranks=2).stdout)
+        self.assertIsNone(broken["kl_all"])
+        self.assertIn("NaN or infinite", broken["undefined"])
+        self.assertEqual([node["name"] for node in broken["nodes"]], [node["name"] for node in sound["nodes"]])
+        text = self.succeed("sensitivity", *QUICK).stdout
+        self.assertIn("not finite", text)
+        self.assertNotRegex(text, r"\b(nan|inf)\b")
+
+
 class StandardOutput(ProgramTest):
     def results(self):
         """Every command line that prints a result, by name."""
@@ -256,8 +278,9 @@ class StandardOutput(ProgramTest):
                 for output, where in ((full, "full"), (broken, "broken"), (None, "closed")):
                     if where != "full" and name not in ("keys", "status", "evaluate --json", "version"):
                         continue
-                    redirected = ["env", "--default-signal=PIPE", "sh", "-c", 'exec "$@"' + (" >&-" if output is None else ""), "sh"]
-                    result = subprocess.run(redirected + command, stdout=output, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+                    script = 'exec "$@"' + (" >&-" if output is None else "")
+                    result = subprocess.run(["env", "--default-signal=PIPE", "sh", "-c", script, "sh", *command], stdout=output,
+                                            stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
                     self.assertEqual(result.returncode, 70, f"{name} {where}: {result.stderr}")
                     said = [line for line in result.stderr.splitlines() if "standard output" in line]
                     self.assertEqual(len(said), 1, f"{name} {where}: {result.stderr}")
@@ -270,8 +293,8 @@ class StandardOutput(ProgramTest):
         for words in (["evaluate", *QUICK], ["sensitivity", *QUICK], ["run", "--print-config"]):
             command = self.command(*words, ranks=2)
             at = command.index(BINARY)
-            result = subprocess.run(command[:at] + [str(wrapper)] + command[at:], capture_output=True, text=True, env=ENVIRONMENT,
-                                    timeout=120)
+            result = subprocess.run(command[:at] + [str(wrapper)] + command[at:], capture_output=True, text=True,
+                                    env=ENVIRONMENT, timeout=120)
             self.assertEqual(result.returncode, 70, result.stderr)
             self.assertEqual(result.stderr.count("standard output does not take"), 1, result.stderr)
 
