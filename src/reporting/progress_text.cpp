@@ -40,7 +40,8 @@ std::string speed_text(const ProgressState& state, const char* separator) {
 
 std::string figures_text(const Figures& figures, const char* separator) {
   std::string text;
-  for (const auto& [name, value] : figures) text += separator + name + format(" %.4g", value);
+  for (const auto& [name, value] : figures)
+    text += separator + name + (std::isfinite(value) ? format(" %.4g", value) : " not finite");
   return text;
 }
 

@@ -22,6 +22,11 @@ TEST(ProgressText, SaysHowLongItTook) {
             "finetune: 100/100 steps (100 %), 0.5 steps/s, took 3:20 min");
 }
 
+TEST(ProgressText, SaysOfAFigureThatIsNoNumberThatItIsNone) {
+  EXPECT_EQ(progress_line({"s", "u", 2, 0, 0, 0, {{"loss", -std::nan("")}, {"prior", HUGE_VAL}}}),
+            "s: 0/2 u (0 %), loss not finite, prior not finite");
+}
+
 TEST(ProgressText, SurvivesNoWorkAndTooMuch) {
   EXPECT_EQ(progress_line({"s", "u", 0, 0, 0, 0, {}}), "s: 0/0 u (100 %)");
   EXPECT_EQ(progress_line({"s", "u", 2, 3, 0, 1, {}}), "s: 3/2 u (100 %), 3 u/s, took 1 s");
