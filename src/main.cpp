@@ -22,13 +22,13 @@
 namespace eidolon {
 namespace {
 
-ExitCode run_stage(const CommandLine& line, RunContext& context) {
-  if (line.dry_run) return dry_run(context);
+ExitCode run_stage(const CommandLine& line, RunContext& context, const LabelledSet& labelled) {
+  if (line.dry_run) return dry_run(context, labelled);
   if (line.command == "synthesize") return synthesize(context);
   if (line.command == "finetune") return finetune(context);
-  if (line.command == "evaluate") return evaluate(context, line.evaluate);
+  if (line.command == "evaluate") return evaluate(context, line.evaluate, labelled);
   if (line.command == "sensitivity") return sensitivity(context, line.evaluate.json);
-  return run(context, line.evaluate);
+  return run(context, line.evaluate, labelled);
 }
 
 void require_same_program(const CommandLine& line, const Communicator& communicator) {
@@ -55,6 +55,7 @@ Access access_of(const CommandLine& line) {
   return line.command == "evaluate" ? Access::look : Access::write;
 }
 
+/// Everything that can refuse the launch comes before start_run(), which is the first to write.
 ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
   const bool evaluates = line.command == "run" || line.command == "evaluate";
   if (evaluates) require_images_to_evaluate(job, line.evaluate, cluster.communicator);
@@ -62,8 +63,9 @@ ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
   const Access access = access_of(line);
   RunContext context = open_run(job, cluster, std::filesystem::absolute(directory), access);
   check_before_start(context, intent_of(line.command, line.evaluate.teacher_only));
+  const LabelledSet labelled = evaluates || line.dry_run ? labelled_images(context) : LabelledSet();
   if (access == Access::write) start_run(context, job, line.words);
-  const ExitCode code = run_stage(line, context);
+  const ExitCode code = run_stage(line, context, labelled);
   cluster.wait_for_all();  // the last wait that the watchdog guards
   return code;
 }

@@ -86,7 +86,8 @@ Estimate time_finetuning(const RunContext& context) {
   double parameters = 0;
   for (const auto& [name, tensor] : teacher.parameters) parameters += static_cast<double>(tensor.numel());
   const double checkpoints = static_cast<double>(context.job.run.keep_checkpoints + 1) * parameters * 4 / 1e6;
-  return {job.method == "none" ? 0 : per_step * static_cast<double>(job.iterations), checkpoints};
+  const int64_t behind = job.method == "blockwise" ? job.distill_iterations : 0;
+  return {job.method == "none" ? 0 : per_step * static_cast<double>(job.iterations + behind), checkpoints};
 }
 
 Estimate time_evaluation(const RunContext& context, size_t images) {
@@ -103,10 +104,10 @@ Estimate time_evaluation(const RunContext& context, size_t images) {
 
 }  // namespace
 
-ExitCode dry_run(RunContext& context) {
+ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
   const Job& job = context.job;
   const Architecture& a = context.teacher.model.architecture;
-  const size_t labelled = labelled_images(context).images.size();
+  const size_t labelled = labelled_set.images.size();
   const Estimate synthesis = time_synthesis(context), finetuning = time_finetuning(context);
   const Estimate evaluation = time_evaluation(context, labelled);
   context.cluster.communicator.barrier();

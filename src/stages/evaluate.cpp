@@ -226,10 +226,6 @@ void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, 
   }
 }
 
-ExitCode evaluate(RunContext& context, const EvaluateOptions& options) {
-  return evaluate(context, options, labelled_images(context));
-}
-
 ExitCode evaluate(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
   if (context.heartbeat) context.heartbeat->set({"evaluate", ""});
   context.cluster.communicator.barrier();

@@ -91,7 +91,7 @@ TEST(Units, MoreImagesOnlyAddUnits) {
 }
 
 TEST(Units, EveryRankSeesAllOfThemFromItsShareOn) {
-  const std::vector<Unit> units = units_of(job_of(80, 16, 16));
+  const std::vector<Unit> units = units_of(job_of(96, 0, 16));
   for (const int ranks : {1, 2, 3, 7, 20}) {
     std::set<int64_t> starts;
     for (int rank = 0; rank < ranks; ++rank) {
