@@ -11,6 +11,8 @@ import h5py
 import numpy
 from PIL import Image
 
+from photographs import prepared, preprocessing
+
 BLOCK = 512  # bytes of the seal in front of the HDF5 part (docs/formats.md)
 
 
@@ -44,29 +46,6 @@ def choose(options):
     return ordered[:count], ordered[count:]
 
 
-def preprocessing(model):
-    """Mode, side, share of the crop, and filter: of timm's config.json or Hugging Face's preprocessor_config.json."""
-    config = json.loads((model / "config.json").read_text())
-    if "pretrained_cfg" in config:
-        timm = config["pretrained_cfg"]
-        channels, side, _ = timm["input_size"]
-        return "L" if channels == 1 else "RGB", side, timm.get("crop_pct", 0.9), timm.get("interpolation", "bicubic")
-    hugging = json.loads((model / "preprocessor_config.json").read_text())
-    size = hugging["size"]
-    side = size if isinstance(size, int) else size.get("height", size.get("shortest_edge"))
-    return "RGB", side, 1.0, {2: "bilinear", 3: "bicubic"}[hugging.get("resample", 2)]
-
-
-def pixels(path, mode, side, crop_pct, interpolation):
-    """Resized by the shorter edge, cut from the centre, as timm does."""
-    image = Image.open(path).convert(mode)
-    scale = math.floor(side / crop_pct) / min(image.size)
-    resized = image.resize([max(round(edge * scale), side) for edge in image.size], Image.Resampling[interpolation.upper()])
-    left, top = ((edge - side) // 2 for edge in resized.size)
-    cut = numpy.asarray(resized.crop((left, top, left + side, top + side)))
-    return numpy.moveaxis(cut.reshape(side, side, -1), 2, 0)
-
-
 def write_sealed(path, images, first, attributes):
     part = path.with_suffix(".part")
     with h5py.File(part, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
@@ -84,9 +63,11 @@ def write_sealed(path, images, first, attributes):
 def main():
     options = parse()
     taken, left = choose(options)
-    mode, side, crop_pct, interpolation = preprocessing(options.model)
-    images = numpy.stack([pixels(path, mode, side, crop_pct, interpolation) for path in taken])
-    facts = json.dumps({"given": hashlib.sha256(images.tobytes()).hexdigest(), "side": side}, sort_keys=True, separators=(",", ":"))
+    preparation = preprocessing(options.model)
+    mode = "L" if len(preparation["mean"]) == 1 else "RGB"
+    images = numpy.stack([prepared(Image.open(path).convert(mode), preparation) for path in taken])
+    given = {"given": hashlib.sha256(images.tobytes()).hexdigest(), "side": preparation["image_size"]}
+    facts = json.dumps(given, sort_keys=True, separators=(",", ":"))
     attributes = {"synthesis_id": hashlib.sha256(facts.encode()).hexdigest(), "identity": facts, "layout": "NCHW", "channels": mode,
                   "method": "given", "data_free": "false"}
     options.out.mkdir(parents=True, exist_ok=True)

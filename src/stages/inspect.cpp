@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "job/toml_sections.h"
+#include "model/teacher.h"
 #include "reporting/result.h"
 #include "stages/file_kind.h"
 #include "stages/stages.h"
@@ -98,6 +99,18 @@ std::string about_json(const std::filesystem::path& file) {
   return kind + "\n" + (lines ? "  " + std::to_string(count) + " lines, the first:\n" : "") + text_of(json);
 }
 
+/// What was made of a model folder's fields; a folder that is no teacher is refused as `run` would.
+std::string about_model(const std::filesystem::path& folder) {
+  const Teacher teacher = read_teacher(folder);
+  const Architecture& a = teacher.model.architecture;
+  const ordered_json shape{{"channels", a.channels}, {"image_size", a.image_size}, {"patch_size", a.patch_size},
+                           {"width", a.width},       {"depth", a.depth},           {"heads", a.heads},
+                           {"hidden", a.hidden},     {"classes", a.classes},       {"epsilon", a.layer_norm_epsilon}};
+  return "model folder, content hash " + teacher.content_hash + "\n  architecture = " + shape.dump() +
+         "\n  preprocessing = " + to_json(teacher.preprocessing) + "\n  " + std::to_string(teacher.class_names.size()) +
+         " classes have names\n";
+}
+
 std::string about(const std::filesystem::path& file) {
   constexpr std::string_view hdf5 = "\x89HDF";
   const std::string extension = file.extension().string(), begin = beginning_of(file);
@@ -113,6 +126,10 @@ std::string about(const std::filesystem::path& file) {
 }  // namespace
 
 ExitCode inspect(const std::filesystem::path& file) {
+  if (std::filesystem::exists(file / "config.json")) {
+    print_result(file.string() + ": " + about_model(file));
+    return ExitCode::done;
+  }
   require_file(file);
   print_result(file.string() + ": " + about(file));
   return ExitCode::done;
