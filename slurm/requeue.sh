@@ -16,7 +16,8 @@ given_run_directory() {
 # checkpoint was written; empty before the first start.
 saved_work() {
   # shellcheck disable=SC2086  # a list of words
-  $EIDOLON_CONTAINER "$EIDOLON_PROGRAM" status --json "$run" 2>/dev/null | grep -oE '"(shards|begun|views_left|step)":[^,}]*' || true
+  $EIDOLON_CONTAINER "$EIDOLON_PROGRAM" status --json "$run" 2>/dev/null |
+    grep -oE '"(shards|begun|views_left|step)":[^,}]*' || true
 }
 
 # begin_attempt JOB ...: `run` is where the outputs go, and `arguments` are the words with which this is sure.

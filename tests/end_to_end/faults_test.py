@@ -79,7 +79,8 @@ class WrongClock(ProgramTest):
 
         def state(ahead):
             beat_file.write_text(json.dumps({**beat, "ended": False, "time": time.time() + ahead}))
-            said = subprocess.run([BINARY, "status", "--json", str(self.folder / "run")], capture_output=True, text=True, env=ENVIRONMENT)
+            command = [BINARY, "status", "--json", str(self.folder / "run")]
+            said = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
             launch = json.loads(said.stdout)["launches"][0]
             self.assertGreaterEqual(launch["silence_seconds"], 0)
             return launch["state"]

@@ -15,13 +15,15 @@ QUICK = ["--set", "synthesis.method=gaussian", "--set", "synthesis.images=8", "-
 class Readme(unittest.TestCase):
     @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "one core")
     def test_its_mpirun_lines_start_on_two_cores_without_settings(self):
-        launchers = set(re.findall(r"^ *(mpirun [^\n]*?)build/eidolon", (SOURCE / "README.md").read_text(), re.MULTILINE))
+        readme = (SOURCE / "README.md").read_text()
+        launchers = set(re.findall(r"^ *(mpirun [^\n]*?)build/eidolon", readme, re.MULTILINE))
         self.assertTrue(launchers)
         environment = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("OMPI_MCA_")}
         two_cores = ["taskset", "--cpu-list", ",".join(map(str, sorted(os.sched_getaffinity(0))[:2]))]
         for launcher in launchers:
             with self.subTest(launcher):
-                result = subprocess.run([*two_cores, *shlex.split(launcher), "true"], capture_output=True, text=True, env=environment)
+                command = [*two_cores, *shlex.split(launcher), "true"]
+                result = subprocess.run(command, capture_output=True, text=True, env=environment)
                 self.assertEqual(result.returncode, 0, result.stderr)
 
 
@@ -43,7 +45,8 @@ class Templates(ProgramTest):
     def bash(self, *words, **environment):
         settings = {**ENVIRONMENT, "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n1", "SLURM_SUBMIT_DIR": str(SOURCE),
                     "EIDOLON_PROGRAM": BINARY, "EIDOLON_CONTAINER": "", **environment}
-        return subprocess.run(["bash", *map(str, words)], capture_output=True, text=True, env=settings, cwd=self.folder, timeout=60)
+        command = ["bash", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, env=settings, cwd=self.folder, timeout=60)
 
     def test_without_their_site_they_end_at_once_and_name_what_is_missing(self):
         absent = self.folder / "absent" / "site.sh"
@@ -84,9 +87,11 @@ class Templates(ProgramTest):
         self.assertNotEqual(self.saved_work("--run-dir", self.folder / "run-0"), whole)
 
     def test_the_program_writes_where_they_look(self):
-        script = f'source {SOURCE}/slurm/requeue.sh; begin_attempt "$@" 2>/dev/null; printf "%s\\n" "$run" "${{arguments[@]}}"'
+        script = f'source {SOURCE}/slurm/requeue.sh; begin_attempt "$@" 2>/dev/null; '
+        script += 'printf "%s\\n" "$run" "${arguments[@]}"'
         run, *arguments = self.bash("-euc", script, "bash", "jobs/mine.toml", "--set", "a.b=1").stdout.splitlines()
-        self.assertEqual((run, arguments), ("data_out/mine", ["jobs/mine.toml", "--set", "a.b=1", "--run-dir", "data_out/mine"]))
+        self.assertEqual(run, "data_out/mine")
+        self.assertEqual(arguments, ["jobs/mine.toml", "--set", "a.b=1", "--run-dir", "data_out/mine"])
         for given in (["--run-dir", "there"], ["--run-dir=there"]):
             run, *arguments = self.bash("-euc", script, "bash", "jobs/mine.toml", *given).stdout.splitlines()
             self.assertEqual((run, arguments), ("there", ["jobs/mine.toml", *given]))
