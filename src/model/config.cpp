@@ -131,6 +131,10 @@ void set_resize(const Processor& processor, Reading& reading) {
         "size.shortest_edge stands without do_center_crop, which leaves pictures that are not square; state "
         "do_center_crop and crop_size, or size as height and width");
   }
+  if (processor.does_crop && processor.crop == 0) {
+    refused.push_back("do_center_crop stands without crop_size; state it");
+    return;
+  }
   const int64_t side = processor.does_crop ? processor.crop : processor.side;
   if (processor.does_crop && processor.crop > processor.side) {
     refused.push_back("crop_size " + std::to_string(processor.crop) + " is larger than size " + std::to_string(processor.side) +

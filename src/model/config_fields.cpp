@@ -457,11 +457,13 @@ std::optional<Processor> processor_of_class(const std::string& name) {
   Processor processor;
   if (name.starts_with("DeiT")) {
     processor.side = 256;
+    processor.crop = 224;
     processor.does_crop = true;
     processor.resample = 3;
   } else if (name.starts_with("CLIP")) {
     processor.keeps_aspect = true;
     processor.whole_number_is_a_square = false;
+    processor.crop = 224;
     processor.does_crop = true;
     processor.resample = 3;
     processor.mean = {0.48145466, 0.4578275, 0.40821073};

@@ -103,6 +103,7 @@ TEST(ConfigFields, ThatAskForWhatIsNotBuiltAreRefusedByNameAndValue) {
       {"processor", R"({"size": {"longest_edge": 64}})", "is not built; {\"height\", \"width\"} and {\"shortest_edge\"} are"},
       {"processor", R"({"size": {"height": 48, "width": 48}})",
        "states image size 48 (size of the processor), but the weights have 32"},
+      {"processor", R"({"do_center_crop": true})", "do_center_crop stands without crop_size; state it"},
       {"processor", R"({"do_center_crop": true, "crop_size": 64})", "crop_size 64 is larger than size 32"},
       {"processor", R"({"do_center_crop": true, "crop_size": {"height": 20, "width": 20}})",
        "states image size 20 (crop_size of"},
