@@ -242,7 +242,9 @@ void visit_run_keys(AnyJob& job, Visitor&& visit) {
   };
   visit(key("shards", anything(), "folder of image shards to use; empty: the run directory's own"), run.shards);
   visit(key("device", one_of({"cpu", "cuda"}), "auto: cuda where there is one"), run.device);
-  visit(key("threads", between(1, 4096), "per rank; auto: the cores of the rank's affinity mask"), run.threads);
+  visit(key("threads", between(1, 4096),
+            "per rank; auto: its share of the cores, at most OMP_NUM_THREADS and the container's CPU quota"),
+        run.threads);
   visit(key("reduction", one_of({"overlapped", "plain"}), "gradients reduced during or after the backward pass"),
         run.reduction);
   visit(key("checkpoint_seconds", between(0, large), "between unit states and between checkpoints; auto: from failure_hours"),

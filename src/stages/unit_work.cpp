@@ -24,16 +24,6 @@ std::string unit_name(const Unit& unit) {
   return "unit " + std::to_string(unit.first);
 }
 
-/// A launch that thought this one dead, for it was suspended, removes its unfinished files: then they are written once more.
-template <class Write>
-void write_twice_at_most(const Write& write) {
-  try {
-    write();
-  } catch (const Fault&) {
-    write();
-  }
-}
-
 /// Named means over the unit's images.
 Figures figures_of(const LossTerms& terms, const Unit& unit, int64_t iteration) {
   Figures figures;
@@ -66,9 +56,7 @@ bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& obj
     context.report("synthesize", unit_name(unit) + " iteration " + std::to_string(state.iteration), workshop.progress);
     const bool stop = context.cluster.stop_requested() && state.iteration < job.iterations;
     if (stop || workshop.clock.due()) {
-      workshop.clock.take([&] {
-        write_twice_at_most([&] { write_unit_state(context.run.unit_state(unit.first), state, context.shard_owner()); });
-      });
+      workshop.clock.take([&] { write_unit_state(context.run.unit_state(unit.first), state, context.shard_owner()); });
     }
     if (stop) return false;
   }
@@ -114,7 +102,7 @@ UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   if (!shard) return UnitOutcome::stopped;
   if (images_are_starts(job)) workshop.progress.advance(static_cast<double>(unit.images));
   stamp(*shard, job, unit, context.teacher.preprocessing, context.shard_owner());
-  write_twice_at_most([&] { write_shard(context.shard(unit), *shard); });
+  write_shard(context.shard(unit), *shard);
   std::error_code gone;  // by another finisher of the same unit
   std::filesystem::remove(context.run.unit_state(unit.first), gone);
   return UnitOutcome::made;
