@@ -22,11 +22,9 @@ using nlohmann::ordered_json;
 constexpr std::chrono::seconds settling{2};
 
 std::string text_of(const Claimant& claimant) {
-  const ordered_json json = {{"launch", claimant.launch},
-                             {"rank", claimant.rank},
-                             {"process", claimant.process},
-                             {"heartbeats", percent_encoded(claimant.heartbeats)},
-                             {"since", claimant.since}};
+  const ordered_json json = {{"launch", claimant.launch},   {"rank", claimant.rank},
+                             {"process", claimant.process}, {"heartbeats", percent_encoded(claimant.heartbeats)},
+                             {"since", claimant.since},     {"work", claimant.work}};
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -59,13 +57,22 @@ std::optional<Claimant> holder_of(const std::filesystem::path& file) {
   holder.since = static_cast<double>(status.st_mtime);
   try {
     const auto json = ordered_json::parse(read_text(file));
-    return Claimant{json.at("launch"), json.at("rank"), json.at("process").get<ProcessMark>(),
-                    percent_decoded(json.at("heartbeats").get<std::string>()), json.at("since")};
+    return Claimant{json.at("launch"),
+                    json.at("rank"),
+                    json.at("process").get<ProcessMark>(),
+                    percent_decoded(json.at("heartbeats").get<std::string>()),
+                    json.at("since"),
+                    json.value("work", std::string())};
   } catch (const ordered_json::exception&) {
     return holder;
   } catch (const Fault&) {  // removed in between, or unreadable
     return ::lstat(file.c_str(), &status) == 0 ? std::optional(holder) : std::nullopt;
   }
+}
+
+std::optional<Claimant> living_holder_of(const std::filesystem::path& file, const Claimant& asker, double stale_seconds) {
+  std::optional<Claimant> holder = holder_of(file);
+  return holder && lives(*holder, asker, stale_seconds) ? holder : std::nullopt;
 }
 
 std::optional<Claim> Claim::take(const std::filesystem::path& file, const Claimant& self, double stale_seconds) {

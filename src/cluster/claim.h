@@ -20,6 +20,7 @@ struct Claimant {
   ProcessMark process;
   std::string heartbeats;  ///< the launch's folder of them, an absolute path of any bytes
   double since = 0;        ///< unix seconds at which the claim was made
+  std::string work = {};   ///< what is made, for others to compare with what they would make; empty: not stated
 };
 
 /// "rank 0 of launch 20260301-120000-n1-4711 on n1 (pid 4711, Slurm job 12)"
@@ -48,5 +49,8 @@ class Claim {
 
 /// Whom the claim names; nothing if there is no such file. An unreadable one has only `since`, the file's time.
 std::optional<Claimant> holder_of(const std::filesystem::path& file);
+
+/// The same, if it lives as Claim::take() understands it; `asker` is this process.
+std::optional<Claimant> living_holder_of(const std::filesystem::path& file, const Claimant& asker, double stale_seconds);
 
 }  // namespace eidolon

@@ -158,7 +158,12 @@ ExitCode finetune(RunContext& context) {
   const Student calibrated = first->student.to(context.device());
   Student student = start.student.to(context.device()).clone();
   TrainingPosition at = start.position;
-  if (cluster.is_root()) MetricsLog(context.run.metrics()).cut_back("finetune", at.step);
+  if (cluster.is_root()) {
+    MetricsLog(context.run.metrics()).cut_back("finetune", at.step);
+    const SynthesisJob& synthesis = context.job.synthesis;
+    log::info("finetune: on " + kinds_of(synthesis, training_units(synthesis)) + "; held out " +
+              kinds_of(synthesis, held_out_units(synthesis)));
+  }
 
   const Lanes lanes(job.seed, context.job.synthesis.images, job.batch, cluster.rank(), cluster.size());
   const SyntheticImages images = read_images(shards, lanes.own_images());

@@ -9,17 +9,29 @@ namespace {
 // Unlike a unit of synthesis, two fine-tunings at once would do harm: be slow to think the owner dead.
 constexpr double stale_seconds = 300;
 
-Claim take(const RunContext& context) {
-  const std::filesystem::path file = context.run.finetuning_owner();
-  auto claim = Claim::take(file, context.claimant(), stale_seconds);
-  if (claim) return std::move(*claim);
-  const auto holder = holder_of(file);
+Claimant trainer(const RunContext& context) {
+  return context.claimant(student_facts(context.job, context.identity));
+}
+
+[[noreturn]] void refuse(const RunContext& context, const std::optional<Claimant>& holder) {
   throw BadInput("fine-tuning in " + context.run.root.string() + " belongs to " +
                  (holder ? describe(*holder) : std::string("another launch")) + "; wait for it or end it. If its node died, " +
-                 file.string() + " is taken over once its heartbeat is 5 minutes old");
+                 context.run.finetuning_owner().string() + " is taken over once its heartbeat is 5 minutes old");
+}
+
+Claim take(const RunContext& context) {
+  const std::filesystem::path file = context.run.finetuning_owner();
+  auto claim = Claim::take(file, trainer(context), stale_seconds);
+  if (!claim) refuse(context, holder_of(file));
+  return std::move(*claim);
 }
 
 }  // namespace
+
+void refuse_owned_finetuning(const RunContext& context) {
+  const auto holder = living_holder_of(context.run.finetuning_owner(), trainer(context), stale_seconds);
+  if (holder) refuse(context, holder);
+}
 
 std::optional<Claim> own_finetuning(const RunContext& context) {
   std::optional<Claim> claim;

@@ -12,4 +12,7 @@ namespace eidolon {
 /// owner if another launch lives; a dead one's file is taken over. Collective.
 std::optional<Claim> own_finetuning(const RunContext& context);
 
+/// BadInput naming the owner if another launch lives. Only looks.
+void refuse_owned_finetuning(const RunContext& context);
+
 }  // namespace eidolon

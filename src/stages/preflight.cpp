@@ -5,9 +5,11 @@
 #include "base/error.h"
 #include "base/pulse.h"
 #include "cluster/on_root.h"
+#include "stages/finetuning_owner.h"
 #include "stages/given_images.h"
 #include "stages/shard_set.h"
 #include "stages/student_source.h"
+#include "stages/unit_work.h"
 #include "storage/tensor_archive.h"
 
 namespace eidolon {
@@ -61,6 +63,19 @@ void refuse_to_add_otherwise(const RunContext& context, const IdentityContext& o
   }
 }
 
+/// Where no shard is there yet, the claims of those who are at work say what they make.
+void refuse_beside_other_work(const RunContext& context) {
+  const std::string facts = synthesis_facts(context.job, context.identity);
+  const Claimant asker = context.claimant(facts);
+  for (const Unit& unit : units_of(context.job.synthesis)) {
+    if (fs::exists(context.shard(unit))) continue;
+    const auto holder = living_holder_of(context.claim_of(unit), asker, unit_stale_seconds);
+    if (!holder || holder->work.empty() || holder->work == facts) continue;
+    throw BadInput("the images in " + context.shard(unit).parent_path().string() + " are being made for another job by " +
+                   describe(*holder) + ": " + first_difference(facts, holder->work) + "; use another --run-dir or run.shards");
+  }
+}
+
 // Reading a file whole only to learn whose it is would take long: it is verified where it seems to be another's.
 
 void refuse_other_shards(const RunContext& context) {
@@ -99,9 +114,10 @@ void require_some_shard(const RunContext& context) {
 
 Intent intent_of(const std::string& command, bool teacher_only) {
   if (command == "synthesize") return {.makes_images = true};
-  if (command == "finetune" || command == "sensitivity") return {.trains = true};
+  if (command == "finetune") return {.trains = true, .finetunes = true};
+  if (command == "sensitivity") return {.trains = true};
   if (command == "evaluate") return {.evaluates = !teacher_only};
-  return {.makes_images = true, .trains = true, .evaluates = true};
+  return {.makes_images = true, .trains = true, .finetunes = true, .evaluates = true};
 }
 
 void check_before_start(RunContext& context, const Intent& intent) {
@@ -119,7 +135,9 @@ void check_before_start(RunContext& context, const Intent& intent) {
   }
   from_root(communicator, [&] {
     if (intent.makes_images || intent.trains) refuse_other_shards(context);
+    if (intent.makes_images && !given) refuse_beside_other_work(context);
     if (intent.makes_images && !given) refuse_to_add_otherwise(context, own);
+    if (intent.finetunes) refuse_owned_finetuning(context);
     if (intent.trains && !intent.makes_images) require_some_shard(context);
     if (intent.trains || intent.evaluates) refuse_other_checkpoints(context);
     return std::string();

@@ -11,6 +11,7 @@ namespace eidolon {
 struct Intent {
   bool makes_images = false;
   bool trains = false;     ///< or calibrates
+  bool finetunes = false;  ///< alone in the run directory
   bool evaluates = false;  ///< a student
 };
 

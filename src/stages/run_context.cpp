@@ -125,8 +125,12 @@ std::filesystem::path RunContext::claim_of(const Unit& unit) const {
   return shard(unit).replace_extension(".claim.json");
 }
 
-Claimant RunContext::claimant() const {
-  return {cluster.launch, cluster.rank(), this_process(), run.heartbeats(cluster.launch).string()};
+Claimant RunContext::claimant(const std::string& work) const {
+  return {.launch = cluster.launch,
+          .rank = cluster.rank(),
+          .process = this_process(),
+          .heartbeats = run.heartbeats(cluster.launch).string(),
+          .work = work};
 }
 
 void RunContext::report(const std::string& stage, const std::string& detail, const Progress& progress) const {

@@ -35,7 +35,7 @@ struct RunContext {
   ShardOwner shard_owner() const;
   std::filesystem::path shard(const Unit& unit) const;     ///< in run.shards if that is set, else in the run directory
   std::filesystem::path claim_of(const Unit& unit) const;  ///< beside its shard, so that runs which share shards share the work
-  Claimant claimant() const;                               ///< this rank
+  Claimant claimant(const std::string& work) const;        ///< this rank, which makes what the facts `work` say
 
   /// Tells the heartbeat what this rank is at, and how far.
   void report(const std::string& stage, const std::string& detail, const Progress& progress) const;

@@ -91,7 +91,13 @@ bool all_finite(const std::vector<NodeCost>& costs, double all) {
          });
 }
 
-ordered_json json_of(const std::vector<NodeCost>& costs, double all) {
+/// "held out: 16 optimised, 16 as they start (...)": of which kinds the probed images are.
+std::string probed_kinds(const SynthesisJob& job) {
+  const std::vector<Unit> held_out = held_out_units(job);
+  return held_out.empty() ? "trained on: " + kinds_of(job, training_units(job)) : "held out: " + kinds_of(job, held_out);
+}
+
+ordered_json json_of(const std::vector<NodeCost>& costs, double all, const std::string& kinds) {
   ordered_json nodes = ordered_json::array();
   for (const NodeCost& cost : costs) {
     nodes.push_back({{"name", node_name(cost.node)},
@@ -99,7 +105,7 @@ ordered_json json_of(const std::vector<NodeCost>& costs, double all) {
                      {"kl_alone", json_of(cost.alone)},
                      {"kl_spared", json_of(cost.spared)}});
   }
-  ordered_json object{{"kl_all", json_of(all)}, {"nodes", nodes}};
+  ordered_json object{{"images", kinds}, {"kl_all", json_of(all)}, {"nodes", nodes}};
   if (!all_finite(costs, all)) object["undefined"] = "null where the student's logits are NaN or infinite";
   return object;
 }
@@ -110,13 +116,13 @@ std::string text_of(const char* format, double divergence) {
   return std::isfinite(divergence) ? text : "not finite";
 }
 
-std::string table_of(std::vector<NodeCost> costs, double all) {
+std::string table_of(std::vector<NodeCost> costs, double all, const std::string& kinds) {
   const auto cost_of = [](const NodeCost& cost) { return std::isfinite(cost.alone) ? cost.alone : HUGE_VAL; };
   std::ranges::stable_sort(costs, std::ranges::greater(), cost_of);
   char line[160];
   std::snprintf(line, sizeof line, "KL of the calibrated student %s nats\n%-30s %4s %12s %12s\n", text_of("%.4f", all).c_str(),
                 "node", "bits", "KL alone", "KL spared");
-  std::string text = line;
+  std::string text = "At most " + std::to_string(most_images) + " images of those " + kinds + "\n" + line;
   for (const NodeCost& cost : costs) {
     std::snprintf(line, sizeof line, "%-30s %4ld %12s %12s\n", node_name(cost.node).c_str(), static_cast<long>(cost.bits),
                   text_of("%.5f", cost.alone).c_str(), text_of("%.5f", cost.spared).c_str());
@@ -143,9 +149,10 @@ ExitCode sensitivity(RunContext& context, bool json) {
   from_root(context.cluster.communicator, [&] {
     const at::NoGradGuard no_grad;
     const double all = divergence(forward(context.teacher_on_device(), images), student, images, quantizing_tap(student));
-    const std::string text = json_text(json_of(costs, all), 1) + "\n";
+    const std::string kinds = probed_kinds(context.job.synthesis);
+    const std::string text = json_text(json_of(costs, all, kinds), 1) + "\n";
     write_text_atomically(context.run.root / "sensitivity.json", text);
-    print_result(json ? text : table_of(costs, all));
+    print_result(json ? text : table_of(costs, all, kinds));
     return std::string();
   });
   return ExitCode::done;

@@ -16,12 +16,12 @@ namespace {
 
 constexpr int64_t log_interval = 10;  ///< iterations between looks at the losses (each look waits for the device)
 
-// After so long without a heartbeat a unit is made again. It costs nothing but time if its holder lives after all: both make
-// the same bytes.
-constexpr double stale_seconds = 60;
-
 std::string unit_name(const Unit& unit) {
   return "unit " + std::to_string(unit.first);
+}
+
+Claimant maker(const RunContext& context) {
+  return context.claimant(synthesis_facts(context.job, context.identity));
 }
 
 /// Named means over the unit's images.
@@ -90,7 +90,7 @@ std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& un
 UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   const RunContext& context = workshop.context;
   const SynthesisJob& job = context.job.synthesis;
-  const auto claim = Claim::take(context.claim_of(unit), context.claimant(), stale_seconds);
+  const auto claim = Claim::take(context.claim_of(unit), maker(context), unit_stale_seconds);
   if (!claim) return UnitOutcome::left;
   if (verify_archive(context.shard(unit)) == ArchiveState::sound) return UnitOutcome::left;
   for (const auto& file : {context.run.unit_state(unit.first), context.shard(unit)}) {
@@ -114,7 +114,7 @@ void sweep_finished(const RunContext& context, const std::vector<Unit>& units) {
   for (const Unit& unit : units) {
     std::filesystem::remove(context.run.unit_state(unit.first), ignored);
     const std::filesystem::path claim = context.claim_of(unit);
-    if (holder_of(claim)) Claim::take(claim, context.claimant(), stale_seconds);  // a dead one's, and at once released
+    if (holder_of(claim)) Claim::take(claim, maker(context), unit_stale_seconds);  // a dead one's, and at once released
   }
 }
 

@@ -7,6 +7,10 @@
 
 namespace eidolon {
 
+/// After so long without a heartbeat a unit is made again. It costs nothing but time if its holder lives after all: both make
+/// the same bytes.
+inline constexpr double unit_stale_seconds = 60;
+
 enum class UnitOutcome {
   made,     ///< its shard is on disk
   left,     ///< another rank or launch is at work on it, or has made it since

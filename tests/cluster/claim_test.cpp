@@ -49,6 +49,24 @@ class Claims : public ::testing::Test {
   }
 };
 
+TEST_F(Claims, SayWhatTheirHolderMakesForAsLongAsItLives) {
+  Claimant holder = claimant("a");
+  holder.work = R"({"seed":1})";
+  {
+    const auto claim = take(holder);
+    const auto living = living_holder_of(file, claimant("b"), 60);
+    ASSERT_TRUE(living.has_value());
+    EXPECT_EQ(living->launch, "a");
+    EXPECT_EQ(living->work, holder.work);
+  }
+  EXPECT_FALSE(living_holder_of(file, claimant("b"), 60).has_value()) << "given back";
+  leave(remote("c"), 30);
+  EXPECT_TRUE(living_holder_of(file, claimant("b"), 60).has_value());
+  std::filesystem::remove(file);
+  leave(remote("d"), 90);
+  EXPECT_FALSE(living_holder_of(file, claimant("b"), 60).has_value()) << "gone stale";
+}
+
 TEST_F(Claims, AreHeldByOneAndGivenBack) {
   {
     const auto first = take(claimant("a"));

@@ -49,10 +49,22 @@ class RefusedLaunch(ProgramTest):
         shard = self.folder / "run" / "units"
         launch.wait_until(lambda: resolved.exists() and shard.exists())
         before = resolved.read_bytes()
+        launch.wait_until(lambda: self.files("shards/*.claim.json"))
         self.refused("nothing_like_it", "run", "--set", "synthesis.nothing_like_it=1")
+        self.refused("synthesis.seed is 2 here and 1 there", "run", "--set", "synthesis.seed=2", "--set",
+                     "synthesis.iterations=100000")
         self.refused("evaluation.images", "run", "--set", f"evaluation.images={self.folder}/none")
         self.assertEqual(resolved.read_bytes(), before)
         self.assertEqual(len(self.files("log/*")), 1)
+
+    def test_beside_a_fine_tuning_that_has_saved_nothing_yet(self):
+        self.succeed("synthesize", *FEW)
+        launch = self.start("finetune", *FEW[:2], "--set", "synthesis.rounds=1", "--set", "finetuning.iterations=100000")
+        launch.wait_until(lambda: self.files("finetuning.owner.json") and self.files("checkpoints/step-00000000.h5"))
+        resolved = (self.folder / "run" / "job.resolved.toml").read_bytes()
+        self.refused("belongs to rank 0 of launch", "finetune", *FEW[:2], "--set", "synthesis.rounds=1", "--set",
+                     "finetuning.iterations=100000", "--set", "run.keep_checkpoints=7")
+        self.assertEqual((self.folder / "run" / "job.resolved.toml").read_bytes(), resolved)
 
 
 class ImagesMadeElsewhere(ProgramTest):
