@@ -51,14 +51,25 @@ class Study:
         """Shards of photographs for this teacher; the others are what every row is evaluated on."""
         shards, rest = OUT / teacher / "photographs" / "shards", OUT / "evaluation_images"
         if not shards.exists():
-            part = shards.with_name("part")
-            for folder in (part, rest):
+            part, others = shards.with_name("part"), rest.with_name("evaluation_images.part")
+            for folder in (part, others):
                 shutil.rmtree(folder, ignore_errors=True)
             model = DATA / "models" / self.plan["models"][teacher]
             subprocess.run([SOURCE / "scripts" / "real_images_to_shards", DATA / "imagenet_val650", model, part, "--images",
-                            str(self.plan["photographs"]), "--held-out", "16", "--rest", rest], check=True, stdout=subprocess.DEVNULL)
+                            str(self.plan["photographs"]), "--held-out", "16", "--rest", others], check=True, stdout=subprocess.DEVNULL)
+            self.keep_evaluation_images(others, rest)
             part.rename(shards)
         return shards
+
+    @staticmethod
+    def keep_evaluation_images(others, rest):
+        """All teachers are evaluated on the same photographs, or the rows could not be compared."""
+        names = lambda folder: sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        if not rest.exists():
+            return others.rename(rest)
+        if names(rest) != names(others):
+            raise SystemExit(f"{others} and {rest} hold other photographs; remove {OUT} and measure all rows anew")
+        shutil.rmtree(others)
 
     def images(self, teacher, source):
         """The settings by which a row finds its source's images, and what making them took in seconds."""
