@@ -47,19 +47,26 @@ std::string recorded_facts(const RunContext& context) {
   return {};
 }
 
-/// Images are made by one kind of device and one number of threads, so that each could be made again bit by bit; training on
-/// them needs neither.
-void refuse_to_add_otherwise(const RunContext& context, const IdentityContext& own) {
-  if (synthesis_id(context.job, own) == synthesis_id(context.job, context.identity)) return;
+/// Why this launch may not add to the images that are there; empty if it may. One set of images is made by one kind of device
+/// and one number of threads, so that each could be made again bit by bit; training on them needs neither.
+std::string difference_in_making(const RunContext& context, const IdentityContext& own) {
+  if (synthesis_id(context.job, own) == synthesis_id(context.job, context.identity)) return {};
+  const fs::path folder = context.shard(units_of(context.job.synthesis)[0]).parent_path();
+  const std::string there = "the images in " + folder.string() + " are made ";
+  const std::string remedy = ", or use another --run-dir or run.shards";
+  if (own.device != context.identity.device) {
+    return there + "on '" + context.identity.device + "', and this launch runs on '" + own.device +
+           "'; to add to them set run.device to that" + remedy;
+  }
+  return there + "with " + std::to_string(context.identity.threads) + " threads a rank, and this launch has " +
+         std::to_string(own.threads) + "; to add to them set run.threads = " + std::to_string(context.identity.threads) +
+         remedy;
+}
+
+void refuse_to_add_otherwise(const RunContext& context) {
+  if (context.made_otherwise.empty()) return;
   for (const Unit& unit : units_of(context.job.synthesis)) {
-    if (fs::exists(context.shard(unit))) continue;
-    const bool threads = own.device == context.identity.device;
-    throw BadInput("the images in " + context.shard(unit).parent_path().string() + " are made with " +
-                   (threads ? "run.threads = " + std::to_string(context.identity.threads) + ", and this launch has " +
-                                  std::to_string(own.threads)
-                            : "'" + context.identity.device + "', and this launch runs on '" + own.device + "'") +
-                   "; " + context.shard(unit).filename().string() + " is missing, and one set is made in one way: set " +
-                   (threads ? "run.threads" : "run.device") + " to that, or use another --run-dir or run.shards");
+    if (!fs::exists(context.shard(unit))) throw BadInput(context.made_otherwise);
   }
 }
 
@@ -132,11 +139,12 @@ void check_before_start(RunContext& context, const Intent& intent) {
     adopt_given_images(context);
   } else {
     context.identity = computed_as(own, from_root(communicator, [&] { return recorded_facts(context); }));
+    context.made_otherwise = difference_in_making(context, own);
   }
   from_root(communicator, [&] {
     if (intent.makes_images || intent.trains) refuse_other_shards(context);
     if (intent.makes_images && !given) refuse_beside_other_work(context);
-    if (intent.makes_images && !given) refuse_to_add_otherwise(context, own);
+    if (intent.makes_images && !given) refuse_to_add_otherwise(context);
     if (intent.finetunes) refuse_owned_finetuning(context);
     if (intent.trains && !intent.makes_images) require_some_shard(context);
     if (intent.trains || intent.evaluates) refuse_other_checkpoints(context);

@@ -143,7 +143,7 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
   Job& job = context.job;
   job = agreed(communicator, given, [&] { return with_resolved_autos(given, context.run); });
   cluster.placement = bind_rank(communicator, job.run.device.value_or(""), job.run.threads.value_or(0));
-  print_ranks(cluster);
+  if (access != Access::write) print_ranks(cluster);  // else once there is a log
   job.run.device = context.device().is_cuda() ? "cuda" : "cpu";
   if (!job.run.threads) job.run.threads = cluster.placement.threads;
 
@@ -157,6 +157,7 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
 
 void start_run(RunContext& context, const Job& given, const std::vector<std::string>& command_line) {
   open_folders(context);
+  print_ranks(context.cluster);
   context.job = agreed(context.cluster.communicator, context.job, [&] { return settle_job(context.job, given, context.run); });
   write_provenance(context, command_line);
 }

@@ -27,6 +27,7 @@ struct RunContext {
   Teacher teacher;                       ///< float32, on the CPU
   IdentityContext identity;              ///< of the images that are there, or else of those that this launch would make
   std::unique_ptr<Heartbeat> heartbeat;  ///< none before start_run()
+  std::string made_otherwise = {};       ///< why this launch may not add to the images that are there; empty: it may
   bool data_free = true;                 ///< false where the images were given and are real
 
   at::Device device() const { return cluster.placement.device; }

@@ -93,6 +93,8 @@ ExitCode synthesize(RunContext& context) {
     require_all_given(context, missing);
     return ExitCode::done;
   }
+  if (!missing.empty() && !context.made_otherwise.empty())  // what is damaged would be made again
+    throw_once(context.cluster.communicator, BadInput(context.made_otherwise));
   announce(context, missing);
   if (!missing.empty() && !make_units(context, missing)) return ExitCode::again;
   sweep_finished(context, units);

@@ -30,7 +30,7 @@ class RefusedLaunch(ProgramTest):
         self.assert_refused_without_trace("synthesis.seed is 2 here and 1 there", "evaluate", *other_image)
         self.assert_refused_without_trace("evaluation.images", "run", "--set", f"evaluation.images={self.folder}/none")
         # More images may only be made as the others were; with the threads of the others they may.
-        self.assert_refused_without_trace("set run.threads to that", "run", "--set", "synthesis.images=32", "--set",
+        self.assert_refused_without_trace("set run.threads = 1", "run", "--set", "synthesis.images=32", "--set",
                                           "run.threads=3")
         again = json.loads(self.succeed("run", *FEW, "--json").stdout)
         self.assertEqual(again, result)
@@ -81,7 +81,10 @@ class ImagesMadeElsewhere(ProgramTest):
 
     def test_are_added_to_only_in_the_way_they_were_made(self):
         self.succeed("synthesize", *FEW, "--set", "run.threads=3")
-        self.refused("set run.threads to that", "synthesize", *FEW, "--set", "synthesis.images=32")
+        self.refused("set run.threads = 3", "synthesize", *FEW, "--set", "synthesis.images=32")
+        shard = self.files("shards/*.h5")[1]
+        shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+        self.refused("set run.threads = 3", "synthesize", *FEW)  # what is damaged would be made again
         self.succeed("synthesize", *FEW, "--set", "synthesis.images=32", "--set", "run.threads=3")
 
     def test_setting_without_effect_is_said_and_refuses_nothing(self):
