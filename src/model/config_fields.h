@@ -16,8 +16,8 @@ struct Processor {
   bool does_resize = true, does_crop = false, does_rescale = true, does_normalize = true;
   bool keeps_aspect = false;             ///< size.shortest_edge instead of height and width
   bool whole_number_is_a_square = true;  ///< how the class reads "size": 224
-  int64_t side = 224, crop = 0;  ///< 0: not stated, and the class has none
-  int64_t resample = 2;  ///< Pillow's number of a filter
+  int64_t side = 224, crop = 0;          ///< 0: not stated, and the class has none
+  int64_t resample = 2;                  ///< Pillow's number of a filter
   double rescale_factor = 1.0 / 255.0;
   std::vector<double> mean{0.5, 0.5, 0.5}, std{0.5, 0.5, 0.5};  ///< one entry stands for all channels
 };
