@@ -1,6 +1,7 @@
 """A launch that is refused leaves no trace: not on a finished run, not on a running one, and not where there was none."""
 import json
 import shutil
+import signal
 import unittest
 
 from program import ProgramTest
@@ -13,6 +14,10 @@ class RefusedLaunch(ProgramTest):
         """Every file with its bytes, and every folder."""
         root = self.folder / run
         return {str(path.relative_to(root)): path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
+
+    def stop(self, launch):
+        launch.signal(signal.SIGUSR2)
+        self.assertEqual(launch.code(), 75, launch.output())
 
     def assert_refused_without_trace(self, text, stage, *arguments, run="run"):
         before = self.state(run)
@@ -53,9 +58,11 @@ class RefusedLaunch(ProgramTest):
         self.refused("nothing_like_it", "run", "--set", "synthesis.nothing_like_it=1")
         self.refused("synthesis.seed is 2 here and 1 there", "run", "--set", "synthesis.seed=2", "--set",
                      "synthesis.iterations=100000")
-        self.refused("evaluation.images", "run", "--set", f"evaluation.images={self.folder}/none")
+        self.refused("evaluation.images", "run", "--set", f"evaluation.images={self.folder}/none", "--set",
+                     "synthesis.iterations=100000")
         self.assertEqual(resolved.read_bytes(), before)
         self.assertEqual(len(self.files("log/*")), 1)
+        self.stop(launch)
 
     def test_beside_a_fine_tuning_that_has_saved_nothing_yet(self):
         self.succeed("synthesize", *FEW)
@@ -65,6 +72,7 @@ class RefusedLaunch(ProgramTest):
         self.refused("belongs to rank 0 of launch", "finetune", *FEW[:2], "--set", "synthesis.rounds=1", "--set",
                      "finetuning.iterations=100000", "--set", "run.keep_checkpoints=7")
         self.assertEqual((self.folder / "run" / "job.resolved.toml").read_bytes(), resolved)
+        self.stop(launch)
 
 
 class ImagesMadeElsewhere(ProgramTest):
