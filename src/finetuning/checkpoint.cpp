@@ -26,6 +26,13 @@ void require_useful(const Checkpoint& checkpoint) {
               (trained ? "lower the learning rates of [finetuning]" : "are the teacher's weights sound?"));
 }
 
+const std::string& attribute_of(const std::filesystem::path& path, const std::map<std::string, std::string>& attributes,
+                                const std::string& name) {
+  const auto found = attributes.find(name);
+  if (found == attributes.end()) throw Fault(path.string() + " lacks the attribute '" + name + "'; it is no checkpoint");
+  return found->second;
+}
+
 }  // namespace
 
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint, const CheckpointOwner& owner) {
@@ -47,17 +54,6 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
                         {"data_free", owner.data_free ? "true" : "false"}};
   write_archive(path, "eidolon student checkpoint", archive);
 }
-
-namespace {
-
-const std::string& attribute_of(const std::filesystem::path& path, const std::map<std::string, std::string>& attributes,
-                                const std::string& name) {
-  const auto found = attributes.find(name);
-  if (found == attributes.end()) throw Fault(path.string() + " lacks the attribute '" + name + "'; it is no checkpoint");
-  return found->second;
-}
-
-}  // namespace
 
 void require_own_checkpoint(const std::filesystem::path& path, const std::map<std::string, std::string>& attributes,
                             const CheckpointOwner& owner) {
