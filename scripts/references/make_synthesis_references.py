@@ -3,7 +3,7 @@
 
 Usage: make_synthesis_references.py [--out tests/data/synthesis]; needs scripts/references/requirements.txt.
 
-Each term by its definition, in float64: loops over pairs, kernels at every value, Fourier transforms of mirrored images.
+Each term by its definition, in float64: loops over pairs, kernels at every value.
 B = 2 images; blocks are counted in the names. A name is FILE.TENSOR.
 
     entropy.mixed.N              B x 17 x 12     outputs of 2 heads, class token first
@@ -11,12 +11,6 @@ B = 2 images; blocks are counted in the names. A name is FILE.TENSOR.
     entropy.kernel_gradient.N    B x 17 x 12     of the kernel form's sum
     heads.query.N, heads.key.N   B x 3 x 10 x 4  3 heads, class token first
     heads.loss                   B
-    statistics.images, .kept     B x 3 x 16 x 16
-    statistics.spectrum          B x R           of the images
-    statistics.loss              B               patches of 4 x 4
-    fourier.parameters, .pixels  B x 3 x 16 x 16
-    pyramid.pixels               B x 3 x 32 x 32
-    pyramid.parameters           B x 4032        levels of 32, 16 and 8 pixels
 """
 
 import argparse
@@ -26,10 +20,9 @@ import pathlib
 
 import numpy
 import torch
-import torch.nn.functional as F
 from safetensors.numpy import save_file
 
-BANDWIDTH, LEAST_DENSITY, LEAST_POWER = 0.01, 1e-4, 1e-6
+BANDWIDTH, LEAST_DENSITY = 0.01, 1e-4
 
 
 def patch_pairs(mixed, heads):
@@ -94,83 +87,6 @@ def heads(generator):
     return values
 
 
-def mirrored_power(channel):
-    """Power of the orthonormal cosine transform, from the Fourier transform of the image beside its mirror images."""
-    size = len(channel)
-    wide = numpy.concatenate([channel, channel[:, ::-1]], 1)
-    power = numpy.abs(numpy.fft.fft2(numpy.concatenate([wide, wide[::-1]], 0))[:size, :size]) ** 2 / 16
-    weight = numpy.where(numpy.arange(size) == 0, 1 / size, 2 / size)
-    return power * weight[:, None] * weight[None, :]
-
-
-def spectrum(image):
-    size = image.shape[-1]
-    power = numpy.mean([mirrored_power(channel) for channel in image], 0)
-    rings = {}
-    for u, v in itertools.product(range(size), repeat=2):
-        if u or v:
-            rings.setdefault(math.floor(2 * math.log2(math.hypot(u, v)) + 1e-9), []).append(power[u, v])
-    return numpy.array([math.log(numpy.mean(rings[ring]) + LEAST_POWER) for ring in sorted(rings)])
-
-
-def log_variance(channels):
-    return numpy.array([math.log(numpy.var(channel) + LEAST_POWER) for channel in channels])
-
-
-def patch_means(image, side):
-    count = image.shape[-1] // side
-    return image.reshape(3, count, side, count, side).mean((2, 4))
-
-
-def statistics_loss(image, kept):
-    square = lambda a, b: numpy.mean((a - b) ** 2)
-    colour = (image.mean((1, 2)) - kept.mean((1, 2))) ** 2 / (kept.var((1, 2)) + LEAST_POWER)
-    return (
-        square(spectrum(image), spectrum(kept))
-        + colour.mean()
-        + square(log_variance(image), log_variance(kept))
-        + square(log_variance(patch_means(image, 4)), log_variance(patch_means(kept, 4)))
-    )
-
-
-def statistics(generator):
-    images = torch.randn(2, 3, 16, 16, generator=generator).double().cumsum(2).numpy() * 0.3
-    kept = torch.randn(2, 3, 16, 16, generator=generator).double().numpy() * 0.7 + 0.2
-    return {
-        "images": images,
-        "kept": kept,
-        "spectrum": numpy.stack([spectrum(image) for image in images]),
-        "loss": numpy.array([statistics_loss(*pair) for pair in zip(images, kept)]),
-    }
-
-
-def fourier(generator):
-    """The sum of cosine waves, each with its coefficient over max(radius, 2), mean square of these factors 1."""
-    size = 16
-    parameters = torch.randn(2, 3, size, size, generator=generator).double().numpy()
-    u = numpy.arange(size)
-    scale = 1 / numpy.maximum(numpy.hypot(u[:, None], u[None, :]), 2)
-    scale /= math.sqrt(numpy.mean(scale**2))
-    waves = [math.sqrt((2 if k else 1) / size) * numpy.cos(math.pi * (u + 0.5) * k / size) for k in u]
-    pixels = sum(
-        (parameters[:, :, i, j] * scale[i, j])[:, :, None, None] * numpy.outer(waves[i], waves[j])
-        for i, j in itertools.product(range(size), repeat=2)
-    )
-    return {"parameters": parameters, "pixels": pixels}
-
-
-def pyramid(generator):
-    pixels = torch.randn(2, 3, 32, 32, generator=generator).double()
-    levels, image = [], pixels
-    for _ in range(2):
-        smaller = F.avg_pool2d(image, 2)
-        levels.append(image - F.interpolate(smaller, scale_factor=2, mode="bilinear", align_corners=False))
-        image = smaller
-    levels.append(image)
-    parameters = torch.cat([level.flatten(1) for level in levels], 1) * math.sqrt(len(levels))
-    return {"pixels": pixels, "parameters": parameters}
-
-
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent.parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -178,7 +94,7 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     made_with = f"numpy {numpy.__version__}, torch {torch.__version__.split('+')[0]}"
-    for make in entropy, heads, statistics, fourier, pyramid:
+    for make in entropy, heads:
         values = make(torch.Generator().manual_seed(7))
         arrays = {name: numpy.ascontiguousarray(torch.as_tensor(value).detach().numpy()) for name, value in values.items()}
         path = arguments.out / f"{make.__name__}.safetensors"

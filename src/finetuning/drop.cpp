@@ -23,13 +23,4 @@ Tensor mixed_input(const Tensor& quantized, const Tensor& exact, const StepImage
   return at::where(next_mask(streams, quantized, probability), exact, quantized);
 }
 
-Tap dropping_tap(Tap quantize, const StepImages& at, double probability) {
-  return [quantize = std::move(quantize), streams = streams_of(at, Purpose::activation_drop), probability](
-             NodeId node, const Tensor& tensor) mutable {
-    const Tensor rounded = quantize(node, tensor);
-    if (is_weight(node.kind) || rounded.is_same(tensor)) return rounded;
-    return at::where(next_mask(streams, tensor, probability), tensor, rounded);
-  };
-}
-
 }  // namespace eidolon

@@ -2,7 +2,7 @@
 // places at every step. That keeps the weights from fitting the few images' own errors.
 #pragma once
 
-#include "model/node.h"
+#include "base/tensor.h"
 #include "numerics/random.h"
 
 namespace eidolon {
@@ -16,9 +16,5 @@ struct StepImages {
 
 /// `quantized` with each element replaced by the one of `exact`, with `probability`. Both B x ..., without gradients.
 Tensor mixed_input(const Tensor& quantized, const Tensor& exact, const StepImages& at, double probability);
-
-/// `quantize` with each element of an activation passed on unrounded, with `probability`. For one forward pass: the nodes draw
-/// from each image's stream one after the other.
-Tap dropping_tap(Tap quantize, const StepImages& at, double probability);
 
 }  // namespace eidolon

@@ -80,10 +80,8 @@ Tensor Reconstruction::training_input(const Tensor& rows, const StepImages& at) 
   return mixed_input(quantized, exact_inputs_->rows(rows), at, context_.job.input_mix);
 }
 
-Tap Reconstruction::training_tap(const StepImages& at) const {
-  Tap tap = roundings_.empty() ? quantizing_tap(context_.student) : soft_weight_tap(context_.student, roundings_);
-  if (context_.job.activation_drop == 0) return tap;
-  return dropping_tap(std::move(tap), at, context_.job.activation_drop);
+Tap Reconstruction::training_tap() const {
+  return roundings_.empty() ? quantizing_tap(context_.student) : soft_weight_tap(context_.student, roundings_);
 }
 
 Tensor Reconstruction::error_of(const Tensor& output, const Tensor& target) const {
@@ -94,7 +92,7 @@ Tensor Reconstruction::loss(const std::vector<int64_t>& images, int64_t step) {
   const FinetuningJob& job = context_.job;
   const Tensor rows = context_.images.rows(images);
   const StepImages at = draws(images, step);
-  const Tensor output = forward_section(context_.student.model, section_, training_input(rows, at), training_tap(at));
+  const Tensor output = forward_section(context_.student.model, section_, training_input(rows, at), training_tap());
   Tensor loss =
       weighted_square(importance_, error_of(output, training_.targets.rows(rows))) / static_cast<double>(output.size(-1));
   const std::optional<double> beta = penalty_exponent(step, job.iterations);

@@ -41,7 +41,7 @@ class Reconstruction : public Strategy {
   StepImages draws(const std::vector<int64_t>& images, int64_t step) const;
   Tensor training_input(const Tensor& rows, const StepImages& at) const;
   Tensor error_of(const Tensor& output, const Tensor& target) const;
-  Tap training_tap(const StepImages& at) const;
+  Tap training_tap() const;
   std::optional<double> held_out_error(const Student& student, const std::string& which) const;
   void forget_caches();
 
@@ -49,7 +49,7 @@ class Reconstruction : public Strategy {
   int section_ = 0;
   Pairs training_, held_out_;
   std::optional<Prefix> exact_inputs_;  ///< the teacher's, where they are mixed in
-  Importance importance_;
+  Tensor importance_;
   std::vector<LearnedRounding> roundings_;
 };
 

@@ -4,6 +4,6 @@
 
 namespace eidolon {
 
-inline constexpr int format_version = 2;
+inline constexpr int format_version = 3;
 
 }  // namespace eidolon

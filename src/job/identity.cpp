@@ -122,6 +122,9 @@ std::string first_difference(const std::string& facts_here, const std::string& f
   const json here = json::parse(facts_here, nullptr, false);
   const json there = json::parse(facts_there, nullptr, false);
   if (here.is_object() && there.is_object()) {
+    const std::string version = "format_version";
+    if (here.contains(version) && there.contains(version) && here[version] != there[version])
+      return difference(version, here[version], there[version], Look::at_all_keys);
     // A key that switches others on or off tells more than those that are then absent.
     const std::string shared = difference("", here, there, Look::at_shared_keys);
     return shared.empty() ? difference("", here, there, Look::at_all_keys) : shared;

@@ -26,23 +26,14 @@ struct SynthesisJob {
   int64_t rounds = 1;                ///< Adam and its schedule start anew each round
   int64_t warmup_iterations = 4;     ///< linear, per round; at most a fifth of a round
   uint64_t seed = 1;
-  std::optional<std::string> precision;    ///< auto | fp32 | bf16
-  double learning_rate = 0.05;             ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
-  std::string parametrization = "pixels";  ///< pixels | fourier | pyramid: what Adam moves
-  double smallest_view = 0.4;              ///< the teacher sees a new window each iteration, of at least this share of the side
-  double view_colour = 0.3;                ///< and in colours scaled and shifted at most so much
-  int64_t overgenerate = 1;                ///< starts per image, of which the filter keeps one
-  std::string filter = "confidence";       ///< confidence | energy
+  std::optional<std::string> precision;  ///< auto | fp32 | bf16
+  double learning_rate = 0.05;           ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
+  double smallest_view = 0.4;            ///< the teacher sees a new window each iteration, of at least this share of the side
+  double view_colour = 0.3;              ///< and in colours scaled and shifted at most so much
 
-  std::optional<double> prior_weight = 0.0;  ///< alpha_1, 0: no attention priors; auto: from prior_ratio
-  double prior_ratio = 1.0;        ///< auto: |gradient of the prior term| / |gradient of the semantic term| at the start
-  int64_t prior_components = 5;    ///< K_APA, Gaussians per map at most
-  double prior_sigma_scale = 0.5;  ///< multiplies sigma ~ U(0.05, 0.25) x grid side
-  std::string prior_self_attention = "current";  ///< current | uniform: the law of x0
+  std::optional<double> prior_weight = 0.0;  ///< alpha_1, 0: no attention priors; auto: see synthesis/prior_weight.h
 
-  double semantic_weight = 1.0;
-  int64_t crops = 0;  ///< K_MSR, crops per image at most; 0 switches the crops off
-  double crop_weight = 1.0;
+  int64_t crops = 0;         ///< K_MSR, crops per image at most; 0 switches the crops off
   bool soft_labels = false;  ///< false: one-hot targets
   double soft_label_low = 5.0;
   double soft_label_high = 10.0;
@@ -54,7 +45,6 @@ struct SynthesisJob {
   double entropy_weight = 0.0;          ///< of PSAQ-ViT's patch-similarity entropy, summed over the blocks
   std::string entropy_form = "kernel";  ///< kernel | gaussian
   double head_similarity_weight = 0.0;  ///< of MimiQ's inter-head similarity
-  double statistics_weight = 0.0;       ///< of the distance from the start's spectrum, colour and contrast
 };
 
 struct QuantizationJob {
@@ -62,18 +52,15 @@ struct QuantizationJob {
   int64_t activation_bits = 4;
   bool weight_symmetric = false;
   bool activation_symmetric = false;
-  std::string weight_granularity = "channel";  ///< channel | tensor
-  std::string attention = "companded";         ///< uniform | log2 | log_sqrt2 | companded: of the probabilities
-  std::string attention_granularity = "row";   ///< row | tensor: what shares one scale of the probabilities
-  std::string activation_kind = "companded";   ///< uniform | companded: of q, k, v and the inputs of proj and fc2
-  bool reparameterize = true;                  ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
-  bool rotate_heads = true;                    ///< spread outliers of q, k and v by a rotation folded into the weights
-  std::string bits_for;                        ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
-  std::string range = "mse";                   ///< minmax | percentile | mse: how calibration chooses ranges
+  std::string attention = "companded";        ///< uniform | log2 | log_sqrt2 | companded: of the probabilities
+  std::string attention_granularity = "row";  ///< row | tensor: what shares one scale of the probabilities
+  std::string activation_kind = "companded";  ///< uniform | companded: of q, k, v and the inputs of proj and fc2
+  bool reparameterize = true;                 ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
+  bool rotate_heads = true;                   ///< spread outliers of q, k and v by a rotation folded into the weights
+  std::string bits_for;                       ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
   int64_t calibration_images = 32;
-  std::string range_inputs = "teacher";  ///< teacher | student: whose outputs stand in front of a section as ranges are chosen
-  std::string correction = "bias";       ///< none | bias | rounding | ridge: closed-form correction of each linear layer
-  double ridge = 0.3;                    ///< penalty on changed weights, relative to the energy of a layer's inputs
+  std::string correction = "bias";  ///< none | bias | rounding | ridge: closed-form correction of each linear layer
+  double ridge = 0.3;               ///< penalty on changed weights, relative to the energy of a layer's inputs
 };
 
 struct FinetuningJob {
@@ -85,11 +72,10 @@ struct FinetuningJob {
   double scale_learning_rate = 0.0;           ///< Adam, activation scales: relative to each scale; 0 freezes them
   double weight_scale_learning_rate = 0.0;    ///< the same for weight scales
   double input_mix = 0.5;                     ///< probability that an element of a block's input is the teacher's
-  double activation_drop = 0.0;               ///< probability that an activation inside a block is left unrounded
   std::string rounding = "straight_through";  ///< straight_through | adaround: how weights are trained
   double rounding_learning_rate = 0.02;       ///< Adam, of AdaRound's variables
   double rounding_weight = 0.01;              ///< of the term that drives AdaRound's variables to a decision
-  std::string importance = "gradient";        ///< none | gradient | fisher: weights of a block's squared error
+  std::string importance = "gradient";        ///< none | gradient: weights of a block's squared error
   bool token_units = true;                    ///< a token's error is relative to its deviation over channels
   int64_t distill_iterations = 0;             ///< end-to-end steps after the blocks
   double distill_learning_rate = 1e-3;        ///< of these, as learning_rate
@@ -102,17 +88,14 @@ struct EvaluationJob {
   std::filesystem::path images;   ///< empty: no labelled images; figures on held-out synthetic images instead
   std::filesystem::path classes;  ///< one class folder name per line; empty: folder names are the indices
   int64_t batch = 32;             ///< images per forward pass of one rank
-  bool calibrated = true;         ///< also the student before its fine-tuning
 };
 
 struct RunJob {
   std::filesystem::path shards;              ///< folder of image shards; empty: the run directory's own
   std::optional<std::string> device;         ///< auto | cpu | cuda
   std::optional<int64_t> threads;            ///< per rank; auto: the affinity mask divided by the local ranks that share it
-  std::string reduction = "overlapped";      ///< overlapped | plain (the oracle; same bits)
-  std::optional<double> checkpoint_seconds;  ///< between unit states and between checkpoints; auto: from failure_hours
-  double failure_hours = 24;     ///< auto: mean time between ends of a run that nobody announced, in Young's and Daly's formula
-  int64_t keep_checkpoints = 2;  ///< newest kept; step 0 is always kept
+  std::optional<double> checkpoint_seconds;  ///< between unit states and between checkpoints; auto: from their cost
+  int64_t keep_checkpoints = 2;              ///< newest kept; step 0 is always kept
   double watchdog_seconds = 600;     ///< a rank that keeps others waiting without a sign of life for so long ends the run
   double stop_before_seconds = 120;  ///< before the end of the Slurm job; at most a quarter of the time that is left
   double shard_wait_seconds = 60;    ///< for shards that a shared file system shows late

@@ -101,14 +101,10 @@ void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("seed", at_least(0), "of every random draw of the images"), synthesis.seed);
   visit(key("precision", one_of({"fp32", "bf16"}), "of the teacher's forward and backward pass"), synthesis.precision);
   visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels"), synthesis.learning_rate);
-  visit(key("parametrization", one_of({"pixels", "fourier", "pyramid"}), "what Adam moves"), synthesis.parametrization);
   visit(key("smallest_view", between(0.05, 1), "side of the random windows that the teacher sees, at least; 1: whole images"),
         synthesis.smallest_view);
   visit(key("view_colour", between(0, 2), "random change of contrast and brightness of what it sees; 0: none"),
         synthesis.view_colour);
-  visit(key("overgenerate", between(1, 1024), "starts drawn per image, of which the filter keeps one"), synthesis.overgenerate);
-  visit(key("filter", one_of({"confidence", "energy"}), "the teacher's score of a start: largest probability, or logsumexp"),
-        synthesis.filter);
 }
 
 template <class AnyJob, class Visitor>
@@ -117,18 +113,9 @@ void visit_loss_keys(AnyJob& job, Visitor&& visit) {
   const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
     return Key{"synthesis", name, Decides::images, std::move(allowed), help};
   };
-  visit(key("prior_weight", between(0, large), "of the attention prior term; 0: none; auto: from prior_ratio"),
+  visit(key("prior_weight", between(0, large), "of the attention prior term; 0: none; auto: balanced at the start"),
         synthesis.prior_weight);
-  visit(key("prior_ratio", between(0, large), "auto: prior gradient norm / semantic gradient norm at the start"),
-        synthesis.prior_ratio);
-  visit(key("prior_components", between(1, 1024), "Gaussians per attention prior, at most"), synthesis.prior_components);
-  visit(key("prior_sigma_scale", between(0.001, 1000), "multiplies the Gaussians' width"), synthesis.prior_sigma_scale);
-  visit(key("prior_self_attention", one_of({"current", "uniform"}), "law of the class token's attention to itself"),
-        synthesis.prior_self_attention);
-  visit(key("semantic_weight", between(0, large), "of the term that gives the whole image its class"),
-        synthesis.semantic_weight);
   visit(key("crops", between(0, 4), "crops per image with a class of their own, at most; 0: none"), synthesis.crops);
-  visit(key("crop_weight", between(0, large), "of the term that gives the crops their classes"), synthesis.crop_weight);
   visit(key("soft_labels", anything(), "false: one-hot targets"), synthesis.soft_labels);
   visit(key("soft_label_low", between(-1000, 1000), "least logit drawn for a class that is shown"), synthesis.soft_label_low);
   visit(key("soft_label_high", between(-1000, 1000), "greatest logit drawn for a class that is shown"),
@@ -143,8 +130,6 @@ void visit_loss_keys(AnyJob& job, Visitor&& visit) {
         synthesis.entropy_form);
   visit(key("head_similarity_weight", between(0, large), "of the likeness of the heads' attention (MimiQ)"),
         synthesis.head_similarity_weight);
-  visit(key("statistics_weight", between(0, large), "of keeping the start's spectrum, colour and contrast"),
-        synthesis.statistics_weight);
 }
 
 template <class AnyJob, class Visitor>
@@ -157,8 +142,6 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("activation_bits", between(2, 8), "bits per activation"), quantization.activation_bits);
   visit(key("weight_symmetric", anything(), "weights without a zero point"), quantization.weight_symmetric);
   visit(key("activation_symmetric", anything(), "activations without a zero point"), quantization.activation_symmetric);
-  visit(key("weight_granularity", one_of({"channel", "tensor"}), "what shares one weight scale"),
-        quantization.weight_granularity);
   visit(key("attention", one_of({"uniform", "log2", "log_sqrt2", "companded"}), "quantizer of the attention probabilities"),
         quantization.attention);
   visit(key("attention_granularity", one_of({"row", "tensor"}), "row: probabilities in units of the largest of their row"),
@@ -170,11 +153,8 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("rotate_heads", anything(), "fold a rotation into q, k, v and proj that spreads outliers over each head"),
         quantization.rotate_heads);
   visit(key("bits_for", anything(), "other bits for some nodes: \"blocks.0.*: 8, head.*: float\""), quantization.bits_for);
-  visit(key("range", one_of({"minmax", "percentile", "mse"}), "how calibration chooses ranges"), quantization.range);
   visit(key("calibration_images", between(1, many), "first images seen by calibration; at most synthesis.images are used"),
         quantization.calibration_images);
-  visit(key("range_inputs", one_of({"teacher", "student"}), "what ranges are searched on: float or already quantized inputs"),
-        quantization.range_inputs);
   visit(key("correction", one_of({"none", "bias", "rounding", "ridge"}),
             "closed-form fit of each linear layer to its own unrounded output"),
         quantization.correction);
@@ -203,12 +183,10 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
         finetuning.weight_scale_learning_rate);
   visit(key("input_mix", between(0, 1), "QDrop, blockwise: share of a block's input that is the teacher's"),
         finetuning.input_mix);
-  visit(key("activation_drop", between(0, 1), "QDrop, blockwise: share of the activations that a step leaves unrounded"),
-        finetuning.activation_drop);
   visit(key("rounding", one_of({"straight_through", "adaround"}), "how blockwise trains weights"), finetuning.rounding);
   visit(key("rounding_learning_rate", between(0, large), "of AdaRound's variables"), finetuning.rounding_learning_rate);
   visit(key("rounding_weight", between(0, large), "of the term that makes AdaRound decide"), finetuning.rounding_weight);
-  visit(key("importance", one_of({"none", "gradient", "fisher"}), "weights of the blockwise error, by the teacher's logits"),
+  visit(key("importance", one_of({"none", "gradient"}), "weights of the blockwise error, by the teacher's logits"),
         finetuning.importance);
   visit(key("token_units", anything(), "a token's error is relative to its deviation over channels, as a LayerNorm sees it"),
         finetuning.token_units);
@@ -231,7 +209,6 @@ void visit_evaluation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("images", anything(), "folder of labelled images; empty: figures on held-out synthetic images"), evaluation.images);
   visit(key("classes", anything(), "one class folder per line; empty: folder names are the indices"), evaluation.classes);
   visit(key("batch", between(1, 65536), "images per forward pass of one rank"), evaluation.batch);
-  visit(key("calibrated", anything(), "also the student before its fine-tuning"), evaluation.calibrated);
 }
 
 template <class AnyJob, class Visitor>
@@ -245,11 +222,8 @@ void visit_run_keys(AnyJob& job, Visitor&& visit) {
   visit(key("threads", between(1, 4096),
             "per rank; auto: its share of the cores, at most OMP_NUM_THREADS and the container's CPU quota"),
         run.threads);
-  visit(key("reduction", one_of({"overlapped", "plain"}), "gradients reduced during or after the backward pass"),
-        run.reduction);
-  visit(key("checkpoint_seconds", between(0, large), "between unit states and between checkpoints; auto: from failure_hours"),
+  visit(key("checkpoint_seconds", between(0, large), "between unit states and between checkpoints; auto: from what one costs"),
         run.checkpoint_seconds);
-  visit(key("failure_hours", between(0.01, large), "auto: mean time between unannounced ends of the run"), run.failure_hours);
   visit(key("keep_checkpoints", between(1, many), "newest kept; the calibrated student is always kept"), run.keep_checkpoints);
   visit(key("watchdog_seconds", between(1, large), "a rank without a sign of life for so long ends the run"),
         run.watchdog_seconds);

@@ -15,10 +15,6 @@ bool optimises(const Job& job) {
   return draws(job) && synthesis.method != "gaussian" && synthesis.iterations > 0 && synthesis.optimised_share > 0;
 }
 
-bool has_priors(const Job& job) {
-  return optimises(job) && job.synthesis.prior_weight != 0.0;
-}
-
 bool has_soft_labels(const Job& job) {
   return optimises(job) && job.synthesis.soft_labels;
 }
@@ -59,25 +55,16 @@ using Condition = bool (*)(const Job&);
 const std::map<std::string_view, Condition> conditions = {
     {"synthesis.start", draws},
     {"synthesis.seed", draws},
-    {"synthesis.overgenerate", draws},
-    {"synthesis.filter", [](const Job& job) { return draws(job) && job.synthesis.overgenerate > 1; }},
-    {"synthesis.precision", [](const Job& job) { return optimises(job) || (draws(job) && job.synthesis.overgenerate > 1); }},
+    {"synthesis.precision", optimises},
     {"synthesis.optimised_share", optimises},
     {"synthesis.iterations", optimises},
     {"synthesis.rounds", optimises},
     {"synthesis.warmup_iterations", optimises},
     {"synthesis.learning_rate", optimises},
-    {"synthesis.parametrization", optimises},
     {"synthesis.smallest_view", optimises},
     {"synthesis.view_colour", optimises},
     {"synthesis.prior_weight", optimises},
-    {"synthesis.prior_ratio", has_priors},
-    {"synthesis.prior_components", has_priors},
-    {"synthesis.prior_sigma_scale", has_priors},
-    {"synthesis.prior_self_attention", has_priors},
-    {"synthesis.semantic_weight", optimises},
     {"synthesis.crops", optimises},
-    {"synthesis.crop_weight", [](const Job& job) { return optimises(job) && job.synthesis.crops > 0; }},
     {"synthesis.soft_labels", optimises},
     {"synthesis.soft_label_low", has_soft_labels},
     {"synthesis.soft_label_high", has_soft_labels},
@@ -87,7 +74,6 @@ const std::map<std::string_view, Condition> conditions = {
     {"synthesis.entropy_weight", optimises},
     {"synthesis.entropy_form", [](const Job& job) { return optimises(job) && job.synthesis.entropy_weight != 0.0; }},
     {"synthesis.head_similarity_weight", optimises},
-    {"synthesis.statistics_weight", optimises},
     {"quantization.ridge", regularizes},
     {"finetuning.batch", trains},
     {"finetuning.iterations", [](const Job& job) { return job.finetuning.method != "none"; }},
@@ -97,7 +83,6 @@ const std::map<std::string_view, Condition> conditions = {
     {"finetuning.scale_learning_rate", trains},
     {"finetuning.weight_scale_learning_rate", trains},
     {"finetuning.input_mix", reconstructs},
-    {"finetuning.activation_drop", reconstructs},
     {"finetuning.rounding", is_blockwise},
     {"finetuning.rounding_learning_rate", decides_rounding},
     {"finetuning.rounding_weight", decides_rounding},

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "model/section.h"
 #include "quantization/head_rotation.h"
+#include "quantization/range_search.h"
 #include "quantization/reparameterization.h"
 
 namespace eidolon {
@@ -68,7 +69,7 @@ Tap observer(const Calibration& calibration, Observations& observations, int64_t
 Quantizer search(const Calibration& calibration, NodeId node, const Tensor& values, const QuantizerSpec& spec,
                  bool free_zero_point = false) {
   try {
-    return search_range(values, spec, calibration.settings.range, free_zero_point);
+    return search_range(values, spec, free_zero_point);
   } catch (const Fault& fault) {
     throw Fault("calibration of '" + node_name(node) + "': " + fault.what());
   }
@@ -130,12 +131,9 @@ Tensor fit_section(Calibration& calibration, int section, const Tensor& inputs) 
 
 CalibrationSettings calibration_settings(const QuantizationJob& job) {
   CalibrationSettings settings;
-  settings.range = range_method(job.range);
   settings.reparameterize = job.reparameterize;
   settings.rotate_heads = job.rotate_heads;
-  settings.quantized_inputs = job.range_inputs == "student";
   settings.correction = correction_method(job.correction);
-  settings.ridge = job.ridge;
   return settings;
 }
 
@@ -147,14 +145,13 @@ Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const 
   if (settings.rotate_heads) rotate_heads(exact_model);
   Calibration calibration{exact_model, scheme, settings, images.size(0), {exact_model.clone(), {}}};
   Student& student = calibration.student;
-  const bool follows = settings.quantized_inputs || settings.correction != Correction::none;
 
   Tensor exact = images, rounded = images;  // in front of the section, in the teacher and in the student
   for (int section = 0; section < section_count(teacher.architecture); ++section) {
-    const Tensor outputs = fit_section(calibration, section, settings.quantized_inputs ? rounded : exact);
-    correct_section(student, section, rounded, {settings.correction, settings.ridge, settings.range, settings.batch});
-    if (!settings.quantized_inputs) exact = outputs;
-    if (follows) {
+    const Tensor outputs = fit_section(calibration, section, exact);
+    correct_section(student, section, rounded, {settings.correction, settings.ridge, settings.batch});
+    exact = outputs;
+    if (settings.correction != Correction::none) {
       rounded = run_section(student.model, section, rounded, settings.batch, [&](int64_t) { return quantizing_tap(student); });
     }
     if (advance && section > 0 && section <= teacher.architecture.depth) advance();

@@ -5,7 +5,6 @@
 
 #include "model/vision_transformer.h"
 #include "quantization/correction.h"
-#include "quantization/range_search.h"
 #include "quantization/scheme.h"
 #include "quantization/student.h"
 
@@ -14,10 +13,8 @@ namespace eidolon {
 inline constexpr int64_t calibration_batch = 16;  ///< images per forward pass; sums of float32 depend on it
 
 struct CalibrationSettings {
-  RangeMethod range = RangeMethod::mse;
   bool reparameterize = true;  ///< quantization/reparameterization.h for qkv and fc1 inputs
   int64_t batch = calibration_batch;
-  bool quantized_inputs = false;  ///< ranges are searched behind the student's quantized sections instead of the teacher's own
   Correction correction = Correction::none;
   double ridge = 0.3;        ///< quantization/ridge_correction.h
   bool rotate_heads = true;  ///< quantization/head_rotation.h

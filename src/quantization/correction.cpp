@@ -8,6 +8,7 @@
 #include "quantization/bias_correction.h"
 #include "quantization/compensated_rounding.h"
 #include "quantization/gram.h"
+#include "quantization/range_search.h"
 #include "quantization/ridge_correction.h"
 
 namespace eidolon {
@@ -107,7 +108,7 @@ void correct_weights(Student& student, const Layer& layer, const Gram& gram, con
   store(student, layer, corrected);
   const auto quantizer = student.quantizers.find(layer.weight_node);
   if (quantizer == student.quantizers.end()) return;
-  quantizer->second = search_range(student.model[layer.weight], quantizer->second.spec, settings.range);
+  quantizer->second = search_range(student.model[layer.weight], quantizer->second.spec);
   const Tensor metric = regularized(gram, settings.ridge);
   store(student, layer, undecided(compensated_rounding(corrected, metric, quantizer->second), quantizer->second));
 }

@@ -5,7 +5,6 @@
 
 #include <string>
 
-#include "quantization/range_search.h"
 #include "quantization/student.h"
 
 namespace eidolon {
@@ -20,9 +19,8 @@ Correction correction_method(const std::string& name);  ///< "none" | "bias" | "
 
 struct CorrectionSettings {
   Correction method = Correction::none;
-  double ridge = 0.3;                    ///< penalty on changed weights (quantization/ridge_correction.h)
-  RangeMethod range = RangeMethod::mse;  ///< of the corrected weights
-  int64_t batch = 16;                    ///< images per forward pass
+  double ridge = 0.3;  ///< penalty on changed weights (quantization/ridge_correction.h)
+  int64_t batch = 16;  ///< images per forward pass
 };
 
 /// Walks the section's linear layers in the order of the forward pass. Each is fitted, from its rounded inputs, to its own

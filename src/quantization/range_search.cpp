@@ -6,13 +6,11 @@
 
 #include "base/error.h"
 #include "quantization/companding.h"
-#include "quantization/percentile.h"
 
 namespace eidolon {
 namespace {
 
 constexpr double tail_level = 0.999;
-constexpr double percentile_level = 0.9999;  ///< of RangeMethod::percentile
 /// After I&S-ViT (arXiv 2311.10126) and RepQ-ViT (arXiv 2212.08254), whose lists differ for weights and activations; ascending.
 constexpr std::array<double, 10> mse_levels{0.97, 0.98, 0.99, 0.995, tail_level, 0.9995, 0.9999, 0.99995, 0.99999, 1.0};
 constexpr double smallest_shrink = 0.3, shrink_step = 0.02;
@@ -49,23 +47,6 @@ Sample thinned(const Tensor& rows) {
   Tensor weights = at::ones({limit}, at::kDouble);
   weights.narrow(0, tail, kept).fill_(static_cast<double>(middle) / static_cast<double>(kept));
   return {rows.index_select(1, columns), weights};
-}
-
-Quantizer quantizer_of(const Range& range, const QuantizerSpec& spec, bool free_zero_point) {
-  if (spec.kind == QuantizerKind::companded) return companded_quantizer(range, spec, octave_step_choices(spec.bits).front());
-  const Tensor none = at::zeros_like(range.low);
-  if (spec.kind != QuantizerKind::uniform) return {spec, range.high.clamp_min(smallest_scale), none};
-  const auto lowest = static_cast<double>(spec.lowest()), highest = static_cast<double>(spec.highest());
-  if (spec.symmetric) {
-    const Tensor scale = at::maximum(range.low / lowest, range.high / highest);
-    return {spec, scale.clamp_min(smallest_scale), none};
-  }
-  const Tensor low = free_zero_point ? range.low : range.low.clamp_max(0);
-  const Tensor high = free_zero_point ? range.high : range.high.clamp_min(0);
-  const Tensor magnitude = at::maximum(low.abs(), high.abs());
-  const Tensor scale = at::maximum((high - low) / (highest - lowest), magnitude / most_zero_point).clamp_min(smallest_scale);
-  const Tensor zero_point = at::round(lowest - low / scale);
-  return {spec, scale, free_zero_point ? zero_point : zero_point.clamp(lowest, highest)};
 }
 
 Tensor squared_error(const Sample& sample, Quantizer quantizer) {
@@ -123,24 +104,27 @@ Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_
 
 }  // namespace
 
-RangeMethod range_method(const std::string& name) {
-  if (name == "minmax") return RangeMethod::minmax;
-  if (name == "percentile") return RangeMethod::percentile;
-  if (name == "mse") return RangeMethod::mse;
-  throw BadInput("quantization.range = \"" + name + "\" is not known; it is minmax, percentile or mse");
+Quantizer quantizer_of(const Range& range, const QuantizerSpec& spec, bool free_zero_point) {
+  if (spec.kind == QuantizerKind::companded) return companded_quantizer(range, spec, octave_step_choices(spec.bits).front());
+  const Tensor none = at::zeros_like(range.low);
+  if (spec.kind != QuantizerKind::uniform) return {spec, range.high.clamp_min(smallest_scale), none};
+  const auto lowest = static_cast<double>(spec.lowest()), highest = static_cast<double>(spec.highest());
+  if (spec.symmetric) {
+    const Tensor scale = at::maximum(range.low / lowest, range.high / highest);
+    return {spec, scale.clamp_min(smallest_scale), none};
+  }
+  const Tensor low = free_zero_point ? range.low : range.low.clamp_max(0);
+  const Tensor high = free_zero_point ? range.high : range.high.clamp_min(0);
+  const Tensor magnitude = at::maximum(low.abs(), high.abs());
+  const Tensor scale = at::maximum((high - low) / (highest - lowest), magnitude / most_zero_point).clamp_min(smallest_scale);
+  const Tensor zero_point = at::round(lowest - low / scale);
+  return {spec, scale, free_zero_point ? zero_point : zero_point.clamp(lowest, highest)};
 }
 
-Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, RangeMethod method, bool free_zero_point) {
+Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, bool free_zero_point) {
   const at::NoGradGuard no_gradients;
   Tensor rows = as_rows(values, spec);
-  Quantizer found;
-  if (method == RangeMethod::mse) {
-    found = least_squares(rows, spec, free_zero_point);
-  } else {
-    const double level = method == RangeMethod::minmax ? 1.0 : percentile_level;
-    found = quantizer_of(percentiles(rows, {level}).front(), spec, free_zero_point);
-  }
-  return found.with([&](const Tensor& tensor) { return tensor.to(values.device()); });
+  return least_squares(rows, spec, free_zero_point).with([&](const Tensor& tensor) { return tensor.to(values.device()); });
 }
 
 }  // namespace eidolon

@@ -88,8 +88,7 @@ void apply(const BitRule& rule, int depth, Scheme& scheme) {
 }  // namespace
 
 Scheme scheme_of(const QuantizationJob& job, int depth) {
-  const QuantizerSpec weight{QuantizerKind::uniform, job.weight_bits, job.weight_symmetric,
-                             job.weight_granularity == "channel" ? 0 : -1};
+  const QuantizerSpec weight{QuantizerKind::uniform, job.weight_bits, job.weight_symmetric, /*channel_axis=*/0};
   const QuantizerSpec activation{QuantizerKind::uniform, job.activation_bits, job.activation_symmetric, -1};
   QuantizerSpec heavy_tailed = activation;
   heavy_tailed.kind = kind_of(job.activation_kind, "quantization.activation_kind");

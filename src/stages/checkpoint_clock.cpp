@@ -3,9 +3,14 @@
 #include "numerics/checkpoint_interval.h"
 
 namespace eidolon {
+namespace {
+
+constexpr double seconds_between_failures = 24.0 * 3600;  ///< assumed mean time between unannounced ends of a run
+
+}  // namespace
 
 double CheckpointClock::interval() const {
-  return job_.checkpoint_seconds ? *job_.checkpoint_seconds : checkpoint_interval(cost_, job_.failure_hours * 3600);
+  return job_.checkpoint_seconds.value_or(checkpoint_interval(cost_, seconds_between_failures));
 }
 
 void CheckpointClock::take(const std::function<void()>& write) {

@@ -74,7 +74,7 @@ Estimate time_finetuning(const RunContext& context) {
   const auto depth = static_cast<int>(teacher.architecture.depth);
   const int64_t ranks = context.cluster.size(), local = std::max<int64_t>((job.batch + ranks - 1) / ranks, 1);
   const Tensor images = start_pixels(context.job.synthesis, context.teacher.preprocessing, {0, local}).to(context.device());
-  Student student = calibrate(teacher, scheme_of(context.job.quantization, depth), images, {RangeMethod::minmax, false});
+  Student student = calibrate(teacher, scheme_of(context.job.quantization, depth), images, {.reparameterize = false});
   for (auto& [name, parameter] : student.model.parameters) parameter.requires_grad_(true);
 
   const Stopwatch watch;

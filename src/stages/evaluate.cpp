@@ -22,7 +22,7 @@ struct NamedStudent {
   Student student;
 };
 
-/// The finished student, and, if asked for and another, the calibrated one that it came from.
+/// The finished student, and, where it was trained, the calibrated one that it came from.
 std::vector<NamedStudent> students_of(const RunContext& context) {
   auto newest = newest_checkpoint(context);
   if (!newest || newest->position.phase != "finished") {
@@ -33,7 +33,7 @@ std::vector<NamedStudent> students_of(const RunContext& context) {
   const auto add = [&](const char* name, const Student& student) {
     students.push_back({name, with_rounded_weights(student.to(context.device()))});
   };
-  if (context.job.evaluation.calibrated && context.job.finetuning.method != "none") {
+  if (context.job.finetuning.method != "none") {
     add("calibrated", calibrated_checkpoint(context).student);
   }
   add("student", newest->student);

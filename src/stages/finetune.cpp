@@ -97,8 +97,7 @@ int64_t steps_of(const Strategy& strategy) {
 bool train_phase(Training& training, int64_t iterations, std::vector<Trainable>& trainables, TrainingPosition& at) {
   RunContext& context = training.context;
   const Lanes& lanes = training.lanes;
-  GradientReducer reducer(parameters_of(trainables), context.cluster.communicator,
-                          context.job.run.reduction == "plain" ? Reduction::plain : Reduction::overlapped);
+  GradientReducer reducer(parameters_of(trainables), context.cluster.communicator, Reduction::overlapped);
   MetricsLog metrics(context.run.metrics(), context.cluster.is_root());
   std::vector<Tensor> losses;
   Figures figures;

@@ -14,19 +14,18 @@ namespace eidolon {
 /// For every image, block and head of the later half, a map over the patches, drawn once and fixed.
 struct AttentionPrior {
   int first_block = 0;
-  std::vector<Tensor> maps;            ///< per block: float32 B x H x P, each summing to 1
-  std::vector<Tensor> self_attention;  ///< per block: float32 B x H, x0 ~ U(0,1); empty for the law "current"
+  std::vector<Tensor> maps;  ///< per block: float32 B x H x P, each summing to 1
 
   AttentionPrior to(at::Device device) const;
 };
 
-/// A map is the element-wise maximum of K ~ U{1..prior_components} axis-aligned Gaussians of amplitude 1, centres uniform over
-/// the patch grid, sigma ~ U(0.05, 0.25) x grid side x prior_sigma_scale.
+/// A map is the element-wise maximum of K ~ U{1..5} axis-aligned Gaussians of amplitude 1, centres uniform over the patch grid,
+/// sigma ~ U(0.025, 0.125) x grid side.
 AttentionPrior draw_attention_prior(const SynthesisJob& job, const Architecture& architecture, const Unit& unit);
 
 /// sum over blocks and heads of (l / L) * MSE(class row over the patches, map * (1 - x0)), l counted from 1; one value per
 /// image. rows: per block of the prior, B x H x (1 + P), the class token's row of the attention probabilities. x0 is the share
-/// that the class token keeps for itself: of the current rows (detached), or drawn.
+/// that the class token keeps for itself in the current rows (detached).
 Tensor prior_loss(const AttentionPrior& prior, const std::vector<Tensor>& rows, int64_t depth);
 
 /// How much the attained attention follows its own prior: mean over blocks and heads of correlation(row, own map) minus

@@ -1,7 +1,6 @@
 #include "synthesis/objective.h"
 
 #include "base/error.h"
-#include "synthesis/candidates.h"
 #include "synthesis/crops.h"
 #include "synthesis/head_similarity.h"
 #include "synthesis/patch_entropy.h"
@@ -20,20 +19,12 @@ bool uses_prior(const SynthesisJob& job) {
 }
 
 bool uses_crops(const SynthesisJob& job) {
-  return job.crops > 0 && job.crop_weight != 0.0;
-}
-
-/// Whether any term looks at the teacher's view of the whole images.
-bool uses_whole_views(const SynthesisJob& job) {
-  return job.semantic_weight != 0.0 || uses_prior(job) || job.entropy_weight != 0.0 || job.head_similarity_weight != 0.0;
+  return job.crops > 0;
 }
 
 void check_terms(const SynthesisJob& job, const Architecture& architecture) {
   if (job.head_similarity_weight != 0.0 && architecture.heads < 2) {
     throw BadInput("synthesis.head_similarity_weight compares attention heads, but the teacher has one; set it to 0");
-  }
-  if (!uses_whole_views(job) && !uses_crops(job) && job.variation_weight == 0.0 && job.statistics_weight == 0.0) {
-    throw BadInput("every term of [synthesis] has weight 0; give one a weight, or set synthesis.iterations = 0 for the starts");
   }
 }
 
@@ -65,18 +56,14 @@ void evaluate_views(LossTerms& terms, const SynthesisTeacher& teacher, const Syn
                     const Tensor& pixels, const Views& through) {
   const SemanticTargets& semantics = objective.semantics;
   const Architecture& architecture = teacher.model.architecture;
-  const int64_t batch = uses_whole_views(job) ? pixels.size(0) : 0;
-  std::vector<Tensor> views;
-  if (batch > 0) views.push_back(seen_through(through, pixels));
+  const int64_t batch = pixels.size(0);
+  std::vector<Tensor> views{seen_through(through, pixels)};
   if (uses_crops(job)) views.push_back(enlarged_quadrants(pixels, semantics.crop_quadrants));
-  if (views.empty()) return;
 
   Readings readings;
   const Tap tap = reader(readings, job, objective.prior, batch);
   const Tensor logits = forward(teacher.model, at::cat(views).to(teacher.precision()), tap);
-  if (job.semantic_weight != 0.0) {
-    terms.semantic = soft_cross_entropy(logits.narrow(0, 0, batch), semantics.image_targets);
-  }
+  terms.semantic = soft_cross_entropy(logits.narrow(0, 0, batch), semantics.image_targets);
   if (uses_crops(job)) {
     const Tensor per_crop = soft_cross_entropy(logits.narrow(0, batch, semantics.crops()), semantics.crop_targets);
     terms.crops = at::mv(semantics.crop_shares, per_crop);
@@ -100,9 +87,6 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
   if (uses_prior(job)) objective.prior = draw_attention_prior(job, architecture, unit).to(teacher.device());
   objective.variation_targets = draw_variation_targets(job, teacher.preprocessing, unit).to(teacher.device());
   objective.valid = valid_pixels(teacher.preprocessing, at::TensorOptions(at::kFloat).device(teacher.device()));
-  if (job.statistics_weight != 0.0) {
-    objective.statistics = image_statistics(chosen_starts(teacher, job, unit), architecture.patch_size);
-  }
   return objective;
 }
 
@@ -111,10 +95,6 @@ LossTerms evaluate_objective(const SynthesisTeacher& teacher, const SynthesisJob
   LossTerms terms;
   evaluate_views(terms, teacher, job, objective, pixels, views);
   if (job.variation_weight != 0.0) terms.variation = total_variation_loss(pixels, objective.variation_targets);
-  if (job.statistics_weight != 0.0) {
-    const int64_t patch_size = teacher.model.architecture.patch_size;
-    terms.statistics = statistics_loss(image_statistics(pixels, patch_size), objective.statistics);
-  }
   return terms;
 }
 
@@ -124,21 +104,19 @@ Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Prepr
     if (!term.defined() || weight == 0.0) return;
     loss = loss.defined() ? loss + term * weight : term * weight;
   };
-  add(terms.semantic, job.semantic_weight);
-  add(terms.crops, job.crop_weight);
+  add(terms.semantic, 1.0);
+  add(terms.crops, 1.0);
   if (terms.prior.defined()) add(terms.prior, job.prior_weight.value());
   add(terms.variation, job.variation_weight / variation_scale(preprocessing));
   add(terms.entropy, job.entropy_weight);
   add(terms.head_similarity, job.head_similarity_weight);
-  add(terms.statistics, job.statistics_weight);
   return loss.sum();
 }
 
 std::vector<std::pair<std::string, Tensor>> named_terms(const LossTerms& terms) {
-  std::vector<std::pair<std::string, Tensor>> named{{"semantic", terms.semantic},    {"crops", terms.crops},
-                                                    {"prior", terms.prior},          {"variation", terms.variation},
-                                                    {"entropy", terms.entropy},      {"head_similarity", terms.head_similarity},
-                                                    {"statistics", terms.statistics}};
+  std::vector<std::pair<std::string, Tensor>> named{{"semantic", terms.semantic}, {"crops", terms.crops},
+                                                    {"prior", terms.prior},       {"variation", terms.variation},
+                                                    {"entropy", terms.entropy},   {"head_similarity", terms.head_similarity}};
   std::erase_if(named, [](const auto& term) { return !term.second.defined(); });
   return named;
 }
@@ -161,7 +139,6 @@ LossTable loss_table(const LossTerms& terms, const UnitObjective& objective) {
   add("alignment", alignment);
   add("entropy", terms.entropy);
   add("head_similarity", terms.head_similarity);
-  add("statistics", terms.statistics);
   table.values = at::stack(columns, 1).contiguous();
   return table;
 }

@@ -9,7 +9,6 @@
 #include "model/preprocessing.h"
 #include "model/vision_transformer.h"
 #include "synthesis/attention_prior.h"
-#include "synthesis/image_statistics.h"
 #include "synthesis/semantic_targets.h"
 #include "synthesis/start.h"
 #include "synthesis/unit.h"
@@ -30,10 +29,9 @@ struct SynthesisTeacher {
 struct UnitObjective {
   Unit unit;
   SemanticTargets semantics;
-  AttentionPrior prior;        ///< empty when switched off
-  Tensor variation_targets;    ///< B
-  PixelRange valid;            ///< on the device, so that clamping to it copies nothing
-  ImageStatistics statistics;  ///< of the unit's start; undefined when switched off
+  AttentionPrior prior;      ///< empty when switched off
+  Tensor variation_targets;  ///< B
+  PixelRange valid;          ///< on the device, so that clamping to it copies nothing
 };
 
 /// BadInput if the teacher cannot serve a term, or if no term is switched on.
@@ -47,7 +45,6 @@ struct LossTerms {
   Tensor variation;                    ///< distance of the total variation from its target
   Tensor entropy;                      ///< minus the entropy of patch similarities
   Tensor head_similarity;              ///< how unlike the heads' attention is
-  Tensor statistics;                   ///< distance from the start's spectrum, colour and contrast
   std::vector<Tensor> attention_rows;  ///< of the prior's blocks, B x H x (1 + P), detached
 };
 
@@ -63,7 +60,7 @@ Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Prepr
 std::vector<std::pair<std::string, Tensor>> named_terms(const LossTerms& terms);
 
 /// float32 B x K for the shard, and its column names: prior, semantic, semantic_floor (the entropy of the target, which
-/// semantic cannot go below), crops, variation, alignment, entropy, head_similarity, statistics; 0 for what is switched off.
+/// semantic cannot go below), crops, variation, alignment, entropy, head_similarity; 0 for what is switched off.
 struct LossTable {
   Tensor values;
   std::vector<std::string> names;

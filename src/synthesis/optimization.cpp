@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "numerics/schedule.h"
-#include "synthesis/candidates.h"
-#include "synthesis/parametrization.h"
 
 namespace eidolon {
 namespace {
@@ -32,26 +30,23 @@ double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocess
 }
 
 UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
-  const Tensor parameters = encode_pixels(job, chosen_starts(teacher, job, unit));
-  return {parameters, AdamMoments::zeros_like(parameters), 0};
-}
-
-Tensor pixels_of(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitState& state) {
-  return decode_pixels(job, teacher.preprocessing, state.parameters);
+  const Tensor pixels = start_pixels(job, teacher.preprocessing, unit).to(teacher.device());
+  return {pixels, AdamMoments::zeros_like(pixels), 0};
 }
 
 LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
                         UnitState& state) {
   const Preprocessing& preprocessing = teacher.preprocessing;
-  if (round_at(job, state.iteration).step == 0) state.moments = AdamMoments::zeros_like(state.parameters);
-  const Tensor parameters = state.parameters.detach().requires_grad_(true);
+  if (round_at(job, state.iteration).step == 0) state.moments = AdamMoments::zeros_like(state.pixels);
+  const Tensor pixels = state.pixels.detach().requires_grad_(true);
   const Views views = draw_views(job, preprocessing, objective.unit, state.iteration).to(teacher.device());
-  const LossTerms terms = evaluate_objective(teacher, job, objective, decode_pixels(job, preprocessing, parameters), views);
-  const Tensor gradient = torch::autograd::grad({weighted_sum(terms, job, preprocessing)}, {parameters})[0];
+  const LossTerms terms = evaluate_objective(teacher, job, objective, pixels, views);
+  const Tensor gradient = torch::autograd::grad({weighted_sum(terms, job, preprocessing)}, {pixels})[0];
 
   const double rate = learning_rate_at(job, preprocessing, state.iteration);
-  adam_step(state.parameters, gradient, state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
-  clamp_to_valid(job, preprocessing, objective.valid, state.parameters);
+  adam_step(state.pixels, gradient, state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
+  const at::NoGradGuard no_gradients;
+  state.pixels.clamp_(objective.valid.lowest, objective.valid.highest);
   ++state.iteration;
   return terms;
 }

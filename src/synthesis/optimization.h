@@ -1,4 +1,4 @@
-// The optimisation of one unit's images: Adam with clamped steps on their parameters (synthesis/parametrization.h).
+// The optimisation of the images of one unit: Adam on their pixels, clamped to valid colours after every step.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +10,12 @@ namespace eidolon {
 
 /// All that an unfinished unit is: committed to a file now and then, adopted by any rank.
 struct UnitState {
-  Tensor parameters;  ///< float32, encode_pixels() of normalised pixels
+  Tensor pixels;  ///< normalised float32 B x C x S x S
   AdamMoments moments;
   int64_t iteration = 0;  ///< iterations done
 };
 
 UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit);
-
-/// Normalised float32 B x C x S x S.
-Tensor pixels_of(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitState& state);
 
 /// One iteration: gradient of the unit's loss, Adam step (betas 0.5, 0.9; warm-up then cosine, anew each round), clamp to valid
 /// pixels. The teacher sees the views drawn for the iteration, whose few numbers are copied to the device. Returns the terms

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "synthesis/candidates.h"
 
 namespace eidolon {
 namespace {
@@ -13,28 +12,26 @@ double rounded_to_two_digits(double value) {
   return std::round(value / unit) * unit;
 }
 
-/// The weight must not depend on what else is switched on, nor on whether the semantic term is.
+/// The weight must not depend on what else is switched on.
 SynthesisJob with_prior_and_semantics_alone(SynthesisJob job) {
-  job.semantic_weight = 1.0;
-  job.variation_weight = job.entropy_weight = job.head_similarity_weight = job.statistics_weight = 0.0;
+  job.variation_weight = job.entropy_weight = job.head_similarity_weight = 0.0;
   return job;
 }
 
 }  // namespace
 
 double balanced_prior_weight(const SynthesisTeacher& teacher, const SynthesisJob& job) {
-  if (job.prior_ratio == 0.0) return 0.0;
   const Unit probe{0, std::min<int64_t>(job.unit_images, 8)};
   const SynthesisJob terms_of_probe = with_prior_and_semantics_alone(job);
   const UnitObjective objective = draw_objective(teacher, terms_of_probe, probe);
-  const Tensor pixels = chosen_starts(teacher, job, probe).requires_grad_(true);
+  const Tensor pixels = start_pixels(job, teacher.preprocessing, probe).to(teacher.device()).requires_grad_(true);
   const LossTerms terms = evaluate_objective(teacher, terms_of_probe, objective, pixels);
 
   const Tensor semantic = terms.crops.defined() ? terms.semantic + terms.crops : terms.semantic;
   const auto gradient_norm = [&](const Tensor& term) {
     return torch::autograd::grad({term.sum()}, {pixels}, {}, true)[0].norm().item<double>();
   };
-  const double weight = job.prior_ratio * gradient_norm(semantic) / gradient_norm(terms.prior);
+  const double weight = gradient_norm(semantic) / gradient_norm(terms.prior);
   if (!std::isfinite(weight) || weight <= 0) {
     throw Fault("synthesis.prior_weight = \"auto\" found no gradient of the prior term at the start; give it a number");
   }

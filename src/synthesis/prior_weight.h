@@ -5,9 +5,9 @@
 
 namespace eidolon {
 
-/// a1 = prior_ratio * |gradient of the semantic terms| / |gradient of the prior term|, on the start of the job's first eight
+/// a1 = |gradient of the semantic terms| / |gradient of the prior term|, on the start of the job's first eight
 /// images. Attention entries are near 1/197, so the term's natural size differs tenfold between models; a ratio of gradients
-/// does not. Rounded to two digits, so that it does not carry the last bits of one machine. A ratio of 0 switches the term off.
+/// does not. Rounded to two digits, so that it does not carry the last bits of one machine.
 double balanced_prior_weight(const SynthesisTeacher& teacher, const SynthesisJob& job);
 
 }  // namespace eidolon

@@ -8,12 +8,10 @@ namespace eidolon {
 namespace {
 
 /// Normalised, 1 x C x S x S.
-Tensor start_image(const std::string& kind, const SynthesisJob& job, int64_t index, int64_t candidate,
-                   const Preprocessing& preprocessing) {
+Tensor start_image(const std::string& kind, const SynthesisJob& job, int64_t index, const Preprocessing& preprocessing) {
   const int64_t channels = preprocessing.channels(), size = preprocessing.image_size;
-  if (kind == "gaussian")
-    return RandomStream(job.seed, Purpose::start_noise, index, candidate).normals({1, channels, size, size});
-  RandomStream random(job.seed, Purpose::procedural_start, index, candidate);
+  if (kind == "gaussian") return RandomStream(job.seed, Purpose::start_noise, index).normals({1, channels, size, size});
+  RandomStream random(job.seed, Purpose::procedural_start, index);
   const Tensor image = procedural_image(kind, random, channels, size).unsqueeze(0);
   return (image - preprocessing.mean_tensor()) / preprocessing.std_tensor();
 }
@@ -29,12 +27,12 @@ PixelRange valid_pixels(const Preprocessing& preprocessing, at::TensorOptions op
   return {-mean / std, (1.0 - mean) / std};
 }
 
-Tensor start_pixels(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit, int64_t candidate) {
+Tensor start_pixels(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
   const std::vector<std::string> kinds = mixture_cycle(start_of(job));
   std::vector<Tensor> images;
   for (int64_t index = unit.first; index <= unit.last(); ++index) {
     const std::string& kind = kinds[static_cast<size_t>(index) % kinds.size()];
-    images.push_back(start_image(kind, job, index, candidate, preprocessing));
+    images.push_back(start_image(kind, job, index, preprocessing));
   }
   const PixelRange valid = valid_pixels(preprocessing);
   return at::cat(images).clamp(valid.lowest, valid.highest);

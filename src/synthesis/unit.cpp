@@ -84,8 +84,7 @@ bool is_optimised(const SynthesisJob& job, const Unit& unit) {
 double views_per_iteration(const SynthesisJob& job, const Unit& unit) {
   if (!is_optimised(job, unit)) return 0;
   int64_t views = unit.images;
-  for (int64_t image = unit.first; job.crops > 0 && job.crop_weight != 0.0 && image <= unit.last(); ++image)
-    views += 1 + image % job.crops;
+  for (int64_t image = unit.first; job.crops > 0 && image <= unit.last(); ++image) views += 1 + image % job.crops;
   return static_cast<double>(views);
 }
 

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "storage/tensor_archive.h"
-#include "synthesis/candidates.h"
 #include "synthesis/start.h"
 
 namespace eidolon {
@@ -16,7 +15,7 @@ Tensor global_indices(const Unit& unit) {
 
 void write_unit_state(const std::filesystem::path& path, const UnitState& state, const ShardOwner& owner) {
   TensorArchive archive;
-  archive.tensors = {{"parameters", state.parameters.cpu()},
+  archive.tensors = {{"pixels", state.pixels.cpu()},
                      {"exp_avg", state.moments.exp_avg.cpu()},
                      {"exp_avg_sq", state.moments.exp_avg_sq.cpu()},
                      {"step", at::scalar_tensor(state.moments.step, at::kLong)},
@@ -31,7 +30,7 @@ std::optional<UnitState> read_unit_state(const std::filesystem::path& path, cons
   const auto id = archive.attributes.find("synthesis_id");
   if (id == archive.attributes.end() || id->second != owner.synthesis_id) return std::nullopt;
   UnitState state;
-  state.parameters = archive.tensors.at("parameters").to(device);
+  state.pixels = archive.tensors.at("pixels").to(device);
   state.moments = {archive.tensors.at("exp_avg").to(device), archive.tensors.at("exp_avg_sq").to(device),
                    archive.tensors.at("step").item<int64_t>()};
   state.iteration = archive.tensors.at("iteration").item<int64_t>();
@@ -42,7 +41,7 @@ ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& j
                           const UnitObjective& objective, const UnitState& state) {
   at::NoGradGuard no_grad;
   ImageShard shard;
-  shard.images = to_bytes(teacher.preprocessing, pixels_of(teacher, job, state)).cpu();
+  shard.images = to_bytes(teacher.preprocessing, state.pixels).cpu();
   shard.global_index = global_indices(unit);
   shard.semantic_classes = objective.semantics.classes;
   shard.crop_boxes = objective.semantics.boxes;
@@ -57,7 +56,7 @@ ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& j
 
 ImageShard start_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
   ImageShard shard;
-  shard.images = to_bytes(teacher.preprocessing, chosen_starts(teacher, job, unit)).cpu();
+  shard.images = to_bytes(teacher.preprocessing, start_pixels(job, teacher.preprocessing, unit)).cpu();
   shard.global_index = global_indices(unit);
   return shard;
 }

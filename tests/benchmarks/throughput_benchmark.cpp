@@ -75,7 +75,7 @@ void finetuning(benchmark::State& state) {
     images.global.push_back(i);
   }
   const Student calibrated =
-      calibrate(teacher, scheme_of(QuantizationJob{}, 12), normalise(imagenet, images.bytes), {RangeMethod::minmax, false});
+      calibrate(teacher, scheme_of(QuantizationJob{}, 12), normalise(imagenet, images.bytes), {.reparameterize = false});
   Student student = calibrated.clone();
   const Communicator communicator = Communicator::world();
   Reconstruction strategy({teacher, student, calibrated, images, none, imagenet, job, communicator, int64_t{1} << 30});

@@ -30,7 +30,7 @@ class Resume(ProgramTest):
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, signal.SIGKILL)
 
     def test_a_phase_with_everything_trained_and_drawn_ends_in_the_same_bits(self):
-        options = ["rounding=adaround", "rounding_learning_rate=0.1", "input_mix=0.5", "activation_drop=0.3", "importance=fisher",
+        options = ["rounding=adaround", "rounding_learning_rate=0.1", "input_mix=0.5", "importance=gradient",
                    "scale_learning_rate=1e-3", "weight_scale_learning_rate=1e-3"]
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options)
 

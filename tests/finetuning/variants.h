@@ -17,16 +17,14 @@ struct Variant {
 inline std::vector<Variant> variants() {
   const auto everything = [](FinetuningJob& job) {
     job.input_mix = 0.5;
-    job.activation_drop = 0.25;
     job.rounding = "adaround";
     job.rounding_learning_rate = 0.05;
     job.scale_learning_rate = job.weight_scale_learning_rate = 1e-3;
-    job.importance = "fisher";
+    job.importance = "gradient";
     job.token_units = true;
   };
   return {{"plain", [](FinetuningJob&) {}},
           {"input_mix", [](FinetuningJob& job) { job.input_mix = 0.5; }},
-          {"activation_drop", [](FinetuningJob& job) { job.activation_drop = 0.5; }},
           {"adaround",
            [](FinetuningJob& job) {
              job.rounding = "adaround";
@@ -34,7 +32,6 @@ inline std::vector<Variant> variants() {
            }},
           {"scales", [](FinetuningJob& job) { job.scale_learning_rate = job.weight_scale_learning_rate = 1e-3; }},
           {"gradient", [](FinetuningJob& job) { job.importance = "gradient"; }},
-          {"fisher", [](FinetuningJob& job) { job.importance = "fisher"; }},
           {"token_units",
            [](FinetuningJob& job) {
              job.token_units = true;

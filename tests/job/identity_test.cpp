@@ -74,19 +74,12 @@ TEST(Identity, LeavesOutKeysWithoutEffect) {
   for (const char* name :
        {"batch", "iterations", "learning_rate", "early_rate", "input_mix", "importance", "token_units", "seed"})
     unaffected(job, std::string("finetuning.") + name);
-  job.synthesis.prior_weight = 0;
-  unaffected(job, "synthesis.prior_ratio");
-  unaffected(job, "synthesis.prior_components");
-  job.synthesis.crops = 0;
-  unaffected(job, "synthesis.crop_weight");
   job.synthesis.soft_labels = false;
   unaffected(job, "synthesis.soft_label_low");
   job.synthesis.variation_weight = 0;
   unaffected(job, "synthesis.variation_high");
-  job.synthesis.overgenerate = 1;
-  unaffected(job, "synthesis.filter");
   job.synthesis.optimised_share = 0;
-  for (const char* name : {"iterations", "rounds", "learning_rate", "smallest_view", "semantic_weight", "precision"})
+  for (const char* name : {"iterations", "rounds", "learning_rate", "smallest_view", "entropy_weight", "precision"})
     unaffected(job, std::string("synthesis.") + name);
 }
 
@@ -187,6 +180,11 @@ TEST(FirstDifference, TakesTheFirstInSortedOrder) {
 
 TEST(FirstDifference, NamesAKeyThatBothHaveBeforeOneThatItSwitchesOff) {
   EXPECT_EQ(first_difference(R"({"s":{"a_weight":1,"b":2}})", R"({"s":{"b":0}})"), "s.b is 2 here and 0 there");
+}
+
+TEST(FirstDifference, NamesTheFormatVersionsBeforeAnythingElse) {
+  EXPECT_EQ(first_difference(R"({"device":"cpu","format_version":3})", R"({"device":"cuda","format_version":2})"),
+            "format_version is 3 here and 2 there");
 }
 
 TEST(FirstDifference, NamesKeysThatOneSideLacks) {

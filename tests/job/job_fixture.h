@@ -100,7 +100,6 @@ inline Job resolved_job() {
 /// The same with every term and every part of fine-tuning switched on, so that every key has an effect.
 inline Job job_that_uses_every_key() {
   Job job = resolved_job();
-  job.synthesis.overgenerate = 2;
   job.synthesis.crops = 3;
   job.synthesis.soft_labels = true;
   job.synthesis.variation_weight = 1;

@@ -68,7 +68,7 @@ TEST_F(ReaderErrors, WrongTypes) {
   expect("synthesis", "images = [1]", "'synthesis.images' is an array, but must be an integer from 1 to 99999999");
   expect("synthesis", "images = 2020-01-01", "'synthesis.images' is a date or time, but must be an integer from 1 to 99999999");
   expect("synthesis", "soft_labels = 1", "'synthesis.soft_labels' is 1, but must be true or false");
-  expect("synthesis", "crop_weight = true", "'synthesis.crop_weight' is true, but must be a number from 0 to 1e+09");
+  expect("synthesis", "entropy_weight = true", "'synthesis.entropy_weight' is true, but must be a number from 0 to 1e+09");
   expect("synthesis", "method = 3", "'synthesis.method' is 3, but must be \"sardfq\", \"gaussian\" or \"given\"");
   expect("evaluation", "images = 3", "'evaluation.images' is 3, but must be a path in quotes");
   expect("synthesis", "images = \"auto\"", "'synthesis.images' is 'auto', but must be an integer from 1 to 99999999");

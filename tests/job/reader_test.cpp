@@ -119,7 +119,7 @@ TEST_F(Reader, NoIterationsAndFewImagesAreFine) {
 }
 
 TEST_F(Reader, MinusZeroIsZero) {
-  EXPECT_FALSE(std::signbit(read_job(write("job.toml", minimal), {"synthesis.crop_weight=-0.0"}).synthesis.crop_weight));
+  EXPECT_FALSE(std::signbit(read_job(write("job.toml", minimal), {"synthesis.entropy_weight=-0.0"}).synthesis.entropy_weight));
 }
 
 TEST_F(Reader, ResolvedJobsOfOtherVersionsMayHoldKeysThatThisOneDoesNotKnow) {

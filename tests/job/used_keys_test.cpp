@@ -15,15 +15,15 @@ TEST(UsedKeys, AreAllWhereEveryPartIsSwitchedOn) {
 TEST(UsedKeys, AreWarnedOfOnlyIfTheyWereSetAndDoNothing) {
   Job job;
   EXPECT_TRUE(settings_without_effect(job).empty()) << "nobody set these";
-  job.synthesis.crop_weight = 2;
+  job.synthesis.entropy_form = "gaussian";
   job.quantization.ridge = 0.5;
   job.finetuning.early_rate = 2;
-  EXPECT_EQ(settings_without_effect(job), (std::vector<std::string>{"synthesis.crop_weight", "quantization.ridge"}));
-  job.synthesis.crops = 2;
+  EXPECT_EQ(settings_without_effect(job), (std::vector<std::string>{"synthesis.entropy_form", "quantization.ridge"}));
+  job.synthesis.entropy_weight = 2;
   job.quantization.correction = "rounding";
   EXPECT_TRUE(settings_without_effect(job).empty());
   job.synthesis.method = "gaussian";
-  EXPECT_EQ(settings_without_effect(job), (std::vector<std::string>{"synthesis.crops", "synthesis.crop_weight"}));
+  EXPECT_EQ(settings_without_effect(job), (std::vector<std::string>{"synthesis.entropy_weight", "synthesis.entropy_form"}));
 }
 
 TEST(UsedKeys, OfTheDefaultAreThoseThatPeopleSet) {
@@ -35,7 +35,7 @@ TEST(UsedKeys, OfTheDefaultAreThoseThatPeopleSet) {
   for (const char* name : {"synthesis.images", "synthesis.seed", "synthesis.iterations", "synthesis.smallest_view",
                            "quantization.weight_bits", "finetuning.iterations", "finetuning.learning_rate"})
     EXPECT_EQ(std::ranges::count(unused, name), 0) << name;
-  for (const char* name : {"synthesis.prior_components", "synthesis.soft_label_low", "finetuning.distill_images"})
+  for (const char* name : {"synthesis.entropy_form", "synthesis.soft_label_low", "finetuning.distill_images"})
     EXPECT_EQ(std::ranges::count(unused, name), 1) << name;
 }
 

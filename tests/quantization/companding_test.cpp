@@ -7,7 +7,7 @@ namespace eidolon {
 namespace {
 
 double error_of(const Tensor& x, QuantizerKind kind, int64_t bits) {
-  const Quantizer quantizer = search_range(x, {kind, bits, false, -1}, RangeMethod::mse);
+  const Quantizer quantizer = search_range(x, {kind, bits, false, -1});
   return (fake_quantize(x, quantizer) - x).square().mean().item<double>();
 }
 

@@ -31,7 +31,6 @@ QuantizationJob four_bits() {
 
 CalibrationSettings settings(Correction correction) {
   CalibrationSettings s;
-  s.range = RangeMethod::minmax;
   s.correction = correction;
   return s;
 }

@@ -35,7 +35,7 @@ void for_all_specs(Check check) {
 TEST(Quantizer, DequantizedCodesAreTheFakeQuantizedValues) {
   for_all_specs([](const QuantizerSpec& spec) {
     const Tensor x = values_for(spec);
-    const Quantizer quantizer = search_range(x, spec, RangeMethod::mse);
+    const Quantizer quantizer = search_range(x, spec);
     EXPECT_TRUE(at::equal(dequantize(quantize_to_codes(x, quantizer), quantizer), fake_quantize(x, quantizer)));
   });
 }
@@ -43,7 +43,7 @@ TEST(Quantizer, DequantizedCodesAreTheFakeQuantizedValues) {
 TEST(Quantizer, CodesAndZeroPointsAreIntegersWithinTheRange) {
   for_all_specs([](const QuantizerSpec& spec) {
     const Tensor x = values_for(spec);
-    const Quantizer quantizer = search_range(x, spec, RangeMethod::minmax);
+    const Quantizer quantizer = search_range(x, spec);
     const Tensor codes = quantize_to_codes(4 * x, quantizer);
     EXPECT_EQ(codes.scalar_type(), at::kLong);
     EXPECT_GE(codes.min().item<int64_t>(), spec.lowest());

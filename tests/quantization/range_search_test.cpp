@@ -16,6 +16,12 @@ Tensor channel_errors(const Tensor& x, const Quantizer& quantizer) {
                                          : error.movedim(quantizer.spec.channel_axis, 0).flatten(1).sum(1);
 }
 
+/// The quantizer that reaches from the least to the greatest value, the range that the search must not be worse than.
+Quantizer of_extremes(const Tensor& x, const QuantizerSpec& spec, bool free_zero_point = false) {
+  const Tensor rows = spec.channel_axis < 0 ? x.reshape({1, -1}) : x.movedim(spec.channel_axis, 0).flatten(1);
+  return quantizer_of({rows.amin(1), rows.amax(1)}, spec, free_zero_point);
+}
+
 TEST(RangeSearch, SquaredErrorIsNeverAboveThatOfTheExtremes) {
   at::manual_seed(1);
   const Tensor normal = at::randn({12, 300}), heavy = normal * at::exp(at::randn({12, 300})), positive = heavy.abs();
@@ -26,8 +32,8 @@ TEST(RangeSearch, SquaredErrorIsNeverAboveThatOfTheExtremes) {
           for (const bool free_zero_point : {false, true}) {
             for (const QuantizerKind kind : {QuantizerKind::uniform, QuantizerKind::companded}) {
               const QuantizerSpec spec{kind, bits, symmetric, axis};
-              const Tensor searched = channel_errors(x, search_range(x, spec, RangeMethod::mse, free_zero_point));
-              const Tensor extremes = channel_errors(x, search_range(x, spec, RangeMethod::minmax, free_zero_point));
+              const Tensor searched = channel_errors(x, search_range(x, spec, free_zero_point));
+              const Tensor extremes = channel_errors(x, of_extremes(x, spec, free_zero_point));
               EXPECT_TRUE(at::le(searched, extremes * (1 + 1e-9)).all().item<bool>()) << searched << extremes;
             }
           }
@@ -43,8 +49,8 @@ TEST(RangeSearch, LogKindsAreNeverWorseThanTheMaximumAsScale) {
   for (const QuantizerKind kind : {QuantizerKind::log2, QuantizerKind::log_sqrt2}) {
     for (const int64_t bits : {2, 3, 4, 8}) {
       const QuantizerSpec spec{kind, bits, false, -1};
-      const double searched = channel_errors(x, search_range(x, spec, RangeMethod::mse)).item<double>();
-      EXPECT_LE(searched, channel_errors(x, search_range(x, spec, RangeMethod::minmax)).item<double>() * (1 + 1e-9));
+      const double searched = channel_errors(x, search_range(x, spec)).item<double>();
+      EXPECT_LE(searched, channel_errors(x, of_extremes(x, spec)).item<double>() * (1 + 1e-9));
     }
   }
 }
@@ -69,29 +75,30 @@ TEST(RangeSearch, ComesCloseToTheBestOfAllRanges) {
   for (const int64_t bits : {3, 4, 6}) {
     const Tensor x = at::randn({400});
     const QuantizerSpec spec{QuantizerKind::uniform, bits, false, -1};
-    const double found = channel_errors(x, search_range(x, spec, RangeMethod::mse)).item<double>();
+    const double found = channel_errors(x, search_range(x, spec)).item<double>();
     EXPECT_LE(found, 1.15 * brute_force(x, spec)) << bits;
   }
 }
 
-TEST(RangeSearch, PercentileIsThatOfTheSortedValues) {
+TEST(Percentiles, AreThoseOfTheSortedValues) {
   at::manual_seed(6);
-  const Tensor x = at::randn({50001});
-  const QuantizerSpec spec{QuantizerKind::uniform, 8, false, -1};
-  const Tensor sorted = std::get<0>(at::sort(x));
-  const double low = sorted[5].item<double>(), high = sorted[50000 - 5].item<double>();
-  const Quantizer found = search_range(x, spec, RangeMethod::percentile);
-  EXPECT_NEAR(found.scale.item<double>(), (high - low) / 255, 1e-7);
-  EXPECT_EQ(found.zero_point.item<double>(), std::round(-low / found.scale.item<double>()));
+  const Tensor sorted = std::get<0>(at::sort(at::randn({1, 50001})));
+  Tensor shuffled = sorted.index_select(1, at::randperm(50001));
+  const std::vector<Range> ranges = percentiles(shuffled, {0.99, 0.9999, 1.0});
+  for (const auto& [range, left_out] :
+       std::vector<std::pair<Range, int64_t>>{{ranges[0], 500}, {ranges[1], 5}, {ranges[2], 0}}) {
+    EXPECT_EQ(range.low.item<float>(), sorted[0][left_out].item<float>());
+    EXPECT_EQ(range.high.item<float>(), sorted[0][50000 - left_out].item<float>());
+  }
 }
 
 TEST(RangeSearch, EveryChannelIsSearchedOnItsOwn) {
   at::manual_seed(7);
   const Tensor x = at::randn({6, 200}) * at::logspace(-3, 3, 6).view({6, 1});
   const QuantizerSpec per_channel{QuantizerKind::uniform, 4, false, 0}, whole{QuantizerKind::uniform, 4, false, -1};
-  const Quantizer together = search_range(x, per_channel, RangeMethod::mse);
+  const Quantizer together = search_range(x, per_channel);
   for (int64_t channel = 0; channel < 6; ++channel) {
-    const Quantizer alone = search_range(x[channel], whole, RangeMethod::mse);
+    const Quantizer alone = search_range(x[channel], whole);
     EXPECT_TRUE(at::equal(alone.scale, together.scale.narrow(0, channel, 1)));
     EXPECT_TRUE(at::equal(alone.zero_point, together.zero_point.narrow(0, channel, 1)));
   }
@@ -103,11 +110,11 @@ TEST(RangeSearch, LongTensorsAreFittedAsWellThinnedAsWhole) {
   Tensor x = at::randn({4096, 256});
   x.select(1, 7).mul_(40);
   const QuantizerSpec spec{QuantizerKind::uniform, 4, false, -1};
-  const double searched = channel_errors(x, search_range(x, spec, RangeMethod::mse)).item<double>();
+  const double searched = channel_errors(x, search_range(x, spec)).item<double>();
   double best = std::numeric_limits<double>::infinity();
   for (double shrink = 1.0; shrink > 0.29; shrink -= 0.02) {
-    const Tensor drawn_in = at::stack({x.min() * shrink, x.max() * shrink});
-    best = std::min(best, channel_errors(x, search_range(drawn_in, spec, RangeMethod::minmax)).item<double>());
+    const Range drawn_in{(x.min() * shrink).view({1}), (x.max() * shrink).view({1})};
+    best = std::min(best, channel_errors(x, quantizer_of(drawn_in, spec, false)).item<double>());
   }
   EXPECT_LE(searched, 1.02 * best);
 }
@@ -116,7 +123,7 @@ TEST(RangeSearch, FreeZeroPointFollowsARangeFarFromZero) {
   at::manual_seed(9);
   const Tensor x = at::rand({2, 500}) + at::tensor({100.0f, -40.0f}).view({2, 1});
   const QuantizerSpec spec{QuantizerKind::uniform, 4, false, 0};
-  const Quantizer found = search_range(x, spec, RangeMethod::minmax, true);
+  const Quantizer found = of_extremes(x, spec, true);
   EXPECT_LT(found.zero_point[0].item<float>(), -1000);
   EXPECT_GT(found.zero_point[1].item<float>(), 500);
   EXPECT_TRUE(at::le((fake_quantize(x, found) - x).abs().amax(1), found.scale * 1.01).all().item<bool>());
@@ -124,33 +131,30 @@ TEST(RangeSearch, FreeZeroPointFollowsARangeFarFromZero) {
 
 TEST(RangeSearch, ConstantChannelsGetAFinitePositiveScale) {
   const Tensor x = at::stack({at::zeros({20}), at::full({20}, 5.0f), at::full({20}, -1e6f), at::randn({20})});
-  for (const RangeMethod method : {RangeMethod::minmax, RangeMethod::percentile, RangeMethod::mse}) {
-    for (const bool symmetric : {false, true}) {
-      for (const bool free_zero_point : {false, true}) {
-        const QuantizerSpec spec{QuantizerKind::uniform, 4, symmetric, 0};
-        const Quantizer companded = search_range(x, {QuantizerKind::companded, 4, symmetric, 0}, method);
-        EXPECT_TRUE(fake_quantize(x, companded).isfinite().all().item<bool>());
-        const Quantizer found = search_range(x, spec, method, free_zero_point);
-        EXPECT_TRUE(at::logical_and(found.scale > 0, found.scale.isfinite()).all().item<bool>());
-        EXPECT_TRUE(at::lt(found.zero_point.abs(), 1 << 20).all().item<bool>()) << found.zero_point;
-        const Tensor rounded = fake_quantize(x, found);
-        EXPECT_TRUE(rounded.isfinite().all().item<bool>());
-        EXPECT_TRUE(at::equal(rounded[0], x[0]));
-      }
+  for (const bool symmetric : {false, true}) {
+    for (const bool free_zero_point : {false, true}) {
+      const QuantizerSpec spec{QuantizerKind::uniform, 4, symmetric, 0};
+      const Quantizer companded = search_range(x, {QuantizerKind::companded, 4, symmetric, 0});
+      EXPECT_TRUE(fake_quantize(x, companded).isfinite().all().item<bool>());
+      const Quantizer found = search_range(x, spec, free_zero_point);
+      EXPECT_TRUE(at::logical_and(found.scale > 0, found.scale.isfinite()).all().item<bool>());
+      EXPECT_TRUE(at::lt(found.zero_point.abs(), 1 << 20).all().item<bool>()) << found.zero_point;
+      const Tensor rounded = fake_quantize(x, found);
+      EXPECT_TRUE(rounded.isfinite().all().item<bool>());
+      EXPECT_TRUE(at::equal(rounded[0], x[0]));
     }
   }
 }
 
 TEST(RangeSearch, OneValueIsEnough) {
   const QuantizerSpec spec{QuantizerKind::uniform, 8, false, -1};
-  const Quantizer found = search_range(at::full({1}, 3.0f), spec, RangeMethod::mse);
+  const Quantizer found = search_range(at::full({1}, 3.0f), spec);
   EXPECT_NEAR(fake_quantize(at::full({1}, 3.0f), found).item<float>(), 3.0f, 1e-5f);
 }
 
 TEST(RangeSearch, RefusesNothingAndNotANumber) {
-  EXPECT_THROW(search_range(at::empty({0}), {}, RangeMethod::mse), Fault);
-  EXPECT_THROW(search_range(at::full({3}, std::numeric_limits<float>::quiet_NaN()), {}, RangeMethod::mse), Fault);
-  EXPECT_THROW(range_method("median"), BadInput);
+  EXPECT_THROW(search_range(at::empty({0}), {}), Fault);
+  EXPECT_THROW(search_range(at::full({3}, std::numeric_limits<float>::quiet_NaN()), {}), Fault);
 }
 
 }  // namespace

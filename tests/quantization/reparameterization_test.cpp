@@ -30,11 +30,7 @@ struct Folded {
 
 Folded fold(const VisionTransformer& model, const Observed& seen, int64_t bits, bool symmetric) {
   const QuantizerSpec spec{QuantizerKind::uniform, bits, symmetric, 2};
-  Folded f{model.clone(),
-           search_range(seen.qkv_input, spec, RangeMethod::mse, true),
-           search_range(seen.fc1_input, spec, RangeMethod::mse, true),
-           {},
-           {}};
+  Folded f{model.clone(), search_range(seen.qkv_input, spec, true), search_range(seen.fc1_input, spec, true), {}, {}};
   f.qkv = reparameterize(f.model, "blocks.1.norm1", "blocks.1.attn.qkv", f.qkv_channels);
   f.fc1 = reparameterize(f.model, "blocks.1.norm2", "blocks.1.mlp.fc1", f.fc1_channels);
   return f;

@@ -120,7 +120,7 @@ Layer layer(int64_t inputs, int64_t outputs, bool symmetric, uint64_t seed) {
   const Tensor x = at::mm(at::randn({400, inputs}), at::randn({inputs, inputs})) + at::randn({inputs});
   const Tensor weight = at::randn({outputs, inputs}), bias = at::randn({outputs});
   Layer made{empty_gram(inputs, outputs, at::kCPU), affine_map(weight, bias),
-             search_range(weight, {QuantizerKind::uniform, 3, symmetric, 0}, RangeMethod::mse)};
+             search_range(weight, {QuantizerKind::uniform, 3, symmetric, 0})};
   accumulate(made.gram, x, at::linear(x, weight, bias));
   return made;
 }

@@ -24,8 +24,6 @@ TEST(Scheme, FollowsTheJob) {
   EXPECT_EQ(scheme.at({-1, NodeKind::head_weight}), (QuantizerSpec{QuantizerKind::uniform, 3, true, 0}));
   EXPECT_EQ(scheme.at({0, NodeKind::fc2_input}), (QuantizerSpec{QuantizerKind::companded, 5, false, -1}));
   EXPECT_EQ(scheme.at({0, NodeKind::fc1_input}), (QuantizerSpec{QuantizerKind::uniform, 5, false, -1}));
-  job.weight_granularity = "tensor";
-  EXPECT_EQ(scheme_of(job, 2).at({-1, NodeKind::patch_embedding_weight}).channel_axis, -1);
 }
 
 TEST(Scheme, AttentionIsCompandedUnlessToldOtherwise) {

@@ -20,17 +20,10 @@ using testing::small_teacher;
 
 constexpr Unit unit{0, 4};
 
-/// x0 drawn, so that no part of the prior term is held fixed by detach and differences see the whole function.
-SynthesisJob differentiable_job() {
-  SynthesisJob job = small_job();
-  job.prior_self_attention = "uniform";
-  return job;
-}
-
 /// Every term that there is.
 SynthesisJob job_of_all_terms() {
-  SynthesisJob job = differentiable_job();
-  job.entropy_weight = 0.5, job.head_similarity_weight = 2.0, job.statistics_weight = 0.3;
+  SynthesisJob job = small_job();
+  job.entropy_weight = 0.5, job.head_similarity_weight = 2.0;
   return job;
 }
 
@@ -40,6 +33,7 @@ double cross_entropy(const Tensor& logits, const Tensor& target) {
   return -(target.to(at::kDouble) * (exponentials / exponentials.sum()).log()).sum().item<double>();
 }
 
+/// Not of the prior term, which holds a part of its target fixed: attention_prior_test.cpp.
 TEST(Objective, GradientOfEveryTermMatchesDifferences) {
   const SynthesisTeacher teacher = small_teacher();
   const SynthesisJob job = job_of_all_terms();
@@ -51,15 +45,14 @@ TEST(Objective, GradientOfEveryTermMatchesDifferences) {
   };
   check("semantic", &LossTerms::semantic);
   check("crops", &LossTerms::crops);
-  check("prior", &LossTerms::prior);
   check("variation", &LossTerms::variation);
   check("head similarity", &LossTerms::head_similarity);
-  check("statistics", &LossTerms::statistics);
 }
 
 TEST(Objective, GradientOfTheWeightedSumMatchesDifferences) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = differentiable_job();
+  SynthesisJob job = job_of_all_terms();
+  job.prior_weight = 0.0, job.entropy_weight = 0.0;
   const UnitObjective objective = draw_objective(teacher, job, unit);
   const auto loss = [&](const Tensor& x) {
     return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
@@ -149,24 +142,15 @@ TEST(Objective, HeadTermReadsQueriesAndKeysOfEveryBlock) {
   EXPECT_LT(largest_difference(terms.head_similarity, head_similarity_loss(queries, keys)), 1e-9);
 }
 
-TEST(Objective, StatisticsAreKeptFromTheImagesOwnStart) {
-  const SynthesisTeacher teacher = small_teacher(at::kFloat);
-  SynthesisJob job = job_of_all_terms();
-  const UnitObjective objective = draw_objective(teacher, job, unit);
-  const Tensor start = start_pixels(job, teacher.preprocessing, unit);
-  EXPECT_LT(evaluate_objective(teacher, job, objective, start).statistics.max().item<double>(), 1e-9);
-  EXPECT_GT(evaluate_objective(teacher, job, objective, start.flip(0)).statistics.min().item<double>(), 1e-4);
-}
-
 TEST(Objective, WeightedSumIsTheSumOfTheWeightedTerms) {
   const SynthesisTeacher teacher = small_teacher();
   SynthesisJob job = job_of_all_terms();
-  job.semantic_weight = 0.7, job.crop_weight = 1.3, job.prior_weight = 50.0, job.variation_weight = 0.1;
+  job.prior_weight = 50.0, job.variation_weight = 0.1;
   const LossTerms terms = evaluate_objective(teacher, job, draw_objective(teacher, job, unit), small_pixels(4));
   const auto sum = [](const Tensor& term) { return term.to(at::kDouble).sum().item<double>(); };
-  const double expected = 0.7 * sum(terms.semantic) + 1.3 * sum(terms.crops) + 50.0 * sum(terms.prior) +
+  const double expected = sum(terms.semantic) + sum(terms.crops) + 50.0 * sum(terms.prior) +
                           0.1 / variation_scale(teacher.preprocessing) * sum(terms.variation) + 0.5 * sum(terms.entropy) +
-                          2.0 * sum(terms.head_similarity) + 0.3 * sum(terms.statistics);
+                          2.0 * sum(terms.head_similarity);
   EXPECT_NEAR(weighted_sum(terms, job, teacher.preprocessing).item<double>(), expected, 1e-5 * std::abs(expected));
 }
 
@@ -192,7 +176,7 @@ TEST(Objective, OfAnImageIsTheSameInUnitsOfFourAndOfEight) {
   const LossTerms whole = evaluate_objective(teacher, job, draw_objective(teacher, job, {0, 8}), pixels);
   const LossTerms half = evaluate_objective(teacher, job, draw_objective(teacher, job, {4, 4}), pixels.narrow(0, 4, 4));
   for (const auto term : {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation,
-                          &LossTerms::entropy, &LossTerms::head_similarity, &LossTerms::statistics}) {
+                          &LossTerms::entropy, &LossTerms::head_similarity}) {
     EXPECT_LT(largest_difference((whole.*term).narrow(0, 4, 4), half.*term), 1e-5);
   }
 }
@@ -204,44 +188,18 @@ TEST(Objective, SwitchedOffTermsLeaveNoTrace) {
   const auto semantic = [&](const Tensor& x) { return evaluate_objective(teacher, job, objective, x).semantic.sum(); };
   const Tensor expected = gradient_of(semantic, small_pixels(4));
 
-  job.prior_weight = 0.0, job.crop_weight = 0.0, job.variation_weight = 0.0;
+  job.prior_weight = 0.0, job.crops = 0, job.variation_weight = 0.0;
   for (Tensor& map : objective.prior.maps) map.fill_(std::numeric_limits<double>::quiet_NaN());
   objective.semantics.crop_targets.fill_(std::numeric_limits<double>::quiet_NaN());
   objective.variation_targets.fill_(std::numeric_limits<double>::quiet_NaN());
   const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));
   EXPECT_FALSE(terms.prior.defined() || terms.crops.defined() || terms.variation.defined());
-  EXPECT_FALSE(terms.entropy.defined() || terms.head_similarity.defined() || terms.statistics.defined());
+  EXPECT_FALSE(terms.entropy.defined() || terms.head_similarity.defined());
   EXPECT_TRUE(terms.attention_rows.empty());
   const auto loss = [&](const Tensor& x) {
     return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
   };
   EXPECT_LT(largest_difference(gradient_of(loss, small_pixels(4)), expected), 1e-7);
-}
-
-TEST(Objective, DoesNotAskTheTeacherWhereNoTermDoes) {
-  SynthesisJob job = small_job();
-  job.semantic_weight = job.crop_weight = 0.0, job.prior_weight = 0.0, job.statistics_weight = 1.0;
-  const SynthesisTeacher teacher{{small_teacher().model.architecture, {}}, testing::small_preprocessing()};  // no weights
-  SynthesisTeacher whole = small_teacher();
-  const UnitObjective objective = draw_objective(whole, job, unit);
-  const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));  // would throw
-  EXPECT_TRUE(terms.variation.defined() && terms.statistics.defined());
-  EXPECT_FALSE(terms.semantic.defined() || terms.crops.defined() || terms.prior.defined());
-  EXPECT_FALSE(terms.entropy.defined() || terms.head_similarity.defined());
-}
-
-TEST(Objective, WithoutTheSemanticTermOnlyTheOthersPull) {
-  const SynthesisTeacher teacher = small_teacher();
-  SynthesisJob job = small_job();
-  job.semantic_weight = 0.0, job.crop_weight = 0.0, job.prior_weight = 0.0, job.variation_weight = 1.0;
-  const UnitObjective objective = draw_objective(teacher, job, unit);
-  const auto loss = [&](const Tensor& x) {
-    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
-  };
-  const auto variation = [&](const Tensor& x) {
-    return total_variation_loss(x, objective.variation_targets).sum() / variation_scale(teacher.preprocessing);
-  };
-  EXPECT_LT(largest_difference(gradient_of(loss, small_pixels(4)), gradient_of(variation, small_pixels(4))), 1e-9);
 }
 
 TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
@@ -250,8 +208,8 @@ TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
   const LossTerms terms = evaluate_objective(teacher, small_job(), objective, small_pixels(4));
   const LossTable table = loss_table(terms, objective);
   EXPECT_EQ(table.names, (std::vector<std::string>{"prior", "semantic", "semantic_floor", "crops", "variation", "alignment",
-                                                   "entropy", "head_similarity", "statistics"}));
-  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 9}));
+                                                   "entropy", "head_similarity"}));
+  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 8}));
   EXPECT_EQ(table.values.scalar_type(), at::kFloat);
   EXPECT_LT(largest_difference(table.values.select(1, 0), terms.prior), 1e-7);
   EXPECT_LT(largest_difference(table.values.select(1, 3), terms.crops), 1e-7);
@@ -260,12 +218,6 @@ TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
     EXPECT_NEAR(table.values[i][2].item<double>(), entropy, 1e-4);
     EXPECT_GE(table.values[i][1].item<double>(), entropy - 1e-5);
   }
-}
-
-TEST(Objective, RefusesToPursueNothing) {
-  SynthesisJob job = small_job();
-  job.semantic_weight = job.crop_weight = job.variation_weight = 0.0, job.prior_weight = 0.0;
-  EXPECT_ERROR(BadInput, "every term of [synthesis] has weight 0", draw_objective(small_teacher(), job, unit));
 }
 
 TEST(LossTable, HoldsZerosForWhatIsSwitchedOffAndAFiniteFloorForOneHotTargets) {
