@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/readout.h"
 
 namespace eidolon {
 namespace {
@@ -106,11 +107,10 @@ EvaluationCounts count(const Tensor& teacher_logits, const Tensor& student_logit
   const Tensor student_rank = rank_of(student, truth);
   const Tensor teacher_right = teacher_rank.eq(0);
   const Tensor student_right = student_rank.eq(0);
-  const Tensor log_p = teacher.log_softmax(1);
   // Not below 0, where rounding may put two equal distributions.
-  const Tensor divergence = (log_p.exp() * (log_p - student.log_softmax(1))).sum(1).clamp_min(0);
+  const Tensor apart = divergence({.kind = Output::Kind::classes, .size = teacher.size(1)}, teacher, student).clamp_min(0);
   const Tensor finite = all_finite(teacher).logical_and(all_finite(student));
-  const Tensor kl = at::where(finite, divergence, at::zeros_like(divergence));
+  const Tensor kl = at::where(finite, apart, at::zeros_like(apart));
 
   EvaluationCounts counts;
   counts.images = static_cast<double>(truth.size(0));

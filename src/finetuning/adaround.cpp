@@ -1,6 +1,6 @@
 #include "finetuning/adaround.h"
 
-#include "quantization/grid.h"
+#include "base/error.h"
 
 namespace eidolon {
 namespace {
@@ -11,8 +11,8 @@ constexpr double first_beta = 20, last_beta = 2, warmup = 0.2;
 /// fraction: how far above `below`, in [0, 1].
 Tensor value_above(const LearnedRounding& rounding, const Tensor& fraction, const Quantizer& quantizer) {
   const Grid grid = grid_of(quantizer, rounding.below.sizes(), rounding.below.scalar_type());
-  const Tensor place = at::clamp_max(at::clamp_min(rounding.below + fraction, grid.lowest), grid.highest);
-  return place * grid.scale;
+  const Tensor index = at::clamp_max(at::clamp_min(rounding.below + fraction, grid.lowest), grid.highest);
+  return index * grid.scale;
 }
 
 }  // namespace
@@ -42,19 +42,23 @@ std::vector<LearnedRounding> learned_roundings(const Student& calibrated, const 
   for (const NodeId node : weights) {
     const auto quantizer = calibrated.quantizers.find(node);
     if (quantizer == calibrated.quantizers.end()) continue;
-    const Tensor& weight = calibrated.model[parameter_of(node)];
-    const Tensor place = weight / grid_of(quantizer->second, weight.sizes(), weight.scalar_type()).scale;
-    const Tensor below = place.floor();
-    roundings.push_back({node, below, rounding_variable_of(place - below).requires_grad_(true)});
+    if (!quantizer->second.spec.format->is_uniform || quantizer->second.spec.scaling.granularity == Granularity::block) {
+      throw BadInput("finetuning.rounding = \"adaround\" learns which way to round on even steps per channel, but '" +
+                     calibrated.model.plan->name(node) + "' has others; use quantization.weight_format = \"integer\"");
+    }
+    const Tensor& weight = calibrated.model[node];
+    const Tensor index = weight / grid_of(quantizer->second, weight.sizes(), weight.scalar_type()).scale;
+    const Tensor below = index.floor();
+    roundings.push_back({node, below, rounding_variable_of(index - below).requires_grad_(true)});
   }
   return roundings;
 }
 
-std::vector<Trainable> trainable_roundings(const std::vector<LearnedRounding>& roundings, double rate) {
+std::vector<Trainable> trainable_roundings(const std::vector<LearnedRounding>& roundings, const Plan& plan, double rate) {
   std::vector<Trainable> result;
   for (const LearnedRounding& rounding : roundings) {
     const Tensor& variable = rounding.variable;
-    result.push_back({"rounding/" + parameter_of(rounding.weight), variable,
+    result.push_back({"rounding/" + plan.name(rounding.weight), variable,
                       at::scalar_tensor(rate, variable.options().requires_grad(false)), AdamMoments::zeros_like(variable),
                       true});
   }

@@ -24,7 +24,7 @@ std::optional<double> penalty_exponent(int64_t step, int64_t steps);
 /// One weight whose rounding is learned.
 struct LearnedRounding {
   NodeId weight;
-  Tensor below;     ///< floor(w / s) of the calibrated weight, as a place on its grid
+  Tensor below;     ///< floor(w / s) of the calibrated weight, as a grid index
   Tensor variable;  ///< V, a leaf that requires gradients
 };
 
@@ -32,7 +32,7 @@ struct LearnedRounding {
 std::vector<LearnedRounding> learned_roundings(const Student& calibrated, const std::vector<NodeId>& weights);
 
 /// Transient, named "rounding/blocks.3.attn.qkv.weight".
-std::vector<Trainable> trainable_roundings(const std::vector<LearnedRounding>& roundings, double rate);
+std::vector<Trainable> trainable_roundings(const std::vector<LearnedRounding>& roundings, const Plan& plan, double rate);
 
 Tensor soft_weight(const LearnedRounding& rounding, const Quantizer& quantizer);  ///< differentiable in V and the scale
 Tensor hard_weight(const LearnedRounding& rounding, const Quantizer& quantizer);  ///< on the grid: rounding it changes nothing

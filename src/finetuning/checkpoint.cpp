@@ -42,11 +42,10 @@ void write_checkpoint(const std::filesystem::path& path, const Checkpoint& check
   for (const auto& [name, tensor] : checkpoint.optimizer) archive.tensors["optimizer/" + name] = tensor.detach().cpu();
   Scheme scheme;
   for (const auto& [node, quantizer] : checkpoint.student.quantizers) scheme[node] = quantizer.spec;
-  const auto depth = static_cast<int>(checkpoint.student.model.architecture.depth);
   archive.attributes = {{"phase", checkpoint.position.phase},
                         {"phase_step", std::to_string(checkpoint.position.phase_step)},
                         {"step", std::to_string(checkpoint.position.step)},
-                        {"scheme", scheme_to_json(scheme, depth)},
+                        {"scheme", scheme_to_json(scheme, *checkpoint.student.model.plan)},
                         {"student_id", owner.student_id},
                         {"identity", owner.facts},
                         {"images", owner.images},
@@ -66,12 +65,12 @@ void require_own_checkpoint(const std::filesystem::path& path, const std::map<st
                  "; give this job its own --run-dir (images can be shared: run.shards), or remove the checkpoints");
 }
 
-Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner, const Architecture& architecture) {
+Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner, std::shared_ptr<const Plan> plan) {
   const TensorArchive archive = read_archive(path);
   require_own_checkpoint(path, archive.attributes, owner);
   const auto attribute = [&](const std::string& name) { return attribute_of(path, archive.attributes, name); };
   Checkpoint checkpoint;
-  checkpoint.student = student_from_tensors(archive.tensors, scheme_from_json(attribute("scheme")), architecture);
+  checkpoint.student = student_from_tensors(archive.tensors, scheme_from_json(attribute("scheme"), *plan), plan);
   checkpoint.position = {attribute("phase"), std::stoll(attribute("phase_step")), std::stoll(attribute("step"))};
   const std::string folder = "optimizer/";
   for (const auto& [name, tensor] : archive.tensors) {

@@ -43,7 +43,7 @@ void require_own_checkpoint(const std::filesystem::path& path, const std::map<st
                             const CheckpointOwner& owner);
 
 /// BadInput as above.
-Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner, const Architecture& architecture);
+Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner, std::shared_ptr<const Plan> plan);
 
 TensorMap optimizer_tensors(const std::vector<Trainable>& trainables);
 /// Fault if an entry is missing or misshapen.

@@ -1,6 +1,12 @@
 #include "finetuning/distillation.h"
 
+#include <memory>
+
+#include "finetuning/best_so_far.h"
+#include "finetuning/image_stream.h"
+#include "finetuning/prefix.h"
 #include "job/mixture.h"
+#include "model/readout.h"
 #include "model/token_units.h"
 
 namespace eidolon {
@@ -8,115 +14,129 @@ namespace {
 
 constexpr int64_t checks = 10;
 
-/// Per image, in nats.
-Tensor divergence(const Tensor& teacher_logits, const Tensor& student_logits) {
-  const Tensor teacher = teacher_logits.log_softmax(-1), student = student_logits.log_softmax(-1);
-  return (teacher.exp() * (teacher - student)).sum(-1);
-}
-
-/// The outputs of all sections but the embedding: blocks, then logits.
-std::vector<Tensor> outputs_of(const VisionTransformer& model, const Tensor& images, const Tap& tap) {
-  std::vector<Tensor> outputs;
-  Tensor x = forward_section(model, 0, images, tap);
-  for (int section = 1; section < section_count(model.architecture); ++section) {
-    x = forward_section(model, section, x, tap);
-    outputs.push_back(x);
-  }
-  return outputs;
-}
-
-/// Per image, the mean over blocks, tokens and channels, in units of each token's deviation.
-Tensor relative_error(const std::vector<Tensor>& teacher, const std::vector<Tensor>& student) {
-  const size_t blocks = teacher.size() - 1;
+/// Per image, the mean over the sections between the first and the last, tokens and channels, in token units.
+Tensor relative_error(const Plan& plan, const std::vector<Tensor>& teacher, const std::vector<Tensor>& student) {
+  const size_t last = teacher.size() - 1;
   Tensor sum = at::zeros({teacher[0].size(0)}, teacher[0].options());
-  for (size_t block = 0; block < blocks; ++block) {
-    sum = sum + in_token_units(student[block] - teacher[block], teacher[block]).square().mean({1, 2});
+  for (size_t section = 1; section < last; ++section) {
+    const Tensor error = in_token_units(student[section] - teacher[section], teacher[section], plan.sections[section].output);
+    sum = sum + error.square().flatten(1).mean(1);
   }
-  return sum / static_cast<double>(blocks);
+  return sum / static_cast<double>(last - 1);
 }
 
-std::vector<NodeId> weights_among(const std::vector<NodeId>& nodes) {
-  std::vector<NodeId> weights;
-  for (const NodeId node : nodes) {
-    if (is_weight(node.kind)) weights.push_back(node);
+struct Distillation {
+  FinetuningJob job;
+  DistillationLength length;
+  Models models;
+  PhaseImages images;
+  const Communicator& communicator;
+  ImageStream stream;
+  Prefix held_out_outputs;  ///< the teacher's
+  TensorMap trained = {};   ///< the student's own tensors
+  BestSoFar best = {};
+  std::optional<double> before = {};  ///< held-out loss at the beginning of the phase
+
+  const Plan& plan() const { return *models.teacher.plan; }
+
+  std::vector<Trainable> begin();
+  Tensor loss(const std::vector<int64_t>& of, int64_t step) const;
+  void after_step(int64_t step);
+  PhaseOutcome conclude();
+  TensorMap state() const;
+  void restore(const TensorMap& state);
+  std::optional<double> held_out_divergence(int64_t steps) const;
+};
+
+std::vector<Trainable> Distillation::begin() {
+  const auto& [teacher, student, calibrated] = models;
+  held_out_outputs.advance_to(plan().section_count());
+  std::vector<Trainable> trainables = trainable_weights(student, calibrated, plan().products, length.learning_rate);
+  for (const NodeId node : plan().all_nodes()) {
+    const double rate = plan().is_weight(node) ? job.weight_scale_learning_rate : job.scale_learning_rate;
+    for (Trainable& scale : trainable_scales(student, calibrated, {node}, rate)) trainables.push_back(std::move(scale));
   }
-  return weights;
-}
-
-}  // namespace
-
-Distillation::Distillation(const StrategyContext& context, const DistillationPlan& plan)
-    : context_(context),
-      plan_(plan),
-      stream_{context.images, context.preprocessing, mixture_cycle(context.job.distill_images), context.job.seed},
-      held_out_logits_(context.teacher, {}, context.held_out, context.preprocessing, context.cache_bytes) {}
-
-std::vector<Trainable> Distillation::begin(int) {
-  const Architecture& architecture = context_.teacher.architecture;
-  held_out_logits_.advance_to(section_count(architecture));
-  const FinetuningJob& job = context_.job;
-  const std::vector<NodeId> nodes = all_nodes(static_cast<int>(architecture.depth)), weights = weights_among(nodes);
-  std::vector<Trainable> trainables = trainable_weights(context_.student, context_.calibrated, weights, plan_.learning_rate);
-  for (const NodeId node : nodes) {
-    const double rate = is_weight(node.kind) ? job.weight_scale_learning_rate : job.scale_learning_rate;
-    for (Trainable& scale : trainable_scales(context_.student, context_.calibrated, {node}, rate))
-      trainables.push_back(std::move(scale));
-  }
-  trained_ = student_tensors_of(trainables);
-  before_ = held_out_divergence(0);
-  if (before_) best_.offer(*before_, trained_);
+  trained = student_tensors_of(trainables);
+  before = held_out_divergence(0);
+  if (before) best.offer(*before, trained);
   return trainables;
 }
 
-Tensor Distillation::loss(const std::vector<int64_t>& images, int64_t step) {
-  const Tensor input = images_of_step(stream_, images, step).to(context_.student.model["cls_token"].device());
-  std::vector<Tensor> teacher;
+Tensor Distillation::loss(const std::vector<int64_t>& of, int64_t step) const {
+  const auto& [teacher, student, calibrated] = models;
+  const Tensor input = images_of_step(stream, of, step).to(student.model.device());
+  std::vector<Tensor> wanted;
   {
     const at::NoGradGuard no_grad;
-    teacher = outputs_of(context_.teacher, input, {});
+    wanted = forward_outputs(teacher, input);
   }
-  const std::vector<Tensor> student = outputs_of(context_.student.model, input, quantizing_tap(context_.student));
-  const Tensor features = context_.job.distill_feature_weight * relative_error(teacher, student);
-  return (divergence(teacher.back(), student.back()) + features).sum();
+  const std::vector<Tensor> given = forward_outputs(student.model, input, quantizing_tap(student));
+  const Tensor features = job.distill_feature_weight * relative_error(plan(), wanted, given);
+  return (divergence(plan().output, wanted.back(), given.back()) + features).sum();
 }
 
 void Distillation::after_step(int64_t step) {
   const int64_t done = step + 1;
-  const bool due = done * checks / plan_.iterations != step * checks / plan_.iterations;
-  if (!due || !before_) return;
-  best_.offer(*held_out_divergence(done), trained_);
+  const bool due = done * checks / length.iterations != step * checks / length.iterations;
+  if (!due || !before) return;
+  best.offer(*held_out_divergence(done), trained);
 }
 
 /// After so many steps.
 std::optional<double> Distillation::held_out_divergence(int64_t steps) const {
-  return held_out_loss(context_, "distill, step " + std::to_string(steps), [&](const std::vector<int64_t>& images) {
-    const Tensor rows = context_.held_out.rows(images);
-    const Tensor bytes = context_.held_out.bytes.index_select(0, rows).to(context_.student.model["cls_token"].device());
-    const Tensor logits =
-        forward(context_.student.model, normalise(context_.preprocessing, bytes), quantizing_tap(context_.student));
-    return divergence(held_out_logits_.rows(rows), logits).sum().item<double>();
+  const Student& student = models.student;
+  const std::string where = "distill, step " + std::to_string(steps);
+  return held_out_loss(images.held_out, communicator, where, [&](const std::vector<int64_t>& of) {
+    const Tensor rows = images.held_out.rows(of);
+    const Tensor bytes = images.held_out.bytes.index_select(0, rows).to(student.model.device());
+    const Tensor output = forward(student.model, normalise(images.preprocessing, bytes), quantizing_tap(student));
+    return divergence(plan().output, held_out_outputs.rows(rows), output).sum().item<double>();
   });
 }
 
-PhaseOutcome Distillation::conclude(std::vector<Trainable>&) {
-  if (!before_) return {};
-  const PhaseOutcome outcome{before_, best_.loss(), *best_.loss() < *before_};
+PhaseOutcome Distillation::conclude() {
+  if (!before) return {};
+  const PhaseOutcome outcome{.before = before, .trained = best.loss(), .kept = *best.loss() < *before};
   const at::NoGradGuard no_grad;
-  for (auto& [name, tensor] : trained_) tensor.copy_(best_.tensors().at(name));
+  for (auto& [name, tensor] : trained) tensor.copy_(best.tensors().at(name));
   return outcome;
 }
 
 TensorMap Distillation::state() const {
-  if (!before_) return {};
-  TensorMap state = best_.state();
-  state["before"] = at::scalar_tensor(*before_, at::kDouble);
+  if (!before) return {};
+  TensorMap state = best.state();
+  state["before"] = at::scalar_tensor(*before, at::kDouble);
   return state;
 }
 
 void Distillation::restore(const TensorMap& state) {
-  if (!before_) return;
-  best_.restore(state);
-  before_ = state.at("before").item<double>();
+  if (!before) return;
+  best.restore(state);
+  before = state.at("before").item<double>();
+}
+
+}  // namespace
+
+Phase distillation_phase(const FinetuningJob& job, const DistillationLength& length, const Models& models,
+                         const PhaseImages& images, const Communicator& communicator, int64_t cache_bytes) {
+  const auto shared = std::make_shared<Distillation>(
+      Distillation{.job = job,
+                   .length = length,
+                   .models = models,
+                   .images = images,
+                   .communicator = communicator,
+                   .stream = {images.training, images.preprocessing, mixture_cycle(job.distill_images), job.seed},
+                   .held_out_outputs = Prefix(models.teacher, {}, images.held_out, images.preprocessing, cache_bytes)});
+  Phase phase;
+  phase.name = "distill";
+  phase.iterations = length.iterations;
+  phase.begin = [shared] { return shared->begin(); };
+  phase.loss = [shared](const std::vector<int64_t>& of, int64_t step) { return shared->loss(of, step); };
+  phase.after_step = [shared](int64_t step) { shared->after_step(step); };
+  phase.conclude = [shared](std::vector<Trainable>&) { return shared->conclude(); };
+  phase.state = [shared] { return shared->state(); };
+  phase.restore = [shared](const TensorMap& state) { shared->restore(state); };
+  return phase;
 }
 
 }  // namespace eidolon

@@ -1,5 +1,5 @@
-// QDrop (Wei et al., ICLR 2022, arXiv 2203.05740): training sees the rounding errors of the activations only in part, in other
-// places at every step. That keeps the weights from fitting the few images' own errors.
+// QDrop (Wei et al., ICLR 2022, arXiv 2203.05740): a training step sees the rounding errors of only some input elements, drawn
+// anew at every step. That keeps the weights from fitting the errors of the few images.
 #pragma once
 
 #include "base/tensor.h"

@@ -1,7 +1,7 @@
 #include "finetuning/importance.h"
 
+#include "model/readout.h"
 #include "model/token_units.h"
-#include "quantization/student.h"
 
 namespace eidolon {
 namespace {
@@ -10,14 +10,10 @@ constexpr double temperature = 20;
 constexpr int64_t most_images = 64;  ///< more would cost as much as the training of a section
 constexpr size_t chunk = 16;         ///< images per pass
 
-Tensor log_classes(const VisionTransformer& teacher, int section, Tensor output) {
-  for (int s = section + 1; s < section_count(teacher.architecture); ++s) output = forward_section(teacher, s, output);
-  return (output / temperature).log_softmax(-1);
-}
-
-std::vector<int64_t> output_shape(const Architecture& architecture, int section) {
-  if (section == section_count(architecture) - 1) return {architecture.classes};
-  return {architecture.tokens(), architecture.width};
+/// What the teacher's remaining sections make of the output of `section`.
+Tensor output_behind(const Network& teacher, int section, Tensor x) {
+  for (int s = section + 1; s < teacher.plan->section_count(); ++s) x = forward_section(teacher, s, x);
+  return x;
 }
 
 /// This rank's share of the first images, in chunks.
@@ -33,26 +29,27 @@ std::vector<std::vector<int64_t>> chunks_of(const SyntheticImages& images) {
 
 }  // namespace
 
-Tensor class_sensitivity(const VisionTransformer& teacher, int section, const Tensor& exact, const Tensor& output) {
-  const Tensor expected = log_classes(teacher, section, exact.detach());
+Tensor output_sensitivity(const Network& teacher, int section, const Tensor& exact, const Tensor& output) {
+  const Tensor expected = output_behind(teacher, section, exact.detach());
   const at::AutoGradMode with_gradients(true);
   const Tensor leaf = output.detach().clone().requires_grad_(true);
-  const Tensor divergence = (expected.exp() * (expected - log_classes(teacher, section, leaf))).sum();
-  return torch::autograd::grad({divergence}, {leaf}).front();
+  const Tensor given = output_behind(teacher, section, leaf);
+  return torch::autograd::grad({divergence(teacher.plan->output, expected, given, temperature).sum()}, {leaf}).front();
 }
 
-Tensor measure_importance(const StrategyContext& context, int section, const Prefix& inputs, const Prefix& targets) {
-  if (context.job.importance == "none") return {};
-  const Student& calibrated = context.calibrated;
-  Tensor importance = at::zeros(output_shape(context.teacher.architecture, section), context.teacher["cls_token"].options());
-  for (const std::vector<int64_t>& images : chunks_of(context.images)) {
-    const Tensor rows = context.images.rows(images), exact = targets.rows(rows);
+Tensor measure_importance(const Models& models, const SyntheticImages& images, const Communicator& communicator, int section,
+                          const SectionData& data) {
+  const auto& [teacher, student, calibrated] = models;
+  const Section& shape_of = teacher.plan->sections[static_cast<size_t>(section)];
+  Tensor importance = at::zeros(shape_of.shape, at::TensorOptions(teacher.dtype()).device(teacher.device()));
+  for (const std::vector<int64_t>& some : chunks_of(images)) {
+    const Tensor rows = images.rows(some), exact = data.targets.rows(rows);
     const at::NoGradGuard no_gradients;
-    const Tensor output = forward_section(calibrated.model, section, inputs.rows(rows), quantizing_tap(calibrated));
-    const Tensor unit = context.job.token_units ? token_deviation(exact) : at::ones({1}, exact.options());
-    importance += (class_sensitivity(context.teacher, section, exact, output) * unit).abs().sum(0);
+    const Tensor output = forward_section(calibrated.model, section, data.inputs.rows(rows), quantizing_tap(calibrated));
+    const Tensor unit = data.token_units ? token_deviation(exact, shape_of.output) : at::ones({1}, exact.options());
+    importance += (output_sensitivity(teacher, section, exact, output) * unit).abs().sum(0);
   }
-  context.communicator.all_reduce_sum(importance);
+  communicator.all_reduce_sum(importance);
   const double mean = importance.mean().item<double>();
   return mean > 0 ? importance / mean : at::ones_like(importance);
 }

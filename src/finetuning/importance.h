@@ -9,18 +9,24 @@
 // The loss is the sum of G e^2, G the mean of |g| over images, scaled to a mean of 1 (after APHQ-ViT, Wu et al., CVPR 2025).
 #pragma once
 
+#include "finetuning/phase.h"
 #include "finetuning/prefix.h"
-#include "finetuning/strategy.h"
 
 namespace eidolon {
 
 /// g, B x (a section's output), for outputs `output` of `section` in the place of the full-precision ones `exact`.
-Tensor class_sensitivity(const VisionTransformer& teacher, int section, const Tensor& exact, const Tensor& output);
+Tensor output_sensitivity(const Network& teacher, int section, const Tensor& exact, const Tensor& output);
 
-/// G of a section, of the shape of its output for one image, from the first 64 training images of all ranks; undefined for
-/// job.importance = "none". `inputs` and `targets` stand in front of the section (quantized) and behind it (full precision).
-/// Collective.
-Tensor measure_importance(const StrategyContext& context, int section, const Prefix& inputs, const Prefix& targets);
+/// What stands in front of a section (quantized) and behind it (full precision), and in which units errors count.
+struct SectionData {
+  const Prefix& inputs;
+  const Prefix& targets;
+  bool token_units = true;
+};
+
+/// G of a section, of the shape of its output for one image, from the first 64 training images of all ranks. Collective.
+Tensor measure_importance(const Models& models, const SyntheticImages& images, const Communicator& communicator, int section,
+                          const SectionData& data);
 
 /// Sum over images of the weighted squares of `error`, B x (a section's output), in the units of the importance. Without an
 /// importance (undefined) every element counts 1.

@@ -13,12 +13,12 @@ std::vector<int64_t> with_first(at::IntArrayRef shape, int64_t first) {
 
 }  // namespace
 
-Prefix::Prefix(const VisionTransformer& model, Tap tap, const SyntheticImages& images, const Preprocessing& preprocessing,
+Prefix::Prefix(const Network& model, Tap tap, const SyntheticImages& images, const Preprocessing& preprocessing,
                int64_t budget_bytes)
     : model_(model), tap_(std::move(tap)), images_(images), preprocessing_(preprocessing), budget_bytes_(budget_bytes) {}
 
 Tensor Prefix::compute(const Tensor& numbers, int to_section) const {
-  const at::Device device = model_["cls_token"].device();
+  const at::Device device = model_.device();
   Tensor input = normalise(preprocessing_, images_.bytes.index_select(0, numbers).to(device));
   for (int section = 0; section < to_section; ++section) input = forward_section(model_, section, input, tap_);
   return input;
@@ -26,8 +26,8 @@ Tensor Prefix::compute(const Tensor& numbers, int to_section) const {
 
 void Prefix::advance_to(int section) {
   at::NoGradGuard no_grad;
-  const Architecture& a = model_.architecture;
-  const int64_t bytes = images_.size() * a.tokens() * a.width * static_cast<int64_t>(sizeof(float));
+  const int64_t elements = section > 0 ? model_.plan->sections[static_cast<size_t>(section) - 1].elements() : 0;
+  const int64_t bytes = images_.size() * elements * static_cast<int64_t>(sizeof(float));
   const bool stays = kept_.defined() && section == section_;
   if (section > 0 && bytes <= budget_bytes_ && images_.size() > 0 && !stays) {
     Tensor next = kept_;

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "finetuning/synthetic_images.h"
+#include "model/network.h"
 #include "model/preprocessing.h"
-#include "model/section.h"
 
 namespace eidolon {
 
@@ -12,7 +12,7 @@ namespace eidolon {
 class Prefix {
  public:
   /// `model` and the tap's student must outlive the prefix and must not change in the sections already passed.
-  Prefix(const VisionTransformer& model, Tap tap, const SyntheticImages& images, const Preprocessing& preprocessing,
+  Prefix(const Network& model, Tap tap, const SyntheticImages& images, const Preprocessing& preprocessing,
          int64_t budget_bytes);
 
   void advance_to(int section);              ///< forwards only; needs the memory of what is kept and of one chunk
@@ -23,7 +23,7 @@ class Prefix {
  private:
   Tensor compute(const Tensor& numbers, int to_section) const;
 
-  const VisionTransformer& model_;
+  const Network& model_;
   Tap tap_;
   const SyntheticImages& images_;
   Preprocessing preprocessing_;

@@ -1,5 +1,12 @@
 #include "finetuning/reconstruction.h"
 
+#include <memory>
+#include <optional>
+
+#include "finetuning/adaround.h"
+#include "finetuning/drop.h"
+#include "finetuning/importance.h"
+#include "finetuning/prefix.h"
 #include "model/token_units.h"
 #include "numerics/schedule.h"
 
@@ -10,93 +17,132 @@ void append(std::vector<Trainable>& all, std::vector<Trainable> further) {
   for (Trainable& entry : further) all.push_back(std::move(entry));
 }
 
-}  // namespace
+/// Inputs from the quantized sections before, targets from the teacher.
+struct Pairs {
+  Prefix inputs, targets;
+};
 
-Reconstruction::Reconstruction(const StrategyContext& context)
-    : context_(context), training_(pairs_for(context.images)), held_out_(pairs_for(context.held_out)) {
-  if (context.job.input_mix > 0) exact_inputs_.emplace(context.teacher, Tap{}, context.images, context.preprocessing, budget());
-}
-
-int64_t Reconstruction::budget() const {
-  // Two prefixes of training images, two of held-out ones, and one more where inputs are mixed.
-  return context_.cache_bytes / (context_.job.input_mix > 0 ? 5 : 4);
-}
-
-Reconstruction::Pairs Reconstruction::pairs_for(const SyntheticImages& images) const {
-  return {Prefix(context_.student.model, quantizing_tap(context_.student), images, context_.preprocessing, budget()),
-          Prefix(context_.teacher, {}, images, context_.preprocessing, budget())};
-}
-
-int Reconstruction::phases() const {
-  return section_count(context_.teacher.architecture);
-}
-
-std::string Reconstruction::phase_name(int phase) const {
-  return "reconstruct/" + section_name(context_.teacher.architecture, phase);
-}
-
-std::vector<Trainable> Reconstruction::begin(int phase) {
-  section_ = phase;
-  for (Pairs* pairs : {&training_, &held_out_}) {
-    pairs->inputs.advance_to(section_);
-    pairs->targets.advance_to(section_ + 1);
+/// What the phases share.
+struct Reconstruction {
+  Reconstruction(const FinetuningJob& the_job, const Models& the_models, const PhaseImages& the_images,
+                 const Communicator& the_communicator, int64_t cache_bytes)
+      : job(the_job),
+        models(the_models),
+        images(the_images),
+        communicator(the_communicator),
+        training(pairs(images.training, cache_bytes)),
+        held_out(pairs(images.held_out, cache_bytes)) {
+    if (job.input_mix > 0)
+      exact_inputs.emplace(models.teacher, Tap{}, images.training, images.preprocessing, budget(cache_bytes));
   }
-  if (exact_inputs_) exact_inputs_->advance_to(section_);
-  importance_ = measure_importance(context_, section_, training_.inputs, training_.targets);
+
+  /// Two prefixes of training images, two of held-out ones, and one more where inputs are mixed.
+  int64_t budget(int64_t cache_bytes) const { return cache_bytes / (job.input_mix > 0 ? 5 : 4); }
+
+  Pairs pairs(const SyntheticImages& of, int64_t cache_bytes) const {
+    return {
+        .inputs = Prefix(models.student.model, quantizing_tap(models.student), of, images.preprocessing, budget(cache_bytes)),
+        .targets = Prefix(models.teacher, {}, of, images.preprocessing, budget(cache_bytes))};
+  }
+
+  void advance_to(int section) {
+    for (Pairs* one : {&training, &held_out}) {
+      one->inputs.advance_to(section);
+      one->targets.advance_to(section + 1);
+    }
+    if (exact_inputs) exact_inputs->advance_to(section);
+  }
+
+  /// Distillation may follow with caches of its own.
+  void forget() {
+    for (Pairs* one : {&training, &held_out}) {
+      one->inputs.forget();
+      one->targets.forget();
+    }
+    if (exact_inputs) exact_inputs->forget();
+  }
+
+  FinetuningJob job;
+  Models models;
+  PhaseImages images;
+  const Communicator& communicator;
+  Pairs training, held_out;
+  std::optional<Prefix> exact_inputs;  ///< the teacher's, where they are mixed in
+};
+
+/// One section in training.
+struct SectionTrainer {
+  std::shared_ptr<Reconstruction> shared;
+  int section;
+  Tensor importance = {};
+  std::vector<LearnedRounding> roundings = {};
+
+  const Plan& plan() const { return *shared->models.teacher.plan; }
+  Layout layout() const { return plan().sections[static_cast<size_t>(section)].output; }
+  std::string name() const { return "reconstruct/" + plan().sections[static_cast<size_t>(section)].name; }
+
+  std::vector<Trainable> begin();
+  Tensor loss(const std::vector<int64_t>& images, int64_t step) const;
+  PhaseOutcome conclude(const std::vector<Trainable>& trainables);
+
+  std::vector<Trainable> trainables();
+  Tensor training_input(const Tensor& rows, const StepImages& at) const;
+  Tensor error_of(const Tensor& output, const Tensor& target) const;
+  std::optional<double> held_out_error(const Student& student, const std::string& which) const;
+};
+
+std::vector<Trainable> SectionTrainer::begin() {
+  shared->advance_to(section);
+  if (shared->job.importance != "none") {
+    importance = measure_importance(
+        shared->models, shared->images.training, shared->communicator, section,
+        {.inputs = shared->training.inputs, .targets = shared->training.targets, .token_units = shared->job.token_units});
+  }
   return trainables();
 }
 
-std::vector<Trainable> Reconstruction::trainables() {
-  const FinetuningJob& job = context_.job;
-  Student& student = context_.student;
-  const Student& calibrated = context_.calibrated;
-  const Architecture& architecture = context_.teacher.architecture;
-  const std::vector<NodeId> weights = weights_of_section(architecture, section_);
-  std::vector<NodeId> activations;
-  for (const NodeId node : nodes_of_section(architecture, section_)) {
-    if (!is_weight(node.kind)) activations.push_back(node);
-  }
-  const double rate = job.learning_rate * falling_to_the_middle(section_, phases(), job.early_rate);
+std::vector<Trainable> SectionTrainer::trainables() {
+  const FinetuningJob& job = shared->job;
+  const auto& [teacher, student, calibrated] = shared->models;
+  const std::vector<Product> products = plan().products_of(section);
+  std::vector<NodeId> weights, activations;
+  for (const NodeId node : plan().nodes_of(section)) (plan().is_weight(node) ? weights : activations).push_back(node);
+
+  const double rate = job.learning_rate * falling_to_the_middle(section, plan().section_count(), job.early_rate);
   std::vector<Trainable> all;
   if (job.rounding == "adaround") {
-    roundings_ = learned_roundings(calibrated, weights);
-    append(all, trainable_roundings(roundings_, job.rounding_learning_rate));
-    append(all, trainable_biases(student, calibrated, weights, rate));
+    roundings = learned_roundings(calibrated, weights);
+    append(all, trainable_roundings(roundings, plan(), job.rounding_learning_rate));
+    append(all, trainable_biases(student, calibrated, products, rate));
   } else {
-    append(all, trainable_weights(student, calibrated, weights, rate));
+    append(all, trainable_weights(student, calibrated, products, rate));
   }
   append(all, trainable_scales(student, calibrated, activations, job.scale_learning_rate));
   append(all, trainable_scales(student, calibrated, weights, job.weight_scale_learning_rate));
   return all;
 }
 
-StepImages Reconstruction::draws(const std::vector<int64_t>& images, int64_t step) const {
-  return {context_.job.seed, images, section_ * context_.job.iterations + step};
+Tensor SectionTrainer::training_input(const Tensor& rows, const StepImages& at) const {
+  const Tensor quantized = shared->training.inputs.rows(rows);
+  if (!shared->exact_inputs || section == 0) return quantized;  // the image is nobody's output
+  return mixed_input(quantized, shared->exact_inputs->rows(rows), at, shared->job.input_mix);
 }
 
-Tensor Reconstruction::training_input(const Tensor& rows, const StepImages& at) const {
-  const Tensor quantized = training_.inputs.rows(rows);
-  if (!exact_inputs_ || section_ == 0) return quantized;  // the image is nobody's output
-  return mixed_input(quantized, exact_inputs_->rows(rows), at, context_.job.input_mix);
+Tensor SectionTrainer::error_of(const Tensor& output, const Tensor& target) const {
+  return shared->job.token_units ? in_token_units(output - target, target, layout()) : output - target;
 }
 
-Tap Reconstruction::training_tap() const {
-  return roundings_.empty() ? quantizing_tap(context_.student) : soft_weight_tap(context_.student, roundings_);
-}
-
-Tensor Reconstruction::error_of(const Tensor& output, const Tensor& target) const {
-  return context_.job.token_units ? in_token_units(output - target, target) : output - target;
-}
-
-Tensor Reconstruction::loss(const std::vector<int64_t>& images, int64_t step) {
-  const FinetuningJob& job = context_.job;
-  const Tensor rows = context_.images.rows(images);
-  const StepImages at = draws(images, step);
-  const Tensor output = forward_section(context_.student.model, section_, training_input(rows, at), training_tap());
-  Tensor loss =
-      weighted_square(importance_, error_of(output, training_.targets.rows(rows))) / static_cast<double>(output.size(-1));
+Tensor SectionTrainer::loss(const std::vector<int64_t>& images, int64_t step) const {
+  const FinetuningJob& job = shared->job;
+  const Student& student = shared->models.student;
+  const Tensor rows = shared->images.training.rows(images);
+  const StepImages at{.seed = job.seed, .images = images, .step = section * job.iterations + step};
+  const Tap tap = roundings.empty() ? quantizing_tap(student) : soft_weight_tap(student, roundings);
+  const Tensor output = forward_section(student.model, section, training_input(rows, at), tap);
+  const Tensor error = error_of(output, shared->training.targets.rows(rows));
+  Tensor loss = weighted_square(importance, error) / static_cast<double>(output.size(-1));
   const std::optional<double> beta = penalty_exponent(step, job.iterations);
-  for (const LearnedRounding& rounding : roundings_) {
+  for (const LearnedRounding& rounding : roundings) {
     // Once per image, since train_step() divides by their number over all ranks.
     if (beta)
       loss = loss + job.rounding_weight * static_cast<double>(images.size()) * rounding_penalty(rounding.variable, *beta);
@@ -104,42 +150,50 @@ Tensor Reconstruction::loss(const std::vector<int64_t>& images, int64_t step) {
   return loss;
 }
 
-std::optional<double> Reconstruction::held_out_error(const Student& student, const std::string& which) const {
-  return held_out_loss(context_, phase_name(section_) + ", " + which, [&](const std::vector<int64_t>& images) {
-    const Tensor rows = context_.held_out.rows(images);
-    const Tensor output = forward_section(student.model, section_, held_out_.inputs.rows(rows), quantizing_tap(student));
-    const Tensor error = error_of(output, held_out_.targets.rows(rows)).square().sum();
+std::optional<double> SectionTrainer::held_out_error(const Student& student, const std::string& which) const {
+  const SyntheticImages& held_out = shared->images.held_out;
+  return held_out_loss(held_out, shared->communicator, name() + ", " + which, [&](const std::vector<int64_t>& images) {
+    const Tensor rows = held_out.rows(images), input = shared->held_out.inputs.rows(rows);
+    const Tensor output = forward_section(student.model, section, input, quantizing_tap(student));
+    const Tensor error = error_of(output, shared->held_out.targets.rows(rows)).square().sum();
     return error.item<double>() / static_cast<double>(output.size(-1));
   });
 }
 
-PhaseOutcome Reconstruction::conclude(std::vector<Trainable>& trainables) {
+PhaseOutcome SectionTrainer::conclude(const std::vector<Trainable>& trainables) {
+  const auto& [teacher, student, calibrated] = shared->models;
   TensorMap trained = student_tensors_of(trainables);
-  for (const LearnedRounding& rounding : roundings_) {
-    const std::string name = parameter_of(rounding.weight);
-    Tensor& weight = context_.student.model.parameters.at(name);
-    weight.copy_(hard_weight(rounding, context_.student.quantizers.at(rounding.weight)));
-    trained["student/" + name] = weight;
+  for (const LearnedRounding& rounding : roundings) {
+    const std::string& weight_name = plan().name(rounding.weight);
+    Tensor& weight = student.model.parameters.at(weight_name);
+    weight.copy_(hard_weight(rounding, student.quantizers.at(rounding.weight)));
+    trained["student/" + weight_name] = weight;
   }
-  const PhaseOutcome outcome =
-      keep_if_better(held_out_error(context_.calibrated, "as calibrated"),
-                     held_out_error(context_.student, "after its last step"), context_.calibrated, std::move(trained));
-  if (section_ + 1 == phases()) forget_caches();
+  const PhaseOutcome outcome = keep_if_better(held_out_error(calibrated, "as calibrated"),
+                                              held_out_error(student, "after its last step"), calibrated, std::move(trained));
+  roundings.clear();
+  importance = Tensor();
+  if (section + 1 == plan().section_count()) shared->forget();
   return outcome;
 }
 
-int64_t Reconstruction::cached_bytes() const {
-  int64_t bytes = exact_inputs_ ? exact_inputs_->kept_bytes() : 0;
-  for (const Pairs* pairs : {&training_, &held_out_}) bytes += pairs->inputs.kept_bytes() + pairs->targets.kept_bytes();
-  return bytes;
-}
+}  // namespace
 
-void Reconstruction::forget_caches() {
-  for (Pairs* pairs : {&training_, &held_out_}) {
-    pairs->inputs.forget();
-    pairs->targets.forget();
+std::vector<Phase> reconstruction_phases(const FinetuningJob& job, const Models& models, const PhaseImages& images,
+                                         const Communicator& communicator, int64_t cache_bytes) {
+  const auto shared = std::make_shared<Reconstruction>(job, models, images, communicator, cache_bytes);
+  std::vector<Phase> phases;
+  for (int section = 0; section < models.teacher.plan->section_count(); ++section) {
+    const auto trainer = std::make_shared<SectionTrainer>(SectionTrainer{.shared = shared, .section = section});
+    Phase phase;
+    phase.name = trainer->name();
+    phase.iterations = job.iterations;
+    phase.begin = [trainer] { return trainer->begin(); };
+    phase.loss = [trainer](const std::vector<int64_t>& of, int64_t step) { return trainer->loss(of, step); };
+    phase.conclude = [trainer](std::vector<Trainable>& trainables) { return trainer->conclude(trainables); };
+    phases.push_back(std::move(phase));
   }
-  if (exact_inputs_) exact_inputs_->forget();
+  return phases;
 }
 
 }  // namespace eidolon

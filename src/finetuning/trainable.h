@@ -18,13 +18,14 @@ struct Trainable {
   Tensor lowest{};         ///< of a scale: what no step takes it below, of the parameter's shape; undefined: anything goes
 };
 
-/// Weights and biases behind `weights`. Rates come from the calibrated student, which a resumed phase sees unchanged. A
+/// Weights and biases of `products`. Rates come from the calibrated student, which a resumed phase sees unchanged. A
 /// weight's rate is `rate` quantizer steps of its channel per iteration, and its bias's the same, so that one number suits
-/// every layer and bit width; without a quantizer the step is taken at 8 bits of its largest value.
-std::vector<Trainable> trainable_weights(Student& student, const Student& calibrated, const std::vector<NodeId>& weights,
+/// every layer and bit width; a format with uneven steps counts by their mean, and without a quantizer the step is taken at 8
+/// bits of its largest value.
+std::vector<Trainable> trainable_weights(Student& student, const Student& calibrated, const std::vector<Product>& products,
                                          double rate);
 /// The biases alone, at the same rates.
-std::vector<Trainable> trainable_biases(Student& student, const Student& calibrated, const std::vector<NodeId>& weights,
+std::vector<Trainable> trainable_biases(Student& student, const Student& calibrated, const std::vector<Product>& products,
                                         double rate);
 
 /// The scales of the quantizers on `nodes`; the rate is relative to each calibrated scale, of which a tenth is the least that

@@ -7,18 +7,17 @@ constexpr AdamSettings adam{0.9, 0.999, 1e-8};
 
 }  // namespace
 
-Tensor train_step(Strategy& strategy, std::vector<Trainable>& trainables, GradientReducer& reducer,
-                  const std::vector<int64_t>& images, int64_t batch, int64_t step, double rate_factor) {
+Tensor train_step(const Phase& phase, std::vector<Trainable>& trainables, GradientReducer& reducer, const TrainingStep& step) {
   reducer.zero();
   Tensor share = at::zeros({}, trainables.front().parameter.options().requires_grad(false));
-  if (!images.empty()) {
-    const Tensor loss = strategy.loss(images, step) / static_cast<double>(batch);
+  if (!step.images.empty()) {
+    const Tensor loss = phase.loss(step.images, step.number) / static_cast<double>(step.batch);
     torch::autograd::backward({loss}, {});
     share = loss.detach();
   }
   reducer.finish();
   for (Trainable& entry : trainables) {
-    adam_step(entry.parameter, entry.parameter.grad(), entry.moments, entry.rate * rate_factor, adam);
+    adam_step(entry.parameter, entry.parameter.grad(), entry.moments, entry.rate * step.rate_factor, adam);
     if (!entry.lowest.defined()) continue;
     const at::NoGradGuard no_grad;
     entry.parameter.clamp_min_(entry.lowest);

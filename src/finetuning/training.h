@@ -2,16 +2,21 @@
 #pragma once
 
 #include "finetuning/gradient_reducer.h"
-#include "finetuning/strategy.h"
+#include "finetuning/phase.h"
 
 namespace eidolon {
 
-/// Step `step` of a phase: gradients of this rank's share of the loss (sum over `images` / `batch`), summed over ranks, then
-/// one Adam step at `rate_factor` times each trainable's rate, no farther down than its lowest value. Every rank must call it,
-/// also with no images. Returns this rank's share of the loss, detached, on its device; the sum over ranks is the loss of the
-/// step.
-Tensor train_step(Strategy& strategy, std::vector<Trainable>& trainables, GradientReducer& reducer,
-                  const std::vector<int64_t>& images, int64_t batch, int64_t step, double rate_factor);
+struct TrainingStep {
+  std::vector<int64_t> images;  ///< this rank's share of the batch, global indices
+  int64_t batch = 1;            ///< images of all ranks
+  int64_t number = 0;           ///< of the phase, from 0
+  double rate_factor = 1;       ///< multiplies each trainable's rate
+};
+
+/// Gradients of this rank's share of the loss (sum over `images` / `batch`), summed over ranks, then one Adam step, no farther
+/// down than each trainable's lowest value. Every rank must call it, also with no images. Returns this rank's share of the
+/// loss, detached, on its device; the sum over ranks is the loss of the step.
+Tensor train_step(const Phase& phase, std::vector<Trainable>& trainables, GradientReducer& reducer, const TrainingStep& step);
 
 std::vector<Tensor> parameters_of(const std::vector<Trainable>& trainables);
 

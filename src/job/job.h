@@ -52,12 +52,13 @@ struct QuantizationJob {
   int64_t activation_bits = 4;
   bool weight_symmetric = false;
   bool activation_symmetric = false;
-  std::string attention = "companded";        ///< uniform | log2 | log_sqrt2 | companded: of the probabilities
-  std::string attention_granularity = "row";  ///< row | tensor: what shares one scale of the probabilities
-  std::string activation_kind = "companded";  ///< uniform | companded: of q, k, v and the inputs of proj and fc2
-  bool reparameterize = true;                 ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
-  bool rotate_heads = true;                   ///< spread outliers of q, k and v by a rotation folded into the weights
-  std::string bits_for;                       ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
+  std::string weight_format = "integer";        ///< integer | integer_block32 | ... | nvfp4 (quantization/scheme.cpp)
+  std::string activation_format = "companded";  ///< uniform | companded: of heavy-tailed values | fp8_e4m3 | ... | nvfp4
+  std::string attention = "companded";          ///< of the probabilities: the same and log2 | log_sqrt2
+  std::string attention_granularity = "row";    ///< row | tensor: what shares one scale of the probabilities
+  bool reparameterize = true;                   ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
+  bool rotate_heads = true;                     ///< spread outliers of q, k and v by a rotation folded into the weights
+  std::string bits_for;                         ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
   int64_t calibration_images = 32;
   std::string correction = "bias";  ///< none | bias | rounding | ridge: closed-form correction of each linear layer
   double ridge = 0.3;               ///< penalty on changed weights, relative to the energy of a layer's inputs

@@ -142,12 +142,23 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("activation_bits", between(2, 8), "bits per activation"), quantization.activation_bits);
   visit(key("weight_symmetric", anything(), "weights without a zero point"), quantization.weight_symmetric);
   visit(key("activation_symmetric", anything(), "activations without a zero point"), quantization.activation_symmetric);
-  visit(key("attention", one_of({"uniform", "log2", "log_sqrt2", "companded"}), "quantizer of the attention probabilities"),
+  visit(key("attention",
+            one_of({"companded", "uniform", "log2", "log_sqrt2", "fp8_e4m3", "fp8_e5m2", "mxfp8_e4m3", "mxfp8_e5m2",
+                    "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "nvfp4"}),
+            "format of the attention probabilities"),
         quantization.attention);
   visit(key("attention_granularity", one_of({"row", "tensor"}), "row: probabilities in units of the largest of their row"),
         quantization.attention_granularity);
-  visit(key("activation_kind", one_of({"uniform", "companded"}), "quantizer of q, k, v and the inputs of proj and fc2"),
-        quantization.activation_kind);
+  visit(key("weight_format",
+            one_of({"integer", "integer_block32", "integer_block64", "integer_block128", "fp8_e4m3", "fp8_e5m2", "mxfp8_e4m3",
+                    "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "nvfp4"}),
+            "of weights; integer: a scale per output channel, block: per so many inputs"),
+        quantization.weight_format);
+  visit(key("activation_format",
+            one_of({"companded", "uniform", "fp8_e4m3", "fp8_e5m2", "mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3",
+                    "mxfp4", "nvfp4"}),
+            "of activations; companded: of q, k, v and the inputs of proj and fc2, the others uniform"),
+        quantization.activation_format);
   visit(key("reparameterize", anything(), "RepQ: fold per-channel scales into LayerNorm and the next weights"),
         quantization.reparameterize);
   visit(key("rotate_heads", anything(), "fold a rotation into q, k, v and proj that spreads outliers over each head"),

@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <optional>
 
 #include "base/error.h"
-#include "model/section.h"
 #include "quantization/head_rotation.h"
-#include "quantization/range_search.h"
 #include "quantization/reparameterization.h"
 
 namespace eidolon {
@@ -16,21 +13,9 @@ namespace {
 
 constexpr int64_t most_values = int64_t{1} << 22;  ///< per node
 
-/// Where a node's per-channel quantizer can be folded away: its LayerNorm and the layer behind it.
-struct Fold {
-  std::string norm, linear;
-};
-
-std::optional<Fold> fold_of(NodeId node) {
-  const std::string block = "blocks." + std::to_string(node.block) + ".";
-  if (node.kind == NodeKind::qkv_input) return Fold{block + "norm1", block + "attn.qkv"};
-  if (node.kind == NodeKind::fc1_input) return Fold{block + "norm2", block + "mlp.fc1"};
-  return std::nullopt;
-}
-
 /// One calibration: what stays the same from block to block, and the student that it fills.
 struct Calibration {
-  const VisionTransformer& teacher;  ///< its heads rotated, if the student's are
+  const Network& teacher;  ///< its heads rotated, if the student's are
   const Scheme& scheme;
   const CalibrationSettings& settings;
   int64_t images;
@@ -51,16 +36,26 @@ Tensor thinned(const Tensor& tensor, bool keeps_channels, double share_of_all) {
   return rows.slice(0, 0, std::nullopt, stride).clone();
 }
 
-bool folds(const Calibration& calibration, NodeId node) {
-  return calibration.settings.reparameterize && fold_of(node).has_value();
+/// The product into whose norm and weight the ranges per channel of this node are folded; none: null. Tokens alone are many
+/// enough for a range of every channel: a head sees one row per image.
+const Product* folding_product(const Calibration& calibration, NodeId node) {
+  const Plan& plan = *calibration.teacher.plan;
+  const Scaling& scaling = calibration.scheme.at(node).scaling;
+  const bool one_scale = scaling.granularity == Granularity::tensor && !scaling.from_values;
+  const bool many_rows = plan.sections[static_cast<size_t>(plan[node].section)].output != Layout::vector;
+  const Product* product = plan.product_reading(node);
+  const bool folds =
+      calibration.settings.reparameterize && one_scale && many_rows && product != nullptr && !product->norm.empty();
+  return folds ? product : nullptr;
 }
 
 Tap observer(const Calibration& calibration, Observations& observations, int64_t batch) {
   const double share = static_cast<double>(batch) / static_cast<double>(calibration.images);
   return [&calibration, &observations, share](NodeId node, const Tensor& tensor) {
     const auto spec = calibration.scheme.find(node);
-    if (!is_weight(node.kind) && spec != calibration.scheme.end()) {
-      observations[node].push_back(thinned(in_units(tensor, spec->second), folds(calibration, node), share));
+    if (!calibration.teacher.plan->is_weight(node) && spec != calibration.scheme.end()) {
+      const bool keeps_channels = folding_product(calibration, node) != nullptr;
+      observations[node].push_back(thinned(in_units(tensor, spec->second), keeps_channels, share));
     }
     return tensor;
   };
@@ -71,22 +66,20 @@ Quantizer search(const Calibration& calibration, NodeId node, const Tensor& valu
   try {
     return search_range(values, spec, free_zero_point);
   } catch (const Fault& fault) {
-    throw Fault("calibration of '" + node_name(node) + "': " + fault.what());
+    throw Fault("calibration of '" + calibration.teacher.plan->name(node) + "': " + fault.what());
   }
 }
 
 void fit_activation(Calibration& calibration, NodeId node, const Tensor& values) {
-  const QuantizerSpec& spec = calibration.scheme.at(node);
+  QuantizerSpec spec = calibration.scheme.at(node);
   Student& student = calibration.student;
-  if (!folds(calibration, node)) {
+  const Product* product = folding_product(calibration, node);
+  if (product == nullptr) {
     student.quantizers[node] = search(calibration, node, values, spec);
     return;
   }
-  QuantizerSpec per_channel = spec;
-  per_channel.channel_axis = 1;
-  const Fold fold = *fold_of(node);
-  const Quantizer found = search(calibration, node, values, per_channel, true);
-  student.quantizers[node] = reparameterize(student.model, fold.norm, fold.linear, found);
+  spec.scaling = per_channel(1);
+  student.quantizers[node] = reparameterize(student.model, *product, search(calibration, node, values, spec, true));
 }
 
 void fit_activations(Calibration& calibration, Observations& observations) {
@@ -98,18 +91,18 @@ void fit_activations(Calibration& calibration, Observations& observations) {
 }
 
 /// After the activations: folding changes weights.
-void fit_weights(Calibration& calibration, const std::vector<NodeId>& nodes) {
-  for (const NodeId node : nodes) {
-    const auto spec = calibration.scheme.find(node);
-    if (!is_weight(node.kind) || spec == calibration.scheme.end()) continue;
-    Student& student = calibration.student;
-    student.quantizers[node] = search(calibration, node, student.model[parameter_of(node)], spec->second);
+void fit_weights(Calibration& calibration, int section) {
+  Student& student = calibration.student;
+  for (const Product& product : calibration.teacher.plan->products_of(section)) {
+    const auto spec = calibration.scheme.find(product.weight);
+    if (spec == calibration.scheme.end()) continue;
+    student.quantizers[product.weight] = search(calibration, product.weight, student.model[product.weight], spec->second);
   }
 }
 
 /// A section's outputs for all batches of `inputs`, shown to `tap_of(images of the batch)`.
 template <typename TapOf>
-Tensor run_section(const VisionTransformer& model, int section, const Tensor& inputs, int64_t batch, TapOf tap_of) {
+Tensor run_section(const Network& model, int section, const Tensor& inputs, int64_t batch, TapOf tap_of) {
   std::vector<Tensor> outputs;
   for (const Tensor& part : inputs.split(std::max<int64_t>(1, batch))) {
     outputs.push_back(forward_section(model, section, part, tap_of(part.size(0))));
@@ -123,7 +116,7 @@ Tensor fit_section(Calibration& calibration, int section, const Tensor& inputs) 
   const Tensor outputs = run_section(calibration.teacher, section, inputs, calibration.settings.batch,
                                      [&](int64_t count) { return observer(calibration, observations, count); });
   fit_activations(calibration, observations);
-  fit_weights(calibration, weights_of_section(calibration.teacher.architecture, section));
+  fit_weights(calibration, section);
   return outputs;
 }
 
@@ -137,24 +130,27 @@ CalibrationSettings calibration_settings(const QuantizationJob& job) {
   return settings;
 }
 
-Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const Tensor& images,
-                  const CalibrationSettings& settings, const std::function<void()>& advance) {
+Student calibrate(const Network& teacher, const Scheme& scheme, const Tensor& images, const CalibrationSettings& settings,
+                  const std::function<void()>& advance) {
   const at::NoGradGuard no_gradients;
   if (images.size(0) < 1) throw Fault("calibration needs at least one image");
-  VisionTransformer exact_model = teacher.clone();
+  Network exact_model = teacher.clone();
   if (settings.rotate_heads) rotate_heads(exact_model);
-  Calibration calibration{exact_model, scheme, settings, images.size(0), {exact_model.clone(), {}}};
+  Calibration calibration{.teacher = exact_model,
+                          .scheme = scheme,
+                          .settings = settings,
+                          .images = images.size(0),
+                          .student = {exact_model.clone(), {}}};
   Student& student = calibration.student;
 
   Tensor exact = images, rounded = images;  // in front of the section, in the teacher and in the student
-  for (int section = 0; section < section_count(teacher.architecture); ++section) {
-    const Tensor outputs = fit_section(calibration, section, exact);
-    correct_section(student, section, rounded, {settings.correction, settings.ridge, settings.batch});
-    exact = outputs;
+  for (int section = 0; section < teacher.plan->section_count(); ++section) {
+    exact = fit_section(calibration, section, exact);
     if (settings.correction != Correction::none) {
+      correct_section(student, section, rounded, {settings.correction, settings.ridge, settings.batch});
       rounded = run_section(student.model, section, rounded, settings.batch, [&](int64_t) { return quantizing_tap(student); });
     }
-    if (advance && section > 0 && section <= teacher.architecture.depth) advance();
+    if (advance) advance();
   }
   return student;
 }

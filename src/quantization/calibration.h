@@ -3,8 +3,9 @@
 
 #include <functional>
 
-#include "model/vision_transformer.h"
+#include "model/network.h"
 #include "quantization/correction.h"
+#include "quantization/range_search.h"
 #include "quantization/scheme.h"
 #include "quantization/student.h"
 
@@ -13,7 +14,7 @@ namespace eidolon {
 inline constexpr int64_t calibration_batch = 16;  ///< images per forward pass; sums of float32 depend on it
 
 struct CalibrationSettings {
-  bool reparameterize = true;  ///< quantization/reparameterization.h for qkv and fc1 inputs
+  bool reparameterize = true;  ///< quantization/reparameterization.h of inputs behind a norm
   int64_t batch = calibration_batch;
   Correction correction = Correction::none;
   double ridge = 0.3;        ///< quantization/ridge_correction.h
@@ -24,10 +25,10 @@ CalibrationSettings calibration_settings(const QuantizationJob& job);
 /// `images`: normalised float32 B x C x S x S on the model's device. Walks section by section, holding the observations
 /// of one section at a time, and corrects each section once it has its ranges. Long tensors are thinned to at most 2^22 values
 /// per node by a fixed stride before the search; the stride has no factor in common with the tensor's layout, so that every
-/// channel is seen. `advance` is called after each block (progress). Without correction the student's float function stays that
-/// of the teacher: folding is lossless. Throws Fault naming the node if the teacher overflows on the images, or if there are
-/// none.
-Student calibrate(const VisionTransformer& teacher, const Scheme& scheme, const Tensor& images,
-                  const CalibrationSettings& settings, const std::function<void()>& advance = {});
+/// channel is seen. `advance` is called after each section (progress). Without correction the student's float function stays
+/// that of the teacher: folding is lossless. Throws Fault naming the node if the teacher overflows on the images, or if there
+/// are none.
+Student calibrate(const Network& teacher, const Scheme& scheme, const Tensor& images, const CalibrationSettings& settings,
+                  const std::function<void()>& advance = {});
 
 }  // namespace eidolon

@@ -9,7 +9,7 @@ Tensor part(const Tensor& matrix, const Tensor& rows, const Tensor& columns) {
   return matrix.index_select(0, rows).index_select(1, columns);
 }
 
-/// The grid of each output: its step and first and last place, float64 m.
+/// The grid of each output: its step and its first and last index, float64 m.
 struct RowGrid {
   Tensor step, lowest, highest;
 };
@@ -28,8 +28,8 @@ void round_group(CompensatedMap& map, const Tensor& metric, const RowGrid& grid,
 
   const Tensor weights = map.rounded.index_select(0, group);
   const Tensor in_steps = weights.t() / grid.step.unsqueeze(1);
-  const Tensor places = refined_places(in_steps, grid.lowest, grid.highest, left);
-  const Tensor rounded = (places * grid.step.unsqueeze(1)).to(at::kFloat).to(at::kDouble).t();
+  const Tensor indices = refined_indices(in_steps, grid.lowest, grid.highest, left);
+  const Tensor rounded = (indices * grid.step.unsqueeze(1)).to(at::kFloat).to(at::kDouble).t();
   map.wanted.index_copy_(0, group, weights);
   map.rounded.index_copy_(0, group, rounded);
   map.rounded.index_add_(0, free, at::mm(follow, rounded - weights), -1);

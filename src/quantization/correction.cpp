@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "model/section.h"
 #include "model/token_units.h"
 #include "quantization/bias_correction.h"
 #include "quantization/compensated_rounding.h"
@@ -14,47 +13,31 @@
 namespace eidolon {
 namespace {
 
-/// In steps; below a half, so that rounding gives the chosen place.
+/// In steps; below a half, so that rounding gives the chosen grid index.
 constexpr double most_undecided = 0.45;
-
-/// A linear layer: where it stands and what its parameters are called.
-struct Layer {
-  NodeId weight_node, input_node;
-  std::string weight, bias;
-};
-
-Layer layer_of(NodeId weight) {
-  const std::string name = parameter_of(weight);
-  return {weight, input_of(weight), name, bias_of(name)};
-}
 
 /// The rows that a layer multiplies, before and after their rounding, and the units of its outputs (undefined: 1).
 struct Rows {
   Tensor exact, rounded, units;
 };
 
-/// Whether the layer's outputs are added to the tokens, which the next LayerNorm divides by their deviation.
-bool writes_tokens(NodeKind weight) {
-  return weight == NodeKind::proj_weight || weight == NodeKind::fc2_weight;
-}
-
-Rows input_rows(const Student& student, int section, const Tensor& inputs, const Layer& layer, const Tap& tap) {
-  const NodeId node = layer.input_node;
-  Rows rows;
-  const Tensor output = forward_section(student.model, section, inputs, [&](NodeId at, const Tensor& tensor) {
-    const Tensor passed = tap(at, tensor);
-    if (at == node) rows = {tensor, passed, {}};
+Rows input_rows(const Student& student, int section, const Tensor& inputs, const Product& layer, const Tap& tap) {
+  Tensor exact, rounded;
+  const Tensor output = forward_section(student.model, section, inputs, [&](NodeId node, const Tensor& tensor) {
+    const Tensor passed = tap(node, tensor);
+    if (node == layer.input) exact = tensor, rounded = passed;
     return passed;
   });
   const auto flat = [&](const Tensor& tensor) {
-    const Tensor whole = node.kind == NodeKind::image ? patches_of(student.model.architecture, tensor) : tensor;
-    return whole.reshape({-1, whole.size(-1)});
+    const Tensor rows = rows_of(layer, tensor);
+    return rows.reshape({-1, rows.size(-1)});
   };
-  const Tensor units = writes_tokens(layer.weight_node.kind) ? token_deviation(output).reshape({-1, 1}) : Tensor();
-  return {flat(rows.exact), flat(rows.rounded), units};
+  const Layout layout = student.model.plan->sections[static_cast<size_t>(section)].output;
+  const Tensor units = layer.to_stream ? token_deviation(output, layout).reshape({-1, 1}) : Tensor();
+  return {.exact = flat(exact), .rounded = flat(rounded), .units = units};
 }
 
-InputSums input_sums(const Student& student, int section, const Layer& layer, const Tensor& inputs, int64_t batch) {
+InputSums input_sums(const Student& student, int section, const Product& layer, const Tensor& inputs, int64_t batch) {
   const Tap tap = quantizing_tap(student);
   const Tensor weight = student.model[layer.weight].flatten(1);
   InputSums sums = empty_sums(weight.size(1), weight.device());
@@ -65,7 +48,7 @@ InputSums input_sums(const Student& student, int section, const Layer& layer, co
   return sums;
 }
 
-Gram moments(const Student& student, int section, const Layer& layer, const Tensor& inputs, int64_t batch) {
+Gram moments(const Student& student, int section, const Product& layer, const Tensor& inputs, int64_t batch) {
   const Tensor weight = student.model[layer.weight].flatten(1), &bias = student.model[layer.bias];
   const Tap tap = quantizing_tap(student);
   Gram gram = empty_gram(weight.size(1), weight.size(0), weight.device());
@@ -76,24 +59,24 @@ Gram moments(const Student& student, int section, const Layer& layer, const Tens
   return gram;
 }
 
-void store(Student& student, const Layer& layer, const Tensor& map) {
+void store(Student& student, const Product& layer, const Tensor& map) {
   const int64_t inputs = map.size(0) - 1;
   const auto keep = [&](const std::string& name, const Tensor& value) {
     Tensor& stored = student.model.parameters.at(name);
     stored = value.reshape(stored.sizes()).to(stored.scalar_type());
   };
-  keep(layer.weight, map.narrow(0, 0, inputs).t());
+  keep(student.model.plan->name(layer.weight), map.narrow(0, 0, inputs).t());
   keep(layer.bias, map[inputs]);
 }
 
-void correct_bias(Student& student, const Layer& layer, const InputSums& sums) {
+void correct_bias(Student& student, const Product& layer, const InputSums& sums) {
   const Tensor& weight = student.model[layer.weight];
-  const Tensor missing = mean_error(sums, weight, quantizing_tap(student)(layer.weight_node, weight));
+  const Tensor missing = mean_error(sums, weight, quantizing_tap(student)(layer.weight, weight));
   Tensor& bias = student.model.parameters.at(layer.bias);
   bias = (bias.to(at::kDouble) + missing).to(bias.scalar_type());
 }
 
-/// The map with weights that round to the chosen places but stay on the side they came from, so that what is trained next
+/// The map with weights that round to the chosen grid indices but stay on the side they came from, so that what is trained next
 /// knows which of them hardly mattered.
 Tensor undecided(const CompensatedMap& map, const Quantizer& quantizer) {
   const Tensor limit = quantizer.scale.to(at::kDouble) * most_undecided;
@@ -101,12 +84,12 @@ Tensor undecided(const CompensatedMap& map, const Quantizer& quantizer) {
   return map.rounded + rest;
 }
 
-void correct_weights(Student& student, const Layer& layer, const Gram& gram, const CorrectionSettings& settings) {
+void correct_weights(Student& student, const Product& layer, const Gram& gram, const CorrectionSettings& settings) {
   const Tensor before = affine_map(student.model[layer.weight], student.model[layer.bias]);
   const bool by_ridge = settings.method == Correction::ridge;
   const Tensor corrected = by_ridge ? ridge_corrected(gram, before, settings.ridge) : bias_corrected(gram, before);
   store(student, layer, corrected);
-  const auto quantizer = student.quantizers.find(layer.weight_node);
+  const auto quantizer = student.quantizers.find(layer.weight);
   if (quantizer == student.quantizers.end()) return;
   quantizer->second = search_range(student.model[layer.weight], quantizer->second.spec);
   const Tensor metric = regularized(gram, settings.ridge);
@@ -127,8 +110,7 @@ void correct_section(Student& student, int section, const Tensor& inputs, const 
   if (settings.method == Correction::none) return;
   const at::NoGradGuard no_gradients;
   const int64_t batch = std::max<int64_t>(1, settings.batch);
-  for (const NodeId weight : weights_of_section(student.model.architecture, section)) {
-    const Layer layer = layer_of(weight);
+  for (const Product& layer : student.model.plan->products_of(section)) {
     if (settings.method == Correction::bias) {
       correct_bias(student, layer, input_sums(student, section, layer, inputs, batch));
     } else {

@@ -25,10 +25,10 @@ struct CorrectionSettings {
 
 /// Walks the section's linear layers in the order of the forward pass. Each is fitted, from its rounded inputs, to its own
 /// output before any rounding of inputs or weights: to undo what its own quantizers do, and not what the sections before it got
-/// wrong, which on synthetic images is another error than on photographs. Where a layer writes to the tokens, a token's error
-/// counts in units of its deviation (model/token_units.h). With `rounding` and `ridge` the range of its weights is searched
-/// anew, and each ends within 0.45 steps of the place chosen for it, to which the Tap rounds it; a layer whose weights have no
-/// quantizer is corrected and stays float.
+/// wrong, which on synthetic images is another error than on photographs. Where a layer writes to the residual stream, a
+/// token's error counts in units of its deviation (model/token_units.h). With `rounding` and `ridge` the range of its weights
+/// is searched anew, and each ends within 0.45 steps of the grid index chosen for it, to which the Tap rounds it; a layer whose
+/// weights have no quantizer is corrected and stays float.
 ///  inputs: images or tokens in front of the section, as forward_section() takes them, every section before it quantized and
 ///  corrected. A layer's inputs are not held: their moments are summed batch by batch in float64 (quantization/gram.h; for
 ///  `bias` the sums of quantization/bias_correction.h). Each layer takes a pass of its own, since correcting the layers before

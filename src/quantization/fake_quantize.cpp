@@ -1,6 +1,6 @@
 #include <ATen/ExpandUtils.h>
 
-#include "quantization/grid.h"
+#include "quantization/quantizer.h"
 
 namespace eidolon {
 namespace {
@@ -8,19 +8,19 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Let y(x, s) be the rounded value. With round passed straight through, all kinds share
+/// Let y(x, s) be the rounded value. With the gradient of rounding taken for 1, all formats share
 ///   dy/dx = a    and    dy/ds = (y - a x) / s,
-/// where a is 0 for clamped values and otherwise 1 (uniform) or what differentiating k and y gives: y / x (log kinds:
-/// y = s 2^(-k) with k = -log2(x / s)), (|y| + s) / (|x| + s) (companded).
+/// where a is 0 for clamped values and otherwise the format's slope.
 class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
  public:
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& scale, const Grid& grid) {
-    const Tensor place = nearest_place(x, grid);
-    const Tensor clamped = at::clamp_min(place, grid.lowest).clamp_max_(grid.highest);
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& scale, const Grid& grid,
+                        const Format* format) {
+    const Tensor index = format->nearest(x, grid);
+    const Tensor clamped = at::clamp_min(index, grid.lowest).clamp_max_(grid.highest);
     // 1 where nothing was clamped, as a float: multiplying by booleans is four times slower on the CPU.
-    const Tensor slope = place.eq_(clamped);
-    const Tensor y = value_of_(clamped, grid);
-    if (const Tensor local = slope_of(x, y, grid); local.defined()) slope.mul_(local);
+    const Tensor slope = index.eq_(clamped);
+    const Tensor y = format->value_(clamped, grid);
+    if (format->slope != nullptr) slope.mul_(format->slope(x, y, grid));
     if (scale.requires_grad()) {
       context->save_for_backward({slope, x, y, scale});
     } else {
@@ -33,7 +33,7 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
     const variable_list saved = context->get_saved_variables();
     const Tensor& gradient = gradients[0];
     const Tensor& slope = saved[0];
-    variable_list result(3);
+    variable_list result(4);
     if (context->needs_input_grad(0)) result[0] = gradient * slope;
     if (saved.size() > 1) {
       const Tensor &x = saved[1], &y = saved[2], &scale = saved[3];
@@ -44,22 +44,35 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
   }
 };
 
-Tensor rounded(const Tensor& x, const Quantizer& quantizer) {
-  Grid grid = grid_of(quantizer, x.sizes(), x.scalar_type());
+Tensor rounded(const Tensor& x, Grid grid, const Format& format) {
   if (at::GradMode::is_enabled() && (x.requires_grad() || grid.scale.requires_grad())) {
     const Tensor scale = grid.scale;
     grid.scale = scale.detach();
-    return FakeQuantize::apply(x, scale, grid);
+    return FakeQuantize::apply(x, scale, grid, &format);
   }
-  return value_of_(nearest_place(x, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest), grid);
+  return format.value_(format.nearest(x, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest), grid);
+}
+
+Tensor rounded_in_blocks(const Tensor& x, const Quantizer& quantizer) {
+  const QuantizerSpec& spec = quantizer.spec;
+  const Tensor blocks = to_blocks(x, spec.scaling);
+  Grid grid = grid_of(quantizer, blocks.sizes(), x.scalar_type());
+  if (spec.scaling.from_values) {
+    const Tensor factor = quantizer.factor.defined() ? quantizer.factor.to(x.scalar_type()) : Tensor();
+    grid.scale = block_scales(blocks, spec.scaling, spec.format->highest_value, factor);
+  }
+  return from_blocks(rounded(blocks, grid, *spec.format), spec.scaling, x.sizes());
 }
 
 }  // namespace
 
 Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer) {
-  if (!quantizer.spec.of_row_maximum) return rounded(x, quantizer);
+  const QuantizerSpec& spec = quantizer.spec;
+  if (spec.scaling.granularity == Granularity::block) return rounded_in_blocks(x, quantizer);
+  if (spec.scaling.granularity != Granularity::row)
+    return rounded(x, grid_of(quantizer, x.sizes(), x.scalar_type()), *spec.format);
   const Tensor maxima = row_maxima(x);
-  return rounded(x / maxima, quantizer) * maxima;
+  return rounded(x / maxima, grid_of(quantizer, x.sizes(), x.scalar_type()), *spec.format) * maxima;
 }
 
 }  // namespace eidolon

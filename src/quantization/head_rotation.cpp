@@ -35,17 +35,18 @@ Tensor spreading_rotation(int64_t n) {
   return at::kron(hadamard, cosine_transform(n));
 }
 
-void rotate_heads(VisionTransformer& model) {
+void rotate_heads(Network& network) {
   const at::NoGradGuard no_gradients;
-  const Architecture& architecture = model.architecture;
-  const Tensor rotation = spreading_rotation(architecture.width / architecture.heads).to(model["cls_token"].device());
-  for (int block = 0; block < architecture.depth; ++block) {
-    const std::string name = "blocks." + std::to_string(block) + ".attn.";
-    for (const char* part : {"qkv.weight", "qkv.bias"}) {
-      Tensor& parameter = model.parameters.at(name + part);
+  const Plan& plan = *network.plan;
+  for (const Attention& attention : plan.attention) {
+    const Product &qkv = plan.products[attention.qkv], &proj = plan.products[attention.proj];
+    const int64_t head = network[qkv.weight].size(0) / (3 * attention.heads);
+    const Tensor rotation = spreading_rotation(head).to(network.device());
+    for (const std::string& name : {plan.name(qkv.weight), qkv.bias}) {
+      Tensor& parameter = network.parameters.at(name);
       parameter = outputs_rotated(parameter, rotation);
     }
-    Tensor& weight = model.parameters.at(name + "proj.weight");
+    Tensor& weight = network.parameters.at(plan.name(proj.weight));
     weight = inputs_rotated(weight, rotation);
   }
 }

@@ -2,7 +2,7 @@
 // (Ashkboos et al., NeurIPS 2024, arXiv 2404.00456), here without anything left to do at inference.
 #pragma once
 
-#include "model/vision_transformer.h"
+#include "model/network.h"
 
 namespace eidolon {
 
@@ -10,9 +10,9 @@ namespace eidolon {
 /// what is odd in n, so that each row takes (nearly) equal shares of all columns.
 Tensor spreading_rotation(int64_t n);
 
-/// With R = spreading_rotation(D/H), per head: query, key and value become q R, k R and v R, since their weights and biases do,
-/// and proj's weight takes R back. Scores q R (k R)^T = q k^T and the outputs of proj stay what they were (computed in
-/// float64).
-void rotate_heads(VisionTransformer& model);
+/// With R = spreading_rotation(D/H), for every head of every attention of the plan: query, key and value become q R, k R and v
+/// R, since their weights and biases do, and proj's weight takes R back. Scores q R (k R)^T = q k^T and the outputs of proj
+/// stay what they were (computed in float64).
+void rotate_heads(Network& network);
 
 }  // namespace eidolon

@@ -1,81 +1,85 @@
 #include "quantization/quantizer.h"
 
 #include "base/error.h"
-#include "quantization/grid.h"
 
 namespace eidolon {
 namespace {
 
-/// Keeps y / x finite at x = 0, where a clamped value's slope of 0 meets it.
-constexpr double smallest_divisor = 1e-30;
+/// How a scale per channel or block stands beside a tensor of `dimensions` axes (to_blocks(): one more than that).
+std::vector<int64_t> broadcast_shape(const Scaling& scaling, at::IntArrayRef shape) {
+  if (scaling.granularity == Granularity::channel) {
+    std::vector<int64_t> broadcast(shape.size(), 1);
+    broadcast.at(static_cast<size_t>(scaling.axis)) = -1;
+    return broadcast;
+  }
+  if (scaling.granularity != Granularity::block || scaling.from_values) return {1};
+  std::vector<int64_t> broadcast = shape.vec();
+  broadcast.back() = 1;
+  return broadcast;
+}
 
-std::vector<int64_t> broadcast_shape(const QuantizerSpec& spec, int64_t dimensions) {
-  if (spec.channel_axis < 0) return {1};
-  std::vector<int64_t> shape(static_cast<size_t>(dimensions), 1);
-  shape.at(static_cast<size_t>(spec.channel_axis)) = -1;
-  return shape;
+bool in_calibrated_blocks(const QuantizerSpec& spec) {
+  return spec.scaling.granularity == Granularity::block && !spec.scaling.from_values;
+}
+
+/// The codes of a floating-point format are sign and magnitude; -0 has a code of its own.
+Tensor pattern_of(const Tensor& index, int64_t bits) {
+  return at::abs(index).to(at::kLong) + at::signbit(index).to(at::kLong) * (int64_t{1} << (bits - 1));
+}
+
+Tensor index_of_pattern(const Tensor& code, int64_t bits, at::ScalarType dtype) {
+  const int64_t sign = int64_t{1} << (bits - 1);
+  const Tensor negative = at::ge(code, sign), magnitude = (code - negative.to(at::kLong) * sign).to(dtype);
+  return at::where(negative, -magnitude, magnitude);
+}
+
+void require_calibrated(const QuantizerSpec& spec) {
+  if (spec.scaling.granularity == Granularity::block && spec.scaling.from_values)
+    throw Fault("codes were asked of a quantizer whose block scales follow from the values; it has none of its own");
 }
 
 }  // namespace
 
 Grid grid_of(const Quantizer& quantizer, at::IntArrayRef shape, at::ScalarType dtype) {
   const QuantizerSpec& spec = quantizer.spec;
-  const std::vector<int64_t> broadcast = broadcast_shape(spec, static_cast<int64_t>(shape.size()));
+  const std::vector<int64_t> broadcast = broadcast_shape(spec.scaling, shape);
   const Tensor zero_point = quantizer.zero_point.to(dtype).view(broadcast);
   const auto lowest = static_cast<double>(spec.lowest()), highest = static_cast<double>(spec.highest());
-  Grid grid{spec.kind, quantizer.scale.to(dtype).view(broadcast), lowest - zero_point, highest - zero_point};
-  if (quantizer.octave_steps.defined()) grid.octave_steps = quantizer.octave_steps.to(dtype).view(broadcast);
+  Grid grid{.scale = quantizer.scale.to(dtype).view(broadcast), .lowest = lowest - zero_point, .highest = highest - zero_point};
+  if (quantizer.factor.defined()) grid.scale = grid.scale * quantizer.factor.to(dtype);
+  if (quantizer.companding.defined()) grid.companding = quantizer.companding.to(dtype).view(broadcast);
   return grid;
 }
 
-Tensor row_maxima(const Tensor& x) {
-  return x.detach().abs().amax(-1, /*keepdim=*/true).clamp_min_(smallest_divisor);
-}
-
 Tensor in_units(const Tensor& x, const QuantizerSpec& spec) {
-  return spec.of_row_maximum ? x / row_maxima(x) : x;
-}
-
-Tensor nearest_place(const Tensor& x, const Grid& grid) {
-  const Tensor ratio = at::div(x, grid.scale);
-  if (grid.kind == QuantizerKind::uniform) return ratio.round_();
-  if (grid.kind == QuantizerKind::companded) {
-    return at::abs(ratio).add_(1).log2_().mul_(grid.octave_steps).copysign_(ratio).round_();
-  }
-  // Values below zero, which softmax never gives, count as zero: log2 makes them -infinity, the last place.
-  return ratio.clamp_min_(0).log2_().mul_(grid.kind == QuantizerKind::log2 ? -1 : -2).round_();
-}
-
-Tensor value_of_(Tensor place, const Grid& grid) {
-  if (grid.kind == QuantizerKind::uniform) return place.mul_(grid.scale);
-  if (grid.kind == QuantizerKind::log2) return place.neg_().exp2_().mul_(grid.scale);
-  if (grid.kind == QuantizerKind::companded) {
-    return at::abs(place).div_(grid.octave_steps).exp2_().sub_(1).mul_(grid.scale).copysign_(place);
-  }
-  const Tensor is_zero = at::eq(place, grid.highest);
-  return place.mul_(-0.5).exp2_().mul_(grid.scale).masked_fill_(is_zero, 0);
-}
-
-Tensor slope_of(const Tensor& x, const Tensor& y, const Grid& grid) {
-  if (grid.kind == QuantizerKind::uniform) return {};
-  if (grid.kind == QuantizerKind::companded) return at::abs(y).add_(grid.scale).div_(at::abs(x).add_(grid.scale));
-  return y / at::clamp_min(x, smallest_divisor);
+  return spec.scaling.granularity == Granularity::row ? x / row_maxima(x) : x;
 }
 
 Tensor quantize_to_codes(const Tensor& x, const Quantizer& quantizer) {
   const at::NoGradGuard no_gradients;
-  const Grid grid = grid_of(quantizer, x.sizes(), x.scalar_type());
-  const Tensor place = nearest_place(in_units(x, quantizer.spec), grid).clamp_min_(grid.lowest).clamp_max_(grid.highest);
-  if (place.isnan().any().item<bool>())
+  const QuantizerSpec& spec = quantizer.spec;
+  require_calibrated(spec);
+  const Tensor values = in_calibrated_blocks(spec) ? to_blocks(x, spec.scaling) : in_units(x, spec);
+  const Grid grid = grid_of(quantizer, values.sizes(), values.scalar_type());
+  const Tensor index = spec.format->nearest(values, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest);
+  if (index.isnan().any().item<bool>())
     throw Fault("a tensor that is to be stored as integers contains NaN; nothing was coded");
-  return place.sub_(grid.lowest).to(at::kLong).add_(quantizer.spec.lowest());
+  const Tensor codes = spec.format->fixed_bits > 0 ? pattern_of(index, spec.format->fixed_bits)
+                                                   : (index - grid.lowest).to(at::kLong).add_(spec.lowest());
+  return in_calibrated_blocks(spec) ? from_blocks(codes, spec.scaling, x.sizes()) : codes;
 }
 
 Tensor dequantize(const Tensor& codes, const Quantizer& quantizer) {
   const at::NoGradGuard no_gradients;
-  const Grid grid = grid_of(quantizer, codes.sizes(), quantizer.scale.scalar_type());
-  const Tensor steps = (codes - quantizer.spec.lowest()).to(grid.scale.scalar_type());
-  return value_of_(steps.add_(grid.lowest), grid);
+  const QuantizerSpec& spec = quantizer.spec;
+  require_calibrated(spec);
+  const at::ScalarType dtype = quantizer.scale.scalar_type();
+  const Tensor stored = in_calibrated_blocks(spec) ? to_blocks(codes, spec.scaling) : codes;
+  const Grid grid = grid_of(quantizer, stored.sizes(), dtype);
+  const Tensor index = spec.format->fixed_bits > 0 ? index_of_pattern(stored, spec.format->fixed_bits, dtype)
+                                                   : (stored - spec.lowest()).to(dtype).add_(grid.lowest);
+  const Tensor values = spec.format->value_(index, grid);
+  return in_calibrated_blocks(spec) ? from_blocks(values, spec.scaling, codes.sizes()) : values;
 }
 
 }  // namespace eidolon

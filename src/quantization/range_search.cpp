@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "quantization/companding.h"
+#include "quantization/percentile.h"
 
 namespace eidolon {
 namespace {
@@ -13,14 +13,16 @@ namespace {
 constexpr double tail_level = 0.999;
 /// After I&S-ViT (arXiv 2311.10126) and RepQ-ViT (arXiv 2212.08254), whose lists differ for weights and activations; ascending.
 constexpr std::array<double, 10> mse_levels{0.97, 0.98, 0.99, 0.995, tail_level, 0.9995, 0.9999, 0.99995, 0.99999, 1.0};
-constexpr double smallest_shrink = 0.3, shrink_step = 0.02;
-constexpr double companded_shrink_step = 0.1;  ///< where the steps end matters less than how fast they widen
-constexpr double smallest_scale = 1e-8;
-constexpr double most_zero_point = 1 << 19;  ///< places this large still leave float32 a bit for the fraction of a step
+constexpr double smallest_shrink = 0.3;    ///< of the ranges tried, as a share of the extremes
+constexpr double smallest_factor = 1e-30;  ///< of a tensor of zeros
 
-/// channels x values (or 1 x values) in fresh memory on the CPU.
+/// A row per scale, in fresh memory on the CPU.
 Tensor as_rows(const Tensor& values, const QuantizerSpec& spec) {
-  const Tensor flat = spec.channel_axis < 0 ? values.reshape({1, -1}) : values.movedim(spec.channel_axis, 0).flatten(1);
+  const Scaling& scaling = spec.scaling;
+  const Tensor flat = scaling.granularity == Granularity::channel ? values.movedim(scaling.axis, 0).flatten(1)
+                      : scaling.granularity == Granularity::block && !scaling.from_values
+                          ? to_blocks(values, scaling).reshape({-1, scaling.block})
+                          : values.reshape({1, -1});
   const Tensor rows = at::empty(flat.sizes(), at::kFloat).copy_(flat);
   if (rows.numel() == 0) throw Fault("a quantizer's range was to be fitted to no values at all; give at least one image");
   if (!rows.isfinite().all().item<bool>()) {
@@ -49,8 +51,9 @@ Sample thinned(const Tensor& rows) {
   return {rows.index_select(1, columns), weights};
 }
 
+/// Of rows whose scale, in the first axis of its own, stands beside them.
 Tensor squared_error(const Sample& sample, Quantizer quantizer) {
-  quantizer.spec.channel_axis = 0;
+  quantizer.spec.scaling = per_channel(0);
   const Tensor error = fake_quantize(sample.rows, quantizer).sub_(sample.rows).square_();
   return sample.weights.defined() ? at::mv(error.to(at::kDouble), sample.weights) : error.sum(1, false, at::kDouble);
 }
@@ -67,26 +70,49 @@ std::vector<Range> candidate_ranges(const Tensor& rows, const std::vector<Range>
   return candidates;
 }
 
+/// The quantizers next to `fitted` whose scales their format can store.
+std::vector<Quantizer> storable(const Quantizer& fitted, const Tensor& factor) {
+  const ScaleFormat stored = fitted.spec.scaling.stored;
+  if (stored == ScaleFormat::float32) return {fitted};
+  Quantizer up = fitted;
+  up.factor = factor;
+  up.scale = stored_scale(factor.defined() ? fitted.scale / factor : fitted.scale, stored);
+  if (stored == ScaleFormat::e4m3) return {up};
+  Quantizer down = up;
+  down.scale = up.scale / 2;
+  return {up, down};
+}
+
 std::vector<Quantizer> candidates(const Tensor& rows, const std::vector<Range>& at_levels, const QuantizerSpec& spec,
-                                  bool free_zero_point) {
-  const bool companded = spec.kind == QuantizerKind::companded;
-  const bool around_mean = free_zero_point && !spec.symmetric && !companded;
+                                  bool free_zero_point, const Tensor& factor) {
+  const Format& format = *spec.format;
+  const bool around_mean = free_zero_point && !spec.symmetric && format.is_uniform;
   std::vector<Quantizer> result;
-  for (const Range& range : candidate_ranges(rows, at_levels, around_mean, companded ? companded_shrink_step : shrink_step)) {
-    if (!companded) result.push_back(quantizer_of(range, spec, free_zero_point));
-    for (const double steps : companded ? octave_step_choices(spec.bits) : std::vector<double>{}) {
-      result.push_back(companded_quantizer(range, spec, steps));
+  for (const Range& range : candidate_ranges(rows, at_levels, around_mean, format.shrink_step)) {
+    for (const Quantizer& fitted : format.fits(range, spec, free_zero_point)) {
+      for (const Quantizer& candidate : storable(fitted, factor)) result.push_back(candidate);
     }
   }
   return result;
 }
 
+/// NVFP4: the factor with which the largest scale that any block can need is the largest E4M3 value. Otherwise undefined.
+Tensor factor_of(const Tensor& values, const QuantizerSpec& spec) {
+  if (spec.scaling.stored != ScaleFormat::e4m3) return {};
+  const double largest = spec.format->highest_value * formats::e4m3.highest_value;
+  return values.abs().amax().reshape({1}).div(largest).clamp_min(smallest_factor);
+}
+
 Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_point) {
+  const Tensor factor = factor_of(rows, spec);
+  if (spec.scaling.granularity == Granularity::block && spec.scaling.from_values) {
+    return {.spec = spec, .scale = at::ones({1}), .zero_point = at::zeros({1}), .factor = factor};
+  }
   const std::vector<Range> at_levels = percentiles(rows, mse_levels);
   const Sample sample = thinned(rows);
   Quantizer best;
   Tensor least;
-  for (const Quantizer& candidate : candidates(rows, at_levels, spec, free_zero_point)) {
+  for (const Quantizer& candidate : candidates(rows, at_levels, spec, free_zero_point, factor)) {
     const Tensor error = squared_error(sample, candidate);
     if (!least.defined()) {
       best = candidate;
@@ -96,30 +122,13 @@ Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_
     const Tensor better = at::lt(error, least);
     best.scale = at::where(better, candidate.scale, best.scale);
     best.zero_point = at::where(better, candidate.zero_point, best.zero_point);
-    if (best.octave_steps.defined()) best.octave_steps = at::where(better, candidate.octave_steps, best.octave_steps);
+    if (best.companding.defined()) best.companding = at::where(better, candidate.companding, best.companding);
     least = at::minimum(error, least);
   }
   return best;
 }
 
 }  // namespace
-
-Quantizer quantizer_of(const Range& range, const QuantizerSpec& spec, bool free_zero_point) {
-  if (spec.kind == QuantizerKind::companded) return companded_quantizer(range, spec, octave_step_choices(spec.bits).front());
-  const Tensor none = at::zeros_like(range.low);
-  if (spec.kind != QuantizerKind::uniform) return {spec, range.high.clamp_min(smallest_scale), none};
-  const auto lowest = static_cast<double>(spec.lowest()), highest = static_cast<double>(spec.highest());
-  if (spec.symmetric) {
-    const Tensor scale = at::maximum(range.low / lowest, range.high / highest);
-    return {spec, scale.clamp_min(smallest_scale), none};
-  }
-  const Tensor low = free_zero_point ? range.low : range.low.clamp_max(0);
-  const Tensor high = free_zero_point ? range.high : range.high.clamp_min(0);
-  const Tensor magnitude = at::maximum(low.abs(), high.abs());
-  const Tensor scale = at::maximum((high - low) / (highest - lowest), magnitude / most_zero_point).clamp_min(smallest_scale);
-  const Tensor zero_point = at::round(lowest - low / scale);
-  return {spec, scale, free_zero_point ? zero_point : zero_point.clamp(lowest, highest)};
-}
 
 Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, bool free_zero_point) {
   const at::NoGradGuard no_gradients;

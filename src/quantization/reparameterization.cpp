@@ -29,27 +29,28 @@ Ranges sound_ranges(const Quantizer& per_channel) {
 
 }  // namespace
 
-Quantizer reparameterize(VisionTransformer& model, const std::string& norm, const std::string& linear,
-                         const Quantizer& per_channel) {
+Quantizer reparameterize(Network& network, const Product& product, const Quantizer& per_channel) {
   const at::NoGradGuard no_gradients;
   const auto [scale, zero_point, shared_scale, shared_zero_point] = sound_ranges(per_channel);
   const Tensor ratio = scale / shared_scale;
   const Tensor shift = scale * (zero_point - shared_zero_point);
 
-  const auto parameter = [&](const std::string& name) { return model.parameters.at(name).to(at::kDouble); };
+  const auto parameter = [&](const std::string& name) { return network.parameters.at(name).to(at::kDouble); };
   const auto store = [&](const std::string& name, const Tensor& value) {
-    Tensor& stored = model.parameters.at(name);
+    Tensor& stored = network.parameters.at(name);
     stored = value.to(stored.scalar_type());
   };
-  const Tensor weight = parameter(linear + ".weight");
-  store(linear + ".bias", parameter(linear + ".bias") - at::mv(weight, shift));
-  store(linear + ".weight", weight * ratio);
+  const std::string &weight_name = network.plan->name(product.weight), &norm = product.norm;
+  const Tensor weight = parameter(weight_name);
+  store(product.bias, parameter(product.bias) - at::mv(weight, shift));
+  store(weight_name, weight * ratio);
   store(norm + ".weight", parameter(norm + ".weight") / ratio);
   store(norm + ".bias", (parameter(norm + ".bias") + shift) / ratio);
 
   QuantizerSpec spec = per_channel.spec;
-  spec.channel_axis = -1;
-  return {spec, shared_scale.to(at::kFloat).view({1}), shared_zero_point.to(at::kFloat).view({1})};
+  spec.scaling = per_tensor;
+  return {
+      .spec = spec, .scale = shared_scale.to(at::kFloat).view({1}), .zero_point = shared_zero_point.to(at::kFloat).view({1})};
 }
 
 }  // namespace eidolon

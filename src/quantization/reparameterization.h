@@ -3,19 +3,16 @@
 // arithmetic.
 #pragma once
 
-#include <string>
-
-#include "model/vision_transformer.h"
+#include "model/network.h"
 #include "quantization/quantizer.h"
 
 namespace eidolon {
 
-/// `per_channel`: scale s and integer zero point z per channel of the output of LayerNorm `norm` ("blocks.0.norm1"), which
-/// feeds `linear` ("blocks.0.attn.qkv"). With s~ = mean(s), z~ = an integer in [lowest, highest], r1 = s / s~, r2 = z - z~:
+/// `per_channel`: scale s and integer zero point z per channel of the output of the norm in front of `product`. With s~ =
+/// mean(s), z~ = an integer in [lowest, highest], r1 = s / s~, r2 = z - z~:
 ///   gamma <- gamma / r1,  beta <- (beta + s r2) / r1,  W[:, c] <- r1[c] W[:, c],  b <- b - W (s r2)      (W before its update)
 /// Channels whose scale is below a thousandth of the median (constant or nearly so) take the mean scale of the others and are
 /// folded to values near 0. Returns the per-tensor quantizer (s~, z~). Folding is done in float64.
-Quantizer reparameterize(VisionTransformer& model, const std::string& norm, const std::string& linear,
-                         const Quantizer& per_channel);
+Quantizer reparameterize(Network& network, const Product& product, const Quantizer& per_channel);
 
 }  // namespace eidolon

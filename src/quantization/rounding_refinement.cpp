@@ -16,12 +16,12 @@ constexpr double least_gain = 1e-9;
 /// Rows flip about half of their weights; more flips than this per weight are not worth their time.
 constexpr int64_t most_flips_per_weight = 8;
 
-/// One row's descent. Flipping weight j from its place to the other changes the error by  2 f_j (S d)_j + f_j^2 S_jj,  f_j
-/// being the other place minus this one (always +-1).
+/// One row's descent. Flipping weight j from its grid index to the other changes the error by  2 f_j (S d)_j + f_j^2 S_jj,  f_j
+/// being the other index minus this one (always +-1).
 struct Row {
   const double* metric;
   int64_t size;
-  double* places;
+  double* indices;
   std::vector<double> flips;     ///< f
   std::vector<double> gradient;  ///< S d
 
@@ -40,7 +40,7 @@ struct Row {
 
   void flip(int64_t j) {
     const double f = flips[static_cast<size_t>(j)];
-    places[j] += f;
+    indices[j] += f;
     flips[static_cast<size_t>(j)] = -f;
     const double* const column = metric + j * size;  // symmetric, so its row serves as its column
     for (int64_t i = 0; i < size; ++i) gradient[static_cast<size_t>(i)] += f * column[i];
@@ -62,24 +62,24 @@ std::vector<double> copied(const Tensor& row) {
 
 }  // namespace
 
-Tensor refined_places(const Tensor& weight, const Tensor& lowest, const Tensor& highest, const Tensor& metric) {
+Tensor refined_indices(const Tensor& weight, const Tensor& lowest, const Tensor& highest, const Tensor& metric) {
   const Tensor w = weight.cpu(), low = lowest.cpu().unsqueeze(1), high = highest.cpu().unsqueeze(1);
   const Tensor s = metric.cpu().contiguous();
-  const Tensor places = at::round(w).clamp(low, high).contiguous();
-  const Tensor difference = places - w;
+  const Tensor indices = at::round(w).clamp(low, high).contiguous();
+  const Tensor difference = indices - w;
   Tensor flips = at::where(at::gt(difference, 0), -1.0, 1.0);
-  const Tensor leaves = at::logical_or(at::lt(places + flips, low), at::gt(places + flips, high));
+  const Tensor leaves = at::logical_or(at::lt(indices + flips, low), at::gt(indices + flips, high));
   flips = at::where(leaves, -flips, flips).to(at::kDouble).contiguous();
   const Tensor gradients = at::mm(difference, s).contiguous();
 
   at::parallel_for(0, w.size(0), 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
-      Row row{s.data_ptr<double>(), w.size(1), places.data_ptr<double>() + i * w.size(1), copied(flips[i]),
+      Row row{s.data_ptr<double>(), w.size(1), indices.data_ptr<double>() + i * w.size(1), copied(flips[i]),
               copied(gradients[i])};
       descend(row);
     }
   });
-  return places.to(weight.device());
+  return indices.to(weight.device());
 }
 
 }  // namespace eidolon

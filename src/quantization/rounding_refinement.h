@@ -6,11 +6,11 @@
 
 namespace eidolon {
 
-/// Every weight may go to the nearest or to the second nearest place of its row's grid. Of these roundings, one per row for
-/// which d^T metric d, with d = rounded - weight, is not larger than for the nearest places, and for which no change of a
-/// single weight makes it smaller (or that is reached after 8 n changes). Rows are independent; ties go to the lower column.
+/// Every weight may go to the nearest or to the second nearest value of its row's grid. The result minimises d^T metric d, with
+/// d = rounded - weight, as far as changes of single weights can: it is no larger than for the nearest values. The search of a
+/// row ends after 8 n changes at the latest. Rows are independent; ties go to the lower column.
 ///  weight: m x n in steps of the row's grid; lowest, highest: m, the grid's ends; metric: n x n, positive semidefinite.
-///  All float64. Returns the places, float64 m x n holding integers, on weight's device.
-Tensor refined_places(const Tensor& weight, const Tensor& lowest, const Tensor& highest, const Tensor& metric);
+///  All float64. Returns the grid indices, float64 m x n holding integers, on weight's device.
+Tensor refined_indices(const Tensor& weight, const Tensor& lowest, const Tensor& highest, const Tensor& metric);
 
 }  // namespace eidolon

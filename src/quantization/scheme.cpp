@@ -1,10 +1,8 @@
 #include "quantization/scheme.h"
 
-#include <algorithm>
 #include <array>
-#include <charconv>
 #include <nlohmann/json.hpp>
-#include <utility>
+#include <string_view>
 
 #include "base/error.h"
 #include "quantization/bit_rules.h"
@@ -14,68 +12,109 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::pair<QuantizerKind, const char*>, 4> kind_names{{{QuantizerKind::uniform, "uniform"},
-                                                                           {QuantizerKind::log2, "log2"},
-                                                                           {QuantizerKind::log_sqrt2, "log_sqrt2"},
-                                                                           {QuantizerKind::companded, "companded"}}};
+/// What hardware multiplies: an element format and what shares its scale. Weights are calibrated; where scales follow from the
+/// values, those of the activations are computed from each tensor, as a runtime would.
+struct HardwareFormat {
+  std::string_view name;
+  const Format* format;
+  int64_t block;  ///< values that share a scale; 0: a weight's output channel, an activation's whole tensor
+  ScaleFormat stored;
+};
 
-QuantizerKind kind_of(const std::string& name, const std::string& where) {
-  for (const auto& [kind, known] : kind_names) {
-    if (name == known) return kind;
+const std::array hardware_formats{
+    HardwareFormat{"fp8_e4m3", &formats::e4m3, 0, ScaleFormat::float32},  // OCP OFP8
+    HardwareFormat{"fp8_e5m2", &formats::e5m2, 0, ScaleFormat::float32},
+    HardwareFormat{"mxfp8_e4m3", &formats::e4m3, 32, ScaleFormat::e8m0},  // OCP MX 1.0
+    HardwareFormat{"mxfp8_e5m2", &formats::e5m2, 32, ScaleFormat::e8m0},
+    HardwareFormat{"mxfp6_e3m2", &formats::e3m2, 32, ScaleFormat::e8m0},
+    HardwareFormat{"mxfp6_e2m3", &formats::e2m3, 32, ScaleFormat::e8m0},
+    HardwareFormat{"mxfp4", &formats::e2m1, 32, ScaleFormat::e8m0},
+    HardwareFormat{"nvfp4", &formats::e2m1, 16, ScaleFormat::e4m3},  // NVIDIA Blackwell
+};
+
+const HardwareFormat* hardware_format(const std::string& name) {
+  for (const HardwareFormat& format : hardware_formats) {
+    if (format.name == name) return &format;
   }
-  throw BadInput(where + " = \"" + name + "\" is not a kind of quantizer; it is uniform, log2, log_sqrt2 or companded");
+  return nullptr;
 }
 
-std::string name_of(QuantizerKind kind) {
-  return std::find_if(kind_names.begin(), kind_names.end(), [&](const auto& entry) { return entry.first == kind; })->second;
-}
-
-const char* granularity_of(const QuantizerSpec& spec) {
-  return spec.of_row_maximum ? "row" : spec.channel_axis < 0 ? "tensor" : "channel";
-}
-
-/// A LayerNorm's outputs have folded per-channel ranges, behind which even steps do better; weights stay integers.
-bool may_be_companded(NodeKind kind) {
-  return kind == NodeKind::query || kind == NodeKind::key || kind == NodeKind::value || kind == NodeKind::proj_input ||
-         kind == NodeKind::fc2_input;
-}
-
-NodeId node_of(const std::string& name) {
-  int block = 0;
-  const std::string prefix = "blocks.";
-  const bool in_block = name.starts_with(prefix);
-  if (in_block) std::from_chars(name.data() + prefix.size(), name.data() + name.size(), block);
-  for (const NodeId node : in_block ? block_nodes(block) : all_nodes(0)) {
-    if (node_name(node) == name && block >= 0) return node;
+/// "integer": even steps, a scale per output channel. "integer_block32": a scale per 32 inputs; 64 and 128 likewise.
+QuantizerSpec weight_spec(const QuantizationJob& job) {
+  if (const HardwareFormat* hardware = hardware_format(job.weight_format)) {
+    const Scaling scaling = hardware->block == 0 ? per_channel(0) : per_block(1, hardware->block, hardware->stored);
+    return {.format = hardware->format, .bits = hardware->format->fixed_bits, .scaling = scaling};
   }
-  throw Fault("a stored quantization scheme names '" + name + "', which is not a node of a vision transformer");
-}
-
-QuantizerSpec spec_from(const json& entry, NodeId node) {
-  QuantizerSpec spec;
-  spec.kind = kind_of(entry.at("kind").get<std::string>(), "kind");
-  spec.bits = entry.at("bits").get<int64_t>();
-  spec.symmetric = entry.at("symmetric").get<bool>();
-  const auto granularity = entry.at("granularity").get<std::string>();
-  const bool per_channel = granularity == "channel";
-  spec.of_row_maximum = granularity == "row";
-  spec.channel_axis = per_channel ? entry.at("axis").get<int64_t>() : -1;
-  const int64_t most_axes = 4;
-  if (spec.bits < 2 || spec.bits > 8 || spec.channel_axis >= most_axes || (per_channel && spec.channel_axis < 0)) {
-    throw Fault("a stored quantization scheme has bits or an axis out of range at node '" + node_name(node) + "'");
+  QuantizerSpec spec{.bits = job.weight_bits, .symmetric = job.weight_symmetric, .scaling = per_channel(0)};
+  if (job.weight_format == "integer") return spec;
+  for (const int64_t block : {32, 64, 128}) {
+    if (job.weight_format != "integer_block" + std::to_string(block)) continue;
+    spec.scaling = per_block(1, block);
+    return spec;
   }
-  return spec;
+  throw BadInput("quantization.weight_format = \"" + job.weight_format + "\" is not known; `eidolon keys` lists what is");
 }
 
-void apply(const BitRule& rule, int depth, Scheme& scheme) {
+/// The axis along which a product sums, where blocks lie: of values the tokens, of all others the last.
+int64_t summed_axis(Role role) {
+  return role == Role::value ? 2 : -1;
+}
+
+QuantizerSpec hardware_activation(const HardwareFormat& hardware, Role role) {
+  const Scaling scaling =
+      hardware.block == 0 ? per_tensor : per_block(summed_axis(role), hardware.block, hardware.stored, /*from_values=*/true);
+  return {.format = hardware.format, .bits = hardware.format->fixed_bits, .scaling = scaling};
+}
+
+/// Values with heavy tails: q, k, v and what no norm stands in front of. Behind a norm, whose ranges per channel are folded
+/// away, and behind a ReLU even steps do better.
+bool is_heavy_tailed(const Plan& plan, NodeId node) {
+  const Role role = plan.role(node);
+  if (role != Role::input) return role == Role::query || role == Role::key || role == Role::value;
+  const Product* product = plan.product_reading(node);
+  return product != nullptr && product->norm.empty() && !product->one_sided;
+}
+
+QuantizerSpec activation_spec(const QuantizationJob& job, const Plan& plan, NodeId node) {
+  if (const HardwareFormat* hardware = hardware_format(job.activation_format)) {
+    return hardware_activation(*hardware, plan.role(node));
+  }
+  const Format& format = format_named(job.activation_format, "quantization.activation_format");
+  return {.format = is_heavy_tailed(plan, node) ? &format : &formats::uniform,
+          .bits = job.activation_bits,
+          .symmetric = job.activation_symmetric};
+}
+
+/// Probabilities are never negative.
+QuantizerSpec attention_spec(const QuantizationJob& job) {
+  if (const HardwareFormat* hardware = hardware_format(job.attention)) {
+    return hardware_activation(*hardware, Role::probabilities);
+  }
+  return {.format = &format_named(job.attention, "quantization.attention"),
+          .bits = job.activation_bits,
+          .scaling = job.attention_granularity == "row" ? of_row_maximum() : per_tensor};
+}
+
+QuantizerSpec spec_of(const QuantizationJob& job, const Plan& plan, NodeId node) {
+  const Role role = plan.role(node);
+  if (role == Role::weight) return weight_spec(job);
+  return role == Role::probabilities ? attention_spec(job) : activation_spec(job, plan, node);
+}
+
+void apply(const BitRule& rule, const Plan& plan, Scheme& scheme) {
   bool matched = false;
-  for (const NodeId node : all_nodes(depth)) {
-    const auto found = scheme.find(node);
-    if (node.kind == NodeKind::image || !rule.matches(node_name(node))) continue;
+  for (const NodeId node : plan.all_nodes()) {
+    if (plan.role(node) == Role::image || !rule.matches(plan.name(node))) continue;
     matched = true;
+    const auto found = scheme.find(node);
     if (!rule.bits) {
       scheme.erase(node);
     } else if (found != scheme.end()) {
+      const Format& format = *found->second.format;
+      if (format.fixed_bits > 0 && format.fixed_bits != *rule.bits) {
+        throw BadInput("quantization.bits_for: '" + plan.name(node) + "' is " + format.name + ", which has " +
+                       std::to_string(format.fixed_bits) + " bits and no other; a rule may only make it \"float\"");
+      }
       found->second.bits = *rule.bits;
     }
   }
@@ -85,54 +124,82 @@ void apply(const BitRule& rule, int depth, Scheme& scheme) {
   }
 }
 
+json json_of(const Scaling& scaling) {
+  const bool has_axis = scaling.granularity == Granularity::channel || scaling.granularity == Granularity::block;
+  return {{"granularity", name_of(scaling.granularity)},
+          {"axis", has_axis ? json(scaling.axis) : json()},
+          {"block", scaling.granularity == Granularity::block ? json(scaling.block) : json()},
+          {"stored", name_of(scaling.stored)},
+          {"from_values", scaling.from_values}};
+}
+
+[[noreturn]] void refuse_entry(const std::string& name, const std::string& what) {
+  throw Fault("a stored quantization scheme has " + what + " at node '" + name + "'; the file is damaged");
+}
+
+Scaling scaling_from(const json& fields, const std::string& name) {
+  const auto granularity = granularity_named(fields.at("granularity").get<std::string>());
+  const auto stored = scale_format_named(fields.at("stored").get<std::string>());
+  if (!granularity || !stored) refuse_entry(name, "an unknown granularity or format of scales");
+  Scaling scaling{.granularity = *granularity, .from_values = fields.at("from_values").get<bool>(), .stored = *stored};
+  if (*granularity == Granularity::channel || *granularity == Granularity::block)
+    scaling.axis = fields.at("axis").get<int64_t>();
+  if (*granularity == Granularity::block) scaling.block = fields.at("block").get<int64_t>();
+  constexpr int64_t most_axes = 4;
+  const bool sound_axis = scaling.axis < most_axes && scaling.axis >= (*granularity == Granularity::channel ? 0 : -1);
+  if (!sound_axis || (*granularity == Granularity::block && scaling.block < 1))
+    refuse_entry(name, "an axis or a block out of range");
+  return scaling;
+}
+
+QuantizerSpec spec_from(const json& entry, const std::string& name) {
+  const Format& format = format_named(entry.at("format").get<std::string>(), "format");
+  const QuantizerSpec spec{.format = &format,
+                           .bits = entry.at("bits").get<int64_t>(),
+                           .symmetric = entry.at("symmetric").get<bool>(),
+                           .scaling = scaling_from(entry.at("scale"), name)};
+  const bool sound = format.fixed_bits > 0 ? spec.bits == format.fixed_bits : spec.bits >= 2 && spec.bits <= 8;
+  if (!sound) refuse_entry(name, "bits out of range");
+  return spec;
+}
+
 }  // namespace
 
-Scheme scheme_of(const QuantizationJob& job, int depth) {
-  const QuantizerSpec weight{QuantizerKind::uniform, job.weight_bits, job.weight_symmetric, /*channel_axis=*/0};
-  const QuantizerSpec activation{QuantizerKind::uniform, job.activation_bits, job.activation_symmetric, -1};
-  QuantizerSpec heavy_tailed = activation;
-  heavy_tailed.kind = kind_of(job.activation_kind, "quantization.activation_kind");
-  const QuantizerSpec probabilities{kind_of(job.attention, "quantization.attention"), job.activation_bits,
-                                    /*symmetric=*/false, -1, job.attention_granularity == "row"};  // never negative
+Scheme scheme_of(const QuantizationJob& job, const Plan& plan) {
   Scheme scheme;
-  for (const NodeId node : all_nodes(depth)) {
-    if (node.kind == NodeKind::image) continue;
-    if (node.kind == NodeKind::probabilities) {
-      scheme[node] = probabilities;
-    } else {
-      scheme[node] = is_weight(node.kind) ? weight : may_be_companded(node.kind) ? heavy_tailed : activation;
-    }
+  for (const NodeId node : plan.all_nodes()) {
+    if (plan.role(node) != Role::image) scheme[node] = spec_of(job, plan, node);
   }
-  for (const BitRule& rule : bit_rules(job.bits_for)) apply(rule, depth, scheme);
+  for (const BitRule& rule : bit_rules(job.bits_for)) apply(rule, plan, scheme);
   return scheme;
 }
 
-std::string scheme_to_json(const Scheme& scheme, int depth) {
+std::string scheme_to_json(const Scheme& scheme, const Plan& plan) {
   json nodes = json::array();
-  for (const NodeId node : all_nodes(depth)) {
+  for (const NodeId node : plan.all_nodes()) {
     const auto found = scheme.find(node);
     if (found == scheme.end()) {
-      nodes.push_back({{"name", node_name(node)}, {"float", true}});
+      nodes.push_back({{"name", plan.name(node)}, {"float", true}});
       continue;
     }
     const QuantizerSpec& spec = found->second;
-    nodes.push_back({{"name", node_name(node)},
+    nodes.push_back({{"name", plan.name(node)},
+                     {"format", spec.format->name},
                      {"bits", spec.bits},
-                     {"kind", name_of(spec.kind)},
                      {"symmetric", spec.symmetric},
-                     {"granularity", granularity_of(spec)},
-                     {"axis", spec.channel_axis < 0 ? json() : json(spec.channel_axis)}});
+                     {"scale", json_of(spec.scaling)}});
   }
   return json{{"nodes", nodes}}.dump();
 }
 
-Scheme scheme_from_json(const std::string& text) {
+Scheme scheme_from_json(const std::string& text, const Plan& plan) {
   Scheme scheme;
   try {
     const json manifest = json::parse(text);
     for (const json& entry : manifest.at("nodes").get_ref<const json::array_t&>()) {
-      const NodeId node = node_of(entry.at("name").get<std::string>());
-      if (!entry.value("float", false)) scheme[node] = spec_from(entry, node);
+      const auto name = entry.at("name").get<std::string>();
+      const NodeId node = plan.node(name);
+      if (!entry.value("float", false)) scheme[node] = spec_from(entry, name);
     }
   } catch (const json::exception& error) {
     throw Fault(std::string("a stored quantization scheme cannot be read; the file is damaged: ") + error.what());

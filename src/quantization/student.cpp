@@ -1,6 +1,7 @@
 #include "quantization/student.h"
 
 #include "base/error.h"
+#include "model/shape_text.h"
 
 namespace eidolon {
 namespace {
@@ -9,36 +10,32 @@ std::string model_key(const std::string& parameter) {
   return "student/" + parameter;
 }
 
-std::string quantizer_key(NodeId node, const char* part) {
-  return "quantizers/" + node_name(node) + "/" + part;
-}
-
-std::string text(at::IntArrayRef shape) {
-  std::string result = "[";
-  for (size_t i = 0; i < shape.size(); ++i) result += (i ? ", " : "") + std::to_string(shape[i]);
-  return result + "]";
+std::string quantizer_key(const std::string& node, const char* part) {
+  return "quantizers/" + node + "/" + part;
 }
 
 Tensor take(const TensorMap& tensors, const std::string& name, at::IntArrayRef shape) {
   const auto found = tensors.find(name);
   if (found == tensors.end()) throw Fault("a stored student lacks '" + name + "'; remove the file and run again");
   if (found->second.sizes() != shape) {
-    throw Fault("a stored student has '" + name + "' of shape " + text(found->second.sizes()) + " instead of " + text(shape) +
-                "; remove the file and run again");
+    throw Fault("a stored student has '" + name + "' of shape " + shape_text(found->second.sizes()) + " instead of " +
+                shape_text(shape) + "; remove the file and run again");
   }
   return found->second.to(at::kFloat);
 }
 
-int64_t scales_of(NodeId node, const QuantizerSpec& spec, const Architecture& architecture) {
-  if (spec.channel_axis < 0) return 1;
-  if (!is_weight(node.kind))
-    throw Fault("the scheme gives node '" + node_name(node) + "' channels, but only weights have them");
-  const auto shapes = parameter_shapes(architecture);
-  const auto found = shapes.find(parameter_of(node));
-  if (found == shapes.end() || spec.channel_axis >= static_cast<int64_t>(found->second.size())) {
-    throw Fault("the scheme's node '" + node_name(node) + "' does not fit the model's architecture");
+int64_t scales_of(NodeId node, const QuantizerSpec& spec, const Plan& plan) {
+  const Scaling& scaling = spec.scaling;
+  const bool one =
+      scaling.from_values || (scaling.granularity != Granularity::channel && scaling.granularity != Granularity::block);
+  if (one) return 1;
+  if (!plan.is_weight(node))
+    throw Fault("the scheme gives node '" + plan.name(node) + "' several scales, but only weights have them");
+  const std::vector<int64_t>& shape = plan.parameters.at(plan.name(node));
+  if (scaling.axis < 0 || scaling.axis >= static_cast<int64_t>(shape.size())) {
+    throw Fault("the scheme's node '" + plan.name(node) + "' does not fit the network");
   }
-  return found->second[static_cast<size_t>(spec.channel_axis)];
+  return scale_count(scaling, shape);
 }
 
 bool all_finite(const Tensor& values) {
@@ -81,16 +78,16 @@ Tap quantizing_tap(const Student& student) {
 Student with_rounded_weights(const Student& student) {
   const at::NoGradGuard no_gradients;
   Student rounded = student;
+  const Plan& plan = *student.model.plan;
   for (const auto& [node, quantizer] : student.quantizers) {
-    if (is_weight(node.kind))
-      rounded.model.parameters[parameter_of(node)] = fake_quantize(student.model[parameter_of(node)], quantizer);
+    if (plan.is_weight(node)) rounded.model.parameters[plan.name(node)] = fake_quantize(student.model[node], quantizer);
   }
   return rounded;
 }
 
 Tap activation_tap(const Student& student) {
-  return [all = quantizing_tap(student)](NodeId node, const Tensor& tensor) {
-    return is_weight(node.kind) ? tensor : all(node, tensor);
+  return [all = quantizing_tap(student), plan = student.model.plan](NodeId node, const Tensor& tensor) {
+    return plan->is_weight(node) ? tensor : all(node, tensor);
   };
 }
 
@@ -99,10 +96,11 @@ std::optional<std::string> unsound_tensor(const Student& student) {
     if (!all_finite(parameter)) return model_key(name);
   }
   for (const auto& [node, quantizer] : student.quantizers) {
-    const Tensor& steps = quantizer.octave_steps;
-    if (!all_positive(quantizer.scale)) return quantizer_key(node, "scale");
-    if (!all_integers(quantizer.zero_point)) return quantizer_key(node, "zero_point");
-    if (steps.defined() && !all_positive(steps)) return quantizer_key(node, "octave_steps");
+    const std::string& name = student.model.plan->name(node);
+    if (!all_positive(quantizer.scale)) return quantizer_key(name, "scale");
+    if (!all_integers(quantizer.zero_point)) return quantizer_key(name, "zero_point");
+    if (quantizer.companding.defined() && !all_positive(quantizer.companding)) return quantizer_key(name, "companding");
+    if (quantizer.factor.defined() && !all_positive(quantizer.factor)) return quantizer_key(name, "factor");
   }
   return std::nullopt;
 }
@@ -111,28 +109,35 @@ TensorMap student_tensors(const Student& student) {
   TensorMap tensors;
   for (const auto& [name, parameter] : student.model.parameters) tensors[model_key(name)] = parameter.detach();
   for (const auto& [node, quantizer] : student.quantizers) {
-    tensors[quantizer_key(node, "scale")] = quantizer.scale.detach();
-    tensors[quantizer_key(node, "zero_point")] = quantizer.zero_point.detach();
-    if (quantizer.octave_steps.defined()) tensors[quantizer_key(node, "octave_steps")] = quantizer.octave_steps.detach();
+    const auto add = [&, &name = student.model.plan->name(node)](const char* part, const Tensor& tensor) {
+      if (tensor.defined()) tensors[quantizer_key(name, part)] = tensor.detach();
+    };
+    add("scale", quantizer.scale);
+    add("zero_point", quantizer.zero_point);
+    add("companding", quantizer.companding);
+    add("factor", quantizer.factor);
   }
   return tensors;
 }
 
-Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, const Architecture& architecture) {
-  Student student{{architecture, {}}, {}};
-  for (const auto& [name, shape] : parameter_shapes(architecture)) {
-    student.model.parameters[name] = take(tensors, model_key(name), shape);
-  }
+Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, std::shared_ptr<const Plan> plan) {
+  Student student{.model = {std::move(plan), {}}, .quantizers = {}};
+  const Plan& known = *student.model.plan;
+  for (const auto& [name, shape] : known.parameters) student.model.parameters[name] = take(tensors, model_key(name), shape);
   for (const auto& [node, spec] : scheme) {
-    const int64_t count = scales_of(node, spec, architecture);
-    const auto part = [&](const char* name) { return take(tensors, quantizer_key(node, name), {count}); };
-    student.quantizers[node] = {spec, part("scale"), part("zero_point"),
-                                spec.kind == QuantizerKind::companded ? part("octave_steps") : Tensor()};
+    const int64_t count = scales_of(node, spec, known);
+    const auto part = [&, &name = known.name(node)](const char* what, int64_t size) {
+      return take(tensors, quantizer_key(name, what), {size});
+    };
+    Quantizer& quantizer = student.quantizers[node];
+    quantizer = {.spec = spec, .scale = part("scale", count), .zero_point = part("zero_point", count)};
+    if (spec.format->is_companded) quantizer.companding = part("companding", count);
+    if (spec.scaling.stored == ScaleFormat::e4m3) quantizer.factor = part("factor", 1);
   }
   if (const auto name = unsound_tensor(student)) {
     throw Fault(
-        "a stored student has a number that is not finite, a scale or steps that are not positive, or a zero point that "
-        "is no integer in '" +
+        "a stored student has a number that is not finite, a scale or mu-law parameter that is not positive, or a zero point "
+        "that is no integer in '" +
         *name + "'; remove the file and run again");
   }
   return student;

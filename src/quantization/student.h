@@ -1,19 +1,18 @@
-// The student: the teacher's architecture with its own parameters, and a quantizer per node of the scheme.
+// The student: the teacher's plan with parameters of its own, and a quantizer per node of the scheme.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
 
-#include "model/node.h"
-#include "model/vision_transformer.h"
+#include "model/network.h"
 #include "quantization/quantizer.h"
 #include "quantization/scheme.h"
 
 namespace eidolon {
 
 struct Student {
-  VisionTransformer model;  ///< float32 parameters, not yet rounded (the Tap rounds them in every forward pass)
+  Network model;  ///< float32 parameters, not yet rounded (the Tap rounds them in every forward pass)
   std::map<NodeId, Quantizer> quantizers;
 
   Student to(at::Device device) const;
@@ -28,12 +27,12 @@ Student with_rounded_weights(const Student& student);
 Tap activation_tap(const Student& student);
 
 /// The name, as below, of the first tensor with which a student computes nothing of use: a parameter that is not finite, a
-/// scale or steps that are not positive and finite, a zero point that is no integer. Nothing if all are sound.
+/// scale or mu-law parameter that is not positive and finite, a zero point that is no integer. Nothing if all are sound.
 std::optional<std::string> unsound_tensor(const Student& student);
 
-/// "student/<parameter>" and "quantizers/<node>/scale|zero_point|octave_steps", for checkpoints; and back, checked against
-/// scheme and architecture (Fault naming the first missing, misshapen or unsound entry).
+/// "student/<parameter>" and "quantizers/<node>/scale|zero_point|companding|factor", for checkpoints; and back, checked against
+/// scheme and plan (Fault naming the first missing, misshapen or unsound entry).
 TensorMap student_tensors(const Student& student);
-Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, const Architecture& architecture);
+Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, std::shared_ptr<const Plan> plan);
 
 }  // namespace eidolon

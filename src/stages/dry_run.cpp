@@ -4,7 +4,6 @@
 
 #include "cluster/log.h"
 #include "cluster/on_root.h"
-#include "model/section.h"
 #include "quantization/calibration.h"
 #include "reporting/result.h"
 #include "stages/labelled_set.h"
@@ -44,12 +43,18 @@ double peak_memory_megabytes() {
   return 0;
 }
 
+double parameter_count(const Network& network) {
+  double count = 0;
+  for (const auto& [name, tensor] : network.parameters) count += static_cast<double>(tensor.numel());
+  return count;
+}
+
 Estimate time_synthesis(const RunContext& context) {
   const SynthesisJob& job = context.job.synthesis;
   const std::vector<Unit> units = units_of(job);
   const auto ranks = static_cast<size_t>(context.cluster.size());
-  const Architecture& a = context.teacher.model.architecture;
-  const double image_megabytes = static_cast<double>(a.channels * a.image_size * a.image_size) / 1e6;
+  const Plan& plan = *context.teacher.model.plan;
+  const double image_megabytes = static_cast<double>(plan.channels * plan.image_size * plan.image_size) / 1e6;
   Estimate estimate{0, static_cast<double>(units.size()) * static_cast<double>(job.unit_images) * image_megabytes};
   if (images_are_starts(job)) return estimate;
 
@@ -70,11 +75,10 @@ Estimate time_synthesis(const RunContext& context) {
 
 Estimate time_finetuning(const RunContext& context) {
   const FinetuningJob& job = context.job.finetuning;
-  const VisionTransformer teacher = context.teacher_on_device();
-  const auto depth = static_cast<int>(teacher.architecture.depth);
+  const Network teacher = context.teacher_on_device();
   const int64_t ranks = context.cluster.size(), local = std::max<int64_t>((job.batch + ranks - 1) / ranks, 1);
   const Tensor images = start_pixels(context.job.synthesis, context.teacher.preprocessing, {0, local}).to(context.device());
-  Student student = calibrate(teacher, scheme_of(context.job.quantization, depth), images, {.reparameterize = false});
+  Student student = calibrate(teacher, scheme_of(context.job.quantization, *teacher.plan), images, {.reparameterize = false});
   for (auto& [name, parameter] : student.model.parameters) parameter.requires_grad_(true);
 
   const Stopwatch watch;
@@ -83,16 +87,14 @@ Estimate time_finetuning(const RunContext& context) {
   }
   // A whole pass forward and back is what one distillation step, or one reconstruction step of every section, costs.
   const double per_step = watch.seconds() / timed_iterations;
-  double parameters = 0;
-  for (const auto& [name, tensor] : teacher.parameters) parameters += static_cast<double>(tensor.numel());
-  const double checkpoints = static_cast<double>(context.job.run.keep_checkpoints + 1) * parameters * 4 / 1e6;
+  const double checkpoints = static_cast<double>(context.job.run.keep_checkpoints + 1) * parameter_count(teacher) * 4 / 1e6;
   const int64_t behind = job.method == "blockwise" ? job.distill_iterations : 0;
   return {job.method == "none" ? 0 : per_step * static_cast<double>(job.iterations + behind), checkpoints};
 }
 
 Estimate time_evaluation(const RunContext& context, size_t images) {
   at::NoGradGuard no_grad;
-  const VisionTransformer teacher = context.teacher_on_device();
+  const Network teacher = context.teacher_on_device();
   const Unit unit{0, std::min<int64_t>(context.job.evaluation.batch, 8)};
   const Tensor batch = start_pixels(context.job.synthesis, context.teacher.preprocessing, unit).to(context.device());
   const Stopwatch watch;
@@ -106,7 +108,7 @@ Estimate time_evaluation(const RunContext& context, size_t images) {
 
 ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
   const Job& job = context.job;
-  const Architecture& a = context.teacher.model.architecture;
+  const Plan& plan = *context.teacher.model.plan;
   const size_t labelled = labelled_set.images.size();
   const Estimate synthesis = time_synthesis(context), finetuning = time_finetuning(context);
   const Estimate evaluation = time_evaluation(context, labelled);
@@ -115,9 +117,9 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
   const size_t units = units_of(job.synthesis).size();
   const bool idle = static_cast<size_t>(context.cluster.size()) > units;
   std::string text = job.file.string() + ": nothing was written\n";
-  text += format("  teacher     width %ld, depth %ld, heads %ld, patch %ld, image %ld, %ld classes\n",
-                 static_cast<long>(a.width), static_cast<long>(a.depth), static_cast<long>(a.heads),
-                 static_cast<long>(a.patch_size), static_cast<long>(a.image_size), static_cast<long>(a.classes));
+  text += format("  teacher     %s, %.1f M parameters, %.2f G multiply-adds an image, image %ld, %ld %s\n", plan.family.c_str(),
+                 parameter_count(context.teacher.model) / 1e6, plan.macs / 1e9, static_cast<long>(plan.image_size),
+                 static_cast<long>(plan.output.size), plan.output.kind == Output::Kind::classes ? "classes" : "features");
   text += format("  ranks       %d, %s, %ld threads each%s\n", context.cluster.size(), job.run.device->c_str(),
                  static_cast<long>(*job.run.threads), idle ? " (more ranks than units: some will be idle)" : "");
   text += line_of("synthesis", synthesis,

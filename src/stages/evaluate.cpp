@@ -54,7 +54,7 @@ std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, cons
                                                        std::vector<std::string>& undecodable) {
   at::NoGradGuard no_grad;
   const Preprocessing& preprocessing = context.teacher.preprocessing;
-  const VisionTransformer teacher = context.teacher_on_device();
+  const Network teacher = context.teacher_on_device();
   const ImageTransform transform{preprocessing.image_size, preprocessing.crop_pct,    preprocessing.interpolation,
                                  preprocessing.resize,     preprocessing.crop_offset, preprocessing.mean};
   const std::vector<LabelledImage> own = own_share(context, images);
@@ -142,7 +142,7 @@ int64_t report_undecodable(const RunContext& context, const std::vector<std::str
 
 /// Said, and put beside the other warnings, if the teacher knows nothing of these labels.
 void warn_at_chance(const RunContext& context, const EvaluationFigures& teacher, std::vector<std::string>& warnings) {
-  const int64_t classes = context.teacher.model.architecture.classes;
+  const int64_t classes = context.teacher.model.plan->output.size;
   if (!is_at_chance(static_cast<double>(teacher.teacher_correct), static_cast<double>(teacher.images), classes)) return;
   warnings.push_back("the teacher is right on " + std::to_string(teacher.teacher_correct) + " of " +
                      std::to_string(teacher.images) + " images, no better than guessing among " + std::to_string(classes) +

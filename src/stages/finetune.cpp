@@ -51,7 +51,6 @@ double report_losses(RunContext& context, MetricsLog& metrics, const TrainingPos
 struct Training {
   RunContext& context;
   std::optional<Claim> owner;  ///< on rank 0
-  Strategy& strategy;
   Student& student;
   const Lanes& lanes;
   CheckpointClock clock;
@@ -68,33 +67,27 @@ void save(Training& training, const TrainingPosition& at, const TensorMap& optim
   training.clock.take([&] { save_checkpoint(training.context, training.student, at, optimizer); });
 }
 
-const std::string strategy_group = "strategy/";  ///< of a strategy's own state, in a checkpoint's optimizer group
+const std::string phase_group = "phase/";  ///< of a phase's own state, in a checkpoint's optimizer group
 
 /// Everything that the phase needs to go on.
-TensorMap phase_tensors(const Strategy& strategy, const std::vector<Trainable>& trainables) {
+TensorMap phase_tensors(const Phase& phase, const std::vector<Trainable>& trainables) {
   TensorMap tensors = optimizer_tensors(trainables);
-  for (const auto& [name, tensor] : strategy.state()) tensors[strategy_group + name] = tensor;
+  for (const auto& [name, tensor] : phase.state()) tensors[phase_group + name] = tensor;
   return tensors;
 }
 
-void restore_phase(const TensorMap& tensors, Strategy& strategy, std::vector<Trainable>& trainables) {
+void restore_phase(const TensorMap& tensors, const Phase& phase, std::vector<Trainable>& trainables) {
   restore_optimizer(tensors, trainables);
   TensorMap own;
   for (const auto& [name, tensor] : tensors) {
-    if (name.starts_with(strategy_group)) own[name.substr(strategy_group.size())] = tensor;
+    if (name.starts_with(phase_group)) own[name.substr(phase_group.size())] = tensor;
   }
-  strategy.restore(own);
-}
-
-int64_t steps_of(const Strategy& strategy) {
-  int64_t steps = 0;
-  for (int phase = 0; phase < strategy.phases(); ++phase) steps += strategy.iterations(phase);
-  return steps;
+  phase.restore(own);
 }
 
 /// Trains the phase that `at` stands in from its phase_step on. Returns false if it was stopped; the checkpoint is then on
 /// disk.
-bool train_phase(Training& training, int64_t iterations, std::vector<Trainable>& trainables, TrainingPosition& at) {
+bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>& trainables, TrainingPosition& at) {
   RunContext& context = training.context;
   const Lanes& lanes = training.lanes;
   GradientReducer reducer(parameters_of(trainables), context.cluster.communicator, Reduction::overlapped);
@@ -102,29 +95,33 @@ bool train_phase(Training& training, int64_t iterations, std::vector<Trainable>&
   std::vector<Tensor> losses;
   Figures figures;
 
-  while (at.phase_step < iterations) {
-    const double rate = warmup_then_cosine(at.phase_step, iterations, 0);
-    losses.push_back(train_step(training.strategy, trainables, reducer, lanes.at(at.step), lanes.batch(), at.phase_step, rate));
-    training.strategy.after_step(at.phase_step);
+  while (at.phase_step < phase.iterations) {
+    const TrainingStep step{.images = lanes.at(at.step),
+                            .batch = lanes.batch(),
+                            .number = at.phase_step,
+                            .rate_factor = warmup_then_cosine(at.phase_step, phase.iterations, 0)};
+    losses.push_back(train_step(phase, trainables, reducer, step));
+    phase.after_step(at.phase_step);
     ++at.phase_step;
     ++at.step;
     const AfterStep next = agreed_next(context, training.clock);
-    const bool last = at.phase_step == iterations;
+    const bool last = at.phase_step == phase.iterations;
     if (losses.size() == loss_interval || last || next != AfterStep::go_on) {
       figures = {{"loss", report_losses(context, metrics, at, losses)}};
     }
     training.progress.advance(static_cast<double>(lanes.batch()), figures);
     context.report("finetune", at.phase + " step " + std::to_string(at.phase_step), training.progress);
-    if (next != AfterStep::go_on) save(training, at, phase_tensors(training.strategy, trainables));
+    if (next != AfterStep::go_on) save(training, at, phase_tensors(phase, trainables));
     if (next == AfterStep::checkpoint_and_stop) return false;
   }
   return true;
 }
 
-int phase_index(const Strategy& strategy, const std::string& name) {
+/// The first of the phases that is not done: that of this name.
+size_t phase_index(const std::vector<Phase>& phases, const std::string& name) {
   if (name == "calibrated") return 0;
-  for (int phase = 0; phase < strategy.phases(); ++phase) {
-    if (strategy.phase_name(phase) == name) return phase;
+  for (size_t i = 0; i < phases.size(); ++i) {
+    if (phases[i].name == name) return i;
   }
   throw Fault("the checkpoint stands in phase '" + name + "', which this fine-tuning does not have; remove it and run again");
 }
@@ -167,26 +164,29 @@ ExitCode finetune(RunContext& context) {
   const Lanes lanes(job.seed, context.job.synthesis.images, job.batch, cluster.rank(), cluster.size());
   const SyntheticImages images = read_images(shards, lanes.own_images());
   const SyntheticImages held_out = read_images(shards, held_out_share(context));
-  const VisionTransformer teacher = context.teacher_on_device();
-  const auto strategy = make_strategy({teacher, student, calibrated, images, held_out, context.teacher.preprocessing, job,
-                                       cluster.communicator, context.job.run.cache_megabytes << 20});
+  const Network teacher = context.teacher_on_device();
+  const std::vector<Phase> phases =
+      phases_of(job, {.teacher = teacher, .student = student, .calibrated = calibrated},
+                {.training = images, .held_out = held_out, .preprocessing = context.teacher.preprocessing},
+                cluster.communicator, context.job.run.cache_megabytes << 20);
 
-  const double steps = static_cast<double>(steps_of(*strategy) * lanes.batch());
-  Training training{context,
-                    std::move(owner),
-                    *strategy,
-                    student,
-                    lanes,
-                    CheckpointClock(context.job.run),
-                    Progress("finetune", steps, "images", cluster.is_root())};
+  int64_t steps = 0;
+  for (const Phase& phase : phases) steps += phase.iterations;
+  Training training{.context = context,
+                    .owner = std::move(owner),
+                    .student = student,
+                    .lanes = lanes,
+                    .clock = CheckpointClock(context.job.run),
+                    .progress = Progress("finetune", static_cast<double>(steps * lanes.batch()), "images", cluster.is_root())};
   training.progress.done_before(static_cast<double>(at.step * lanes.batch()));
-  for (int phase = phase_index(*strategy, at.phase); phase < strategy->phases(); ++phase) {
-    at.phase = strategy->phase_name(phase);
-    std::vector<Trainable> trainables = strategy->begin(phase);
-    if (at.phase_step > 0) restore_phase(start.optimizer, *strategy, trainables);
-    if (!train_phase(training, strategy->iterations(phase), trainables, at)) return ExitCode::again;
+  for (size_t i = phase_index(phases, at.phase); i < phases.size(); ++i) {
+    const Phase& phase = phases[i];
+    at.phase = phase.name;
+    std::vector<Trainable> trainables = phase.begin();
+    if (at.phase_step > 0) restore_phase(start.optimizer, phase, trainables);
+    if (!train_phase(training, phase, trainables, at)) return ExitCode::again;
     freeze(trainables);
-    report_outcome(context, at, strategy->conclude(trainables));
+    report_outcome(context, at, phase.conclude(trainables));
     at.phase_step = 0;
   }
   at.phase = "finished";

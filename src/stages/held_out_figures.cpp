@@ -13,23 +13,22 @@ namespace {
 
 constexpr int64_t batch_size = 16;
 
-/// Signal and noise energy per block, then the counts: summed over batches and ranks.
+/// Signal and noise energy per section, then the counts: summed over batches and ranks.
 struct Sums {
-  Tensor energies;  ///< float64, depth x 2
+  Tensor energies;  ///< float64, sections x 2
   EvaluationCounts counts;
 };
 
-void add_batch(const VisionTransformer& teacher, const Student& student, const Tensor& input, Sums& sums) {
-  const Tap quantize = activation_tap(student);
-  Tensor reference = embed(teacher, input), tokens = embed(student.model, input, quantize);
-  for (int block = 0; block < teacher.architecture.depth; ++block) {
-    reference = forward_block(teacher, block, reference);
-    tokens = forward_block(student.model, block, tokens, quantize);
-    sums.energies[block][0] += reference.square().sum().cpu().to(at::kDouble);
-    sums.energies[block][1] += (reference - tokens).square().sum().cpu().to(at::kDouble);
+void add_batch(const Network& teacher, const Student& student, const Tensor& input, Sums& sums) {
+  const std::vector<Tensor> wanted = forward_outputs(teacher, input);
+  const std::vector<Tensor> given = forward_outputs(student.model, input, activation_tap(student));
+  for (size_t section = 0; section < wanted.size(); ++section) {
+    const Tensor energies = sums.energies[static_cast<int64_t>(section)];
+    energies[0] += wanted[section].square().sum().cpu().to(at::kDouble);
+    energies[1] += (wanted[section] - given[section]).square().sum().cpu().to(at::kDouble);
   }
-  const Tensor expected = classify(teacher, reference).cpu();
-  sums.counts += count(expected, classify(student.model, tokens, quantize).cpu(), expected.argmax(-1));
+  const Tensor expected = wanted.back().cpu();
+  sums.counts += count(expected, given.back().cpu(), expected.argmax(-1));
 }
 
 }  // namespace
@@ -45,8 +44,9 @@ std::vector<int64_t> held_out_share(const RunContext& context) {
 HeldOutFigures held_out_figures(const RunContext& context, const Student& student) {
   at::NoGradGuard no_grad;
   const SyntheticImages images = read_images(finished_shards(context), held_out_share(context));
-  const VisionTransformer teacher = context.teacher_on_device();
-  Sums sums{at::zeros({teacher.architecture.depth, 2}, at::kDouble), {}};
+  const Network teacher = context.teacher_on_device();
+  const int64_t sections = teacher.plan->section_count();
+  Sums sums{.energies = at::zeros({sections, 2}, at::kDouble), .counts = {}};
   for (int64_t first = 0; first < images.size(); first += batch_size) {
     const Tensor bytes = images.bytes.narrow(0, first, std::min(batch_size, images.size() - first));
     add_batch(teacher, student, normalise(context.teacher.preprocessing, bytes.to(context.device())), sums);
@@ -58,8 +58,9 @@ HeldOutFigures held_out_figures(const RunContext& context, const Student& studen
   const EvaluationCounts all = EvaluationCounts::from_tensor(counts);
   const EvaluationFigures figures = figures_of(all);
   HeldOutFigures result{figures.images, all, figures.agreement, figures.kl, {}};
-  for (int64_t block = 0; block < teacher.architecture.depth; ++block) {
-    const double decibels = 10.0 * std::log10(sums.energies[block][0].item<double>() / sums.energies[block][1].item<double>());
+  for (int64_t section = 1; section + 1 < sections; ++section) {  // the first and the last are no blocks
+    const Tensor energies = sums.energies[section];
+    const double decibels = 10.0 * std::log10(energies[0].item<double>() / energies[1].item<double>());
     result.sqnr_per_block.push_back(std::isfinite(decibels) ? std::optional(decibels) : std::nullopt);
   }
   return result;

@@ -3,7 +3,7 @@
 #include <sstream>
 
 #include "job/toml_sections.h"
-#include "model/teacher.h"
+#include "model/loading/teacher.h"
 #include "reporting/result.h"
 #include "stages/file_kind.h"
 #include "stages/stages.h"
@@ -102,11 +102,7 @@ std::string about_json(const std::filesystem::path& file) {
 /// What was made of a model folder's fields; a folder that is no teacher is refused as `run` would.
 std::string about_model(const std::filesystem::path& folder) {
   const Teacher teacher = read_teacher(folder);
-  const Architecture& a = teacher.model.architecture;
-  const ordered_json shape{{"channels", a.channels}, {"image_size", a.image_size}, {"patch_size", a.patch_size},
-                           {"width", a.width},       {"depth", a.depth},           {"heads", a.heads},
-                           {"hidden", a.hidden},     {"classes", a.classes},       {"epsilon", a.layer_norm_epsilon}};
-  return "model folder, content hash " + teacher.content_hash + "\n  architecture = " + shape.dump() +
+  return "model folder, content hash " + teacher.content_hash + "\n  network = " + teacher.model.plan->facts +
          "\n  preprocessing = " + to_json(teacher.preprocessing) + "\n  " + std::to_string(teacher.class_names.size()) +
          " classes have names\n";
 }

@@ -43,7 +43,7 @@ std::vector<std::string> doubts(const RunContext& context, const ImageListing& l
   }
   if (!job.classes.empty()) {
     const std::string contradiction =
-        contradiction_of(read_class_list(job.classes, context.teacher.model.architecture.classes), context.teacher.class_names);
+        contradiction_of(read_class_list(job.classes, context.teacher.model.plan->output.size), context.teacher.class_names);
     if (!contradiction.empty()) {
       warnings.push_back("evaluation.classes: " + job.classes.string() + " contradicts the model: " + contradiction +
                          "; a class's line is its index, so the labels may be wrong");
@@ -59,7 +59,7 @@ LabelledSet labelled_images(const RunContext& context) {
   if (job.images.empty()) return {};
   LabelledSet set;
   const std::string text = from_root(context.cluster.communicator, [&] {
-    const ImageListing listing = list_labelled_images(job.images, job.classes, context.teacher.model.architecture.classes);
+    const ImageListing listing = list_labelled_images(job.images, job.classes, context.teacher.model.plan->output.size);
     for (const auto& [extension, count] : listing.unsupported) set.unsupported += count;
     set.misplaced = listing.misplaced;
     set.warnings = doubts(context, listing, set.unsupported);

@@ -13,7 +13,7 @@
 #include "job/identity.h"
 #include "job/job.h"
 #include "job/run_directory.h"
-#include "model/teacher.h"
+#include "model/loading/teacher.h"
 #include "reporting/progress.h"
 #include "synthesis/objective.h"
 #include "synthesis/unit_files.h"
@@ -31,7 +31,7 @@ struct RunContext {
   bool data_free = true;                 ///< false where the images were given and are real
 
   at::Device device() const { return cluster.placement.device; }
-  VisionTransformer teacher_on_device() const { return teacher.model.to(device(), at::kFloat); }
+  Network teacher_on_device() const { return teacher.model.to(device(), at::kFloat); }
   SynthesisTeacher synthesis_teacher() const;  ///< on the device, in the working precision
   ShardOwner shard_owner() const;
   std::filesystem::path shard(const Unit& unit) const;     ///< in run.shards if that is set, else in the run directory

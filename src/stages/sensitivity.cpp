@@ -6,6 +6,7 @@
 
 #include "cluster/on_root.h"
 #include "evaluation/metrics.h"
+#include "model/readout.h"
 #include "reporting/progress.h"
 #include "reporting/result.h"
 #include "stages/finetuning_owner.h"
@@ -25,6 +26,7 @@ constexpr int64_t most_images = 32;
 /// One line of the table. KL(teacher || student) in nats, means over images.
 struct NodeCost {
   NodeId node;
+  std::string name;
   int64_t bits = 0;
   double alone = 0;   ///< with this node quantized and nothing else
   double spared = 0;  ///< with everything but this node quantized
@@ -51,9 +53,9 @@ Tap all_but(const Student& student, NodeId node) {
       [tap = quantizing_tap(student), node](NodeId at, const Tensor& tensor) { return at == node ? tensor : tap(at, tensor); };
 }
 
-double divergence(const Tensor& teacher, const Student& student, const Tensor& images, const Tap& tap) {
-  const Tensor expected = teacher.log_softmax(-1), logits = forward(student.model, images, tap).log_softmax(-1);
-  return std::max((expected.exp() * (expected - logits)).sum(-1).mean().item<double>(), 0.0);  // NaN stays
+double mean_divergence(const Tensor& teacher, const Student& student, const Tensor& images, const Tap& tap) {
+  const Tensor output = forward(student.model, images, tap);
+  return std::max(divergence(student.model.plan->output, teacher, output).mean().item<double>(), 0.0);  // NaN stays
 }
 
 /// Each rank measures every size-th node.
@@ -62,15 +64,16 @@ std::vector<NodeCost> measure(RunContext& context, const Student& student, const
   const Cluster& cluster = context.cluster;
   const Tensor teacher = forward(context.teacher_on_device(), images);
   std::vector<NodeCost> costs;
-  for (const auto& [node, quantizer] : student.quantizers) costs.push_back({node, quantizer.spec.bits});
+  for (const auto& [node, quantizer] : student.quantizers)
+    costs.push_back({.node = node, .name = student.model.plan->name(node), .bits = quantizer.spec.bits});
   Tensor values = at::zeros({static_cast<int64_t>(costs.size()), 2}, at::kDouble);
   Progress progress("sensitivity", static_cast<double>(costs.size()) / cluster.size(), "nodes", cluster.is_root());
   for (size_t i = static_cast<size_t>(cluster.rank()); i < costs.size(); i += static_cast<size_t>(cluster.size())) {
     const auto row = static_cast<int64_t>(i);
-    values[row][0] = divergence(teacher, student, images, only(student, costs[i].node));
-    values[row][1] = divergence(teacher, student, images, all_but(student, costs[i].node));
+    values[row][0] = mean_divergence(teacher, student, images, only(student, costs[i].node));
+    values[row][1] = mean_divergence(teacher, student, images, all_but(student, costs[i].node));
     progress.advance(1);
-    context.report("sensitivity", node_name(costs[i].node), progress);
+    context.report("sensitivity", costs[i].name, progress);
   }
   cluster.communicator.all_reduce_sum(values);
   for (size_t i = 0; i < costs.size(); ++i) {
@@ -100,10 +103,8 @@ std::string probed_kinds(const SynthesisJob& job) {
 ordered_json json_of(const std::vector<NodeCost>& costs, double all, const std::string& kinds) {
   ordered_json nodes = ordered_json::array();
   for (const NodeCost& cost : costs) {
-    nodes.push_back({{"name", node_name(cost.node)},
-                     {"bits", cost.bits},
-                     {"kl_alone", json_of(cost.alone)},
-                     {"kl_spared", json_of(cost.spared)}});
+    nodes.push_back(
+        {{"name", cost.name}, {"bits", cost.bits}, {"kl_alone", json_of(cost.alone)}, {"kl_spared", json_of(cost.spared)}});
   }
   ordered_json object{{"images", kinds}, {"kl_all", json_of(all)}, {"nodes", nodes}};
   if (!all_finite(costs, all)) object["undefined"] = "null where the student's logits are NaN or infinite";
@@ -124,7 +125,7 @@ std::string table_of(std::vector<NodeCost> costs, double all, const std::string&
                 "node", "bits", "KL alone", "KL spared");
   std::string text = "At most " + std::to_string(most_images) + " images of those " + kinds + "\n" + line;
   for (const NodeCost& cost : costs) {
-    std::snprintf(line, sizeof line, "%-30s %4ld %12s %12s\n", node_name(cost.node).c_str(), static_cast<long>(cost.bits),
+    std::snprintf(line, sizeof line, "%-30s %4ld %12s %12s\n", cost.name.c_str(), static_cast<long>(cost.bits),
                   text_of("%.5f", cost.alone).c_str(), text_of("%.5f", cost.spared).c_str());
     text += line;
   }
@@ -148,7 +149,7 @@ ExitCode sensitivity(RunContext& context, bool json) {
   const std::vector<NodeCost> costs = measure(context, student, images);
   from_root(context.cluster.communicator, [&] {
     const at::NoGradGuard no_grad;
-    const double all = divergence(forward(context.teacher_on_device(), images), student, images, quantizing_tap(student));
+    const double all = mean_divergence(forward(context.teacher_on_device(), images), student, images, quantizing_tap(student));
     const std::string kinds = probed_kinds(context.job.synthesis);
     const std::string text = json_text(json_of(costs, all, kinds), 1) + "\n";
     write_text_atomically(context.run.root / "sensitivity.json", text);

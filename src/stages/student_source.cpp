@@ -21,7 +21,7 @@ std::optional<Checkpoint> read_if_sound(const RunContext& context, const std::fi
   why = path.string() + " is damaged";
   if (verify_archive(path) != ArchiveState::sound) return std::nullopt;
   try {
-    return read_checkpoint(path, checkpoint_owner(context), context.teacher.model.architecture);
+    return read_checkpoint(path, checkpoint_owner(context), context.teacher.model.plan);
   } catch (const Fault& fault) {
     why = path.string() + " cannot be used (" + fault.what() + ")";
   }
@@ -59,22 +59,21 @@ std::optional<Checkpoint> shared(const RunContext& context, const std::function<
   }
   broadcast_tensors(student, communicator);
   broadcast_tensors(optimizer, communicator);
-  const Architecture& architecture = context.teacher.model.architecture;
+  const std::shared_ptr<const Plan>& plan = context.teacher.model.plan;
   Checkpoint received;
-  received.student =
-      student_from_tensors(student, scheme_of(context.job.quantization, static_cast<int>(architecture.depth)), architecture);
+  received.student = student_from_tensors(student, scheme_of(context.job.quantization, *plan), plan);
   received.optimizer = std::move(optimizer);
   std::istringstream(header) >> received.position.phase >> received.position.phase_step >> received.position.step;
   return received;
 }
 
 Student calibrated_on(const RunContext& context, const SyntheticImages& images) {
-  const Architecture& architecture = context.teacher.model.architecture;
+  const Plan& plan = *context.teacher.model.plan;
   const QuantizationJob& job = context.job.quantization;
-  Progress progress("calibrate", static_cast<double>(architecture.depth), "blocks", true);
+  Progress progress("calibrate", plan.section_count(), "sections", true);
   const Tensor input = normalise(context.teacher.preprocessing, images.bytes).to(context.device());
-  return calibrate(context.teacher_on_device(), scheme_of(job, static_cast<int>(architecture.depth)), input,
-                   calibration_settings(job), [&] { progress.advance(1); })
+  return calibrate(context.teacher_on_device(), scheme_of(job, plan), input, calibration_settings(job),
+                   [&] { progress.advance(1); })
       .to(at::kCPU);
 }
 
@@ -108,8 +107,8 @@ Checkpoint calibrated_checkpoint(const RunContext& context) {
 }
 
 void keep_manifest(const RunContext& context) {
-  const auto depth = static_cast<int>(context.teacher.model.architecture.depth);
-  const std::string text = scheme_to_json(scheme_of(context.job.quantization, depth), depth);
+  const Plan& plan = *context.teacher.model.plan;
+  const std::string text = scheme_to_json(scheme_of(context.job.quantization, plan), plan);
   std::error_code ignored;
   const bool kept =
       std::filesystem::is_regular_file(context.run.manifest(), ignored) && read_text(context.run.manifest()) == text;

@@ -59,15 +59,17 @@ AttentionPrior AttentionPrior::to(at::Device device) const {
   return moved;
 }
 
-AttentionPrior draw_attention_prior(const SynthesisJob& job, const Architecture& a, const Unit& unit) {
+AttentionPrior draw_attention_prior(const SynthesisJob& job, const Plan& plan, const Unit& unit) {
   AttentionPrior prior;
-  prior.first_block = static_cast<int>(std::max<int64_t>(a.depth / 2 - 1, 0));  // l = L/2 .. L, counted from 1
-  for (int64_t block = prior.first_block; block < a.depth; ++block) {
-    Tensor maps = at::empty({unit.images, a.heads, a.patches()});
-    for (int64_t i = 0; i < unit.images * a.heads; ++i) {
-      const int64_t image = unit.first + i / a.heads, head = i % a.heads;
-      RandomStream random(job.seed, Purpose::prior, image, block * a.heads + head);
-      draw_map(random, a.grid(), maps.mutable_data_ptr<float>() + i * a.patches());
+  const auto depth = static_cast<int64_t>(plan.attention.size());
+  prior.first_block = static_cast<int>(std::max<int64_t>(depth / 2 - 1, 0));  // l = L/2 .. L, counted from 1
+  for (int64_t block = prior.first_block; block < depth; ++block) {
+    const auto& [heads, grid] = std::pair{plan.attention[block].heads, plan.attention[block].grid};
+    Tensor maps = at::empty({unit.images, heads, grid * grid});
+    for (int64_t i = 0; i < unit.images * heads; ++i) {
+      const int64_t image = unit.first + i / heads, head = i % heads;
+      RandomStream random(job.seed, Purpose::prior, image, block * heads + head);
+      draw_map(random, grid, maps.mutable_data_ptr<float>() + i * grid * grid);
     }
     prior.maps.push_back(maps);
   }

@@ -6,7 +6,7 @@
 
 #include "base/tensor.h"
 #include "job/job.h"
-#include "model/architecture.h"
+#include "model/plan.h"
 #include "synthesis/unit.h"
 
 namespace eidolon {
@@ -21,7 +21,7 @@ struct AttentionPrior {
 
 /// A map is the element-wise maximum of K ~ U{1..5} axis-aligned Gaussians of amplitude 1, centres uniform over the patch grid,
 /// sigma ~ U(0.025, 0.125) x grid side.
-AttentionPrior draw_attention_prior(const SynthesisJob& job, const Architecture& architecture, const Unit& unit);
+AttentionPrior draw_attention_prior(const SynthesisJob& job, const Plan& plan, const Unit& unit);
 
 /// sum over blocks and heads of (l / L) * MSE(class row over the patches, map * (1 - x0)), l counted from 1; one value per
 /// image. rows: per block of the prior, B x H x (1 + P), the class token's row of the attention probabilities. x0 is the share

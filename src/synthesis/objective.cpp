@@ -1,5 +1,7 @@
 #include "synthesis/objective.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "synthesis/crops.h"
 #include "synthesis/head_similarity.h"
@@ -22,8 +24,9 @@ bool uses_crops(const SynthesisJob& job) {
   return job.crops > 0;
 }
 
-void check_terms(const SynthesisJob& job, const Architecture& architecture) {
-  if (job.head_similarity_weight != 0.0 && architecture.heads < 2) {
+void check_terms(const SynthesisJob& job, const Plan& plan) {
+  const auto has_one_head = [](const Attention& attention) { return attention.heads < 2; };
+  if (job.head_similarity_weight != 0.0 && std::ranges::any_of(plan.attention, has_one_head)) {
     throw BadInput("synthesis.head_similarity_weight compares attention heads, but the teacher has one; set it to 0");
   }
 }
@@ -36,17 +39,19 @@ struct Readings {
 };
 
 /// Only what is used is kept: of attention's B+M x H x N x N probabilities the B x H x N of the class token.
-Tap reader(Readings& readings, const SynthesisJob& job, const AttentionPrior& prior, int64_t batch) {
+Tap reader(Readings& readings, const SynthesisJob& job, const Plan& plan, const AttentionPrior& prior, int64_t batch) {
   const bool rows = uses_prior(job), mixed = job.entropy_weight != 0.0, products = job.head_similarity_weight != 0.0;
   if (!rows && !mixed && !products) return {};
-  return [&readings, rows, mixed, products, first_block = prior.first_block, batch](NodeId node, const Tensor& tensor) {
+  return [&readings, &plan, rows, mixed, products, first_block = prior.first_block, batch](NodeId node, const Tensor& tensor) {
     const auto whole = [&] { return tensor.narrow(0, 0, batch); };
-    if (rows && node.kind == NodeKind::probabilities && node.block >= first_block) {
-      readings.rows.push_back(whole().select(2, 0));
+    for (size_t block = 0; block < plan.attention.size(); ++block) {
+      const Attention& attention = plan.attention[block];
+      const bool in_prior = static_cast<int>(block) >= first_block;
+      if (rows && in_prior && node == attention.probabilities) readings.rows.push_back(whole().select(2, 0));
+      if (mixed && node == plan.products[attention.proj].input) readings.mixed.push_back(whole());
+      if (products && node == attention.query) readings.queries.push_back(whole());
+      if (products && node == attention.key) readings.keys.push_back(whole());
     }
-    if (mixed && node.kind == NodeKind::proj_input) readings.mixed.push_back(whole());
-    if (products && node.kind == NodeKind::query) readings.queries.push_back(whole());
-    if (products && node.kind == NodeKind::key) readings.keys.push_back(whole());
     return tensor;
   };
 }
@@ -55,22 +60,22 @@ Tap reader(Readings& readings, const SynthesisJob& job, const AttentionPrior& pr
 void evaluate_views(LossTerms& terms, const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
                     const Tensor& pixels, const Views& through) {
   const SemanticTargets& semantics = objective.semantics;
-  const Architecture& architecture = teacher.model.architecture;
+  const Plan& plan = *teacher.model.plan;
   const int64_t batch = pixels.size(0);
   std::vector<Tensor> views{seen_through(through, pixels)};
   if (uses_crops(job)) views.push_back(enlarged_quadrants(pixels, semantics.crop_quadrants));
 
   Readings readings;
-  const Tap tap = reader(readings, job, objective.prior, batch);
+  const Tap tap = reader(readings, job, plan, objective.prior, batch);
   const Tensor logits = forward(teacher.model, at::cat(views).to(teacher.precision()), tap);
   terms.semantic = soft_cross_entropy(logits.narrow(0, 0, batch), semantics.image_targets);
   if (uses_crops(job)) {
     const Tensor per_crop = soft_cross_entropy(logits.narrow(0, batch, semantics.crops()), semantics.crop_targets);
     terms.crops = at::mv(semantics.crop_shares, per_crop);
   }
-  if (uses_prior(job)) terms.prior = prior_loss(objective.prior, readings.rows, architecture.depth);
+  if (uses_prior(job)) terms.prior = prior_loss(objective.prior, readings.rows, static_cast<int64_t>(plan.attention.size()));
   if (job.entropy_weight != 0.0) {
-    terms.entropy = patch_entropy_loss(readings.mixed, architecture.heads, job.entropy_form);
+    terms.entropy = patch_entropy_loss(readings.mixed, plan.attention.front().heads, job.entropy_form);
   }
   if (job.head_similarity_weight != 0.0) terms.head_similarity = head_similarity_loss(readings.queries, readings.keys);
   for (const Tensor& row : readings.rows) terms.attention_rows.push_back(row.detach());
@@ -79,12 +84,12 @@ void evaluate_views(LossTerms& terms, const SynthesisTeacher& teacher, const Syn
 }  // namespace
 
 UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
-  const Architecture& architecture = teacher.model.architecture;
-  check_terms(job, architecture);
+  const Plan& plan = *teacher.model.plan;
+  check_terms(job, plan);
   UnitObjective objective;
   objective.unit = unit;
-  objective.semantics = draw_semantic_targets(job, architecture, unit).to(teacher.device());
-  if (uses_prior(job)) objective.prior = draw_attention_prior(job, architecture, unit).to(teacher.device());
+  objective.semantics = draw_semantic_targets(job, plan, unit).to(teacher.device());
+  if (uses_prior(job)) objective.prior = draw_attention_prior(job, plan, unit).to(teacher.device());
   objective.variation_targets = draw_variation_targets(job, teacher.preprocessing, unit).to(teacher.device());
   objective.valid = valid_pixels(teacher.preprocessing, at::TensorOptions(at::kFloat).device(teacher.device()));
   return objective;

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "job/job.h"
+#include "model/network.h"
 #include "model/preprocessing.h"
-#include "model/vision_transformer.h"
 #include "synthesis/attention_prior.h"
 #include "synthesis/semantic_targets.h"
 #include "synthesis/start.h"
@@ -18,11 +18,11 @@ namespace eidolon {
 
 /// The teacher as synthesis uses it: on the device, in the working precision.
 struct SynthesisTeacher {
-  VisionTransformer model;
+  Network model;
   Preprocessing preprocessing;
 
-  at::Device device() const { return model["cls_token"].device(); }
-  at::ScalarType precision() const { return model["cls_token"].scalar_type(); }
+  at::Device device() const { return model.device(); }
+  at::ScalarType precision() const { return model.dtype(); }
 };
 
 /// Everything drawn for a unit, on the teacher's device.

@@ -54,8 +54,8 @@ SemanticTargets SemanticTargets::to(at::Device device) const {
           crop_shares.to(device)};
 }
 
-SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Architecture& architecture, const Unit& unit) {
-  const int64_t classes = architecture.classes, batch = unit.images;
+SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Plan& plan, const Unit& unit) {
+  const int64_t classes = plan.output.size, batch = unit.images;
   if (job.crops > classes) {
     throw BadInput("synthesis.crops is " + std::to_string(job.crops) + ", but the teacher has " + std::to_string(classes) +
                    " classes and every crop of an image shows another one; lower it");
@@ -78,7 +78,7 @@ SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Architectur
       if (job.soft_labels) targets.class_logits[i][k] = relevant[k].logit;
     }
     for (int64_t k = 0; k < crops; ++k) {
-      targets.boxes[i][k] = box_of(places[k], architecture.image_size);
+      targets.boxes[i][k] = box_of(places[k], plan.image_size);
       crop_targets.push_back(target_of({relevant[k]}, job.soft_labels, classes, labels(1 + k)));
       sources.push_back(quadrants * i + places[k]);
       Tensor share = at::zeros({batch});

@@ -4,7 +4,7 @@
 
 #include "base/tensor.h"
 #include "job/job.h"
-#include "model/architecture.h"
+#include "model/plan.h"
 #include "synthesis/unit.h"
 
 namespace eidolon {
@@ -26,6 +26,6 @@ struct SemanticTargets {
 /// Image i has 1 + (i mod job.crops) crops, in different quadrants, with different classes (none if job.crops is 0: one class
 /// and no crop). Relevant logits ~ U(low, high), all others N(0, 1), targets softmax of them; without soft labels, equal shares
 /// of the relevant classes. BadInput if the teacher has fewer classes than job.crops.
-SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Architecture& architecture, const Unit& unit);
+SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Plan& plan, const Unit& unit);
 
 }  // namespace eidolon

@@ -6,19 +6,24 @@
 
 #include "finetuning/reconstruction.h"
 #include "finetuning/training.h"
+#include "model/families/vit.h"
 #include "quantization/calibration.h"
 #include "synthesis/optimization.h"
 
 namespace eidolon {
 namespace {
 
-const Architecture deit_tiny{3, 224, 16, 192, 12, 3, 768, 1000, 1e-6};
+const std::shared_ptr<const Plan>& deit_tiny() {
+  static const std::shared_ptr<const Plan> plan = vit_plan({});
+  return plan;
+}
+
 const Preprocessing imagenet{224, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}, 0.9, "bicubic"};
 
-VisionTransformer random_model() {
+Network random_model() {
   at::manual_seed(1);
-  VisionTransformer model{deit_tiny, {}};
-  for (const auto& [name, shape] : parameter_shapes(deit_tiny)) {
+  Network model{deit_tiny(), {}};
+  for (const auto& [name, shape] : model.plan->parameters) {
     const bool norm_weight = name.find("norm") != std::string::npos && name.ends_with("weight");
     model.parameters[name] = norm_weight ? at::ones(shape) : at::randn(shape) * 0.02;
   }
@@ -62,11 +67,11 @@ void synthesis(benchmark::State& state, at::ScalarType dtype) {
   gemm_rate(dtype);
   for (auto _ : state) optimise_once(teacher, job, objective, unit_state);
   const double views = static_cast<double>(unit.images + objective.semantics.crops());
-  report(state, "views/s", views, 4.0 * forward_macs(deit_tiny), dtype);
+  report(state, "views/s", views, 4.0 * deit_tiny()->macs, dtype);
 }
 
 void finetuning(benchmark::State& state) {
-  const VisionTransformer teacher = random_model();
+  const Network teacher = random_model();
   FinetuningJob job;
   SyntheticImages images, none;
   images.bytes = at::randint(0, 256, {16, 3, 224, 224}, at::kLong).to(at::kByte);
@@ -74,17 +79,19 @@ void finetuning(benchmark::State& state) {
     images.row_of[i] = i;
     images.global.push_back(i);
   }
-  const Student calibrated =
-      calibrate(teacher, scheme_of(QuantizationJob{}, 12), normalise(imagenet, images.bytes), {.reparameterize = false});
+  const Student calibrated = calibrate(teacher, scheme_of(QuantizationJob{}, *deit_tiny()), normalise(imagenet, images.bytes),
+                                       {.reparameterize = false});
   Student student = calibrated.clone();
   const Communicator communicator = Communicator::world();
-  Reconstruction strategy({teacher, student, calibrated, images, none, imagenet, job, communicator, int64_t{1} << 30});
-  std::vector<Trainable> trainables = strategy.begin(6);
+  const Models models{.teacher = teacher, .student = student, .calibrated = calibrated};
+  const PhaseImages phase_images{.training = images, .held_out = none, .preprocessing = imagenet};
+  const Phase phase = reconstruction_phases(job, models, phase_images, communicator, int64_t{1} << 30).at(6);
+  std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
   gemm_rate(at::kFloat);
-  for (auto _ : state) train_step(strategy, trainables, reducer, images.global, 16, 0, 1.0);
+  for (auto _ : state) train_step(phase, trainables, reducer, {.images = images.global, .batch = 16});
   // One block forward and both gradients.
-  report(state, "images/s", 16, 6.0 * forward_macs(deit_tiny) / 12, at::kFloat);
+  report(state, "images/s", 16, 6.0 * deit_tiny()->macs / 12, at::kFloat);
 }
 
 }  // namespace

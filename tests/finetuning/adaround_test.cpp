@@ -5,10 +5,9 @@
 #include <filesystem>
 
 #include "quantization/calibration.h"
-#include "quantization/grid.h"
 #include "storage/safetensors.h"
-#include "tests/finetuning/differences.h"
 #include "tests/finetuning/small_model.h"
+#include "tests/numerics/differences.h"
 
 namespace eidolon {
 namespace {
@@ -19,8 +18,9 @@ using torch::autograd::grad;
 struct AdaRoundReference : ::testing::Test {
   TensorMap tensors =
       read_safetensors(std::filesystem::path(EIDOLON_TEST_DATA) / "finetuning" / "adaround.safetensors").tensors;
-  Quantizer quantizer{{QuantizerKind::uniform, 4, false, 0}, tensors.at("scale"), tensors.at("zero_point")};
-  LearnedRounding rounding{{0, NodeKind::qkv_weight},
+  Quantizer quantizer{
+      .spec = {.bits = 4, .scaling = per_channel(0)}, .scale = tensors.at("scale"), .zero_point = tensors.at("zero_point")};
+  LearnedRounding rounding{small_node("blocks.0.attn.qkv.weight"),
                            (tensors.at("weight") / tensors.at("scale").unsqueeze(1)).floor(),
                            tensors.at("variable").clone().requires_grad_(true)};
 
@@ -67,13 +67,14 @@ TEST_F(AdaRoundReference, StartsWhereTheSoftWeightIsTheWeight) {
 }
 
 struct LearnedRoundings : ::testing::Test {
-  Student student = calibrate(small_model(), scheme_of(QuantizationJob{}, 2),
+  Student student = calibrate(small_model(), scheme_of(QuantizationJob{}, *small_plan()),
                               normalise(small_preprocessing(), small_images(4, {0, 1, 2, 3}).bytes), {});
-  std::vector<NodeId> weights{{0, NodeKind::qkv_weight}, {0, NodeKind::fc2_weight}, {-1, NodeKind::patch_embedding_weight}};
+  std::vector<NodeId> weights{small_node("blocks.0.attn.qkv.weight"), small_node("blocks.0.mlp.fc2.weight"),
+                              small_node("patch_embed.proj.weight")};
   std::vector<LearnedRounding> roundings = learned_roundings(student, weights);
 
   const Quantizer& quantizer(const LearnedRounding& rounding) const { return student.quantizers.at(rounding.weight); }
-  Tensor weight(const LearnedRounding& rounding) const { return student.model[parameter_of(rounding.weight)]; }
+  Tensor weight(const LearnedRounding& rounding) const { return student.model[rounding.weight]; }
 };
 
 TEST_F(LearnedRoundings, BeginWithTheUnroundedWeightWithinTheGrid) {
@@ -115,8 +116,8 @@ TEST_F(LearnedRoundings, HardWeightIsTheSoftOneOnceDecided) {
 TEST_F(LearnedRoundings, TapGivesSoftWeightsAndRoundsTheRest) {
   const Tap tap = soft_weight_tap(student, roundings), plain = quantizing_tap(student);
   EXPECT_TRUE(at::equal(tap(weights[0], weight(roundings[0])), soft_weight(roundings[0], quantizer(roundings[0]))));
-  for (const NodeId node : {NodeId{1, NodeKind::qkv_weight}, NodeId{0, NodeKind::proj_weight}}) {
-    const Tensor& w = student.model[parameter_of(node)];
+  for (const NodeId node : {small_node("blocks.1.attn.qkv.weight"), small_node("blocks.0.attn.proj.weight")}) {
+    const Tensor& w = student.model[node];
     EXPECT_TRUE(at::equal(tap(node, w), plain(node, w)));
   }
 }

@@ -20,16 +20,16 @@ struct CheckpointFile : ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder); }
 
   static Student student() {
-    const VisionTransformer model = small_model();
+    const Network model = small_model();
     const Tensor images = normalise(small_preprocessing(), small_images(4, {0, 1, 2, 3}).bytes);
-    return calibrate(model, scheme_of(QuantizationJob{}, 2), images, {});
+    return calibrate(model, scheme_of(QuantizationJob{}, *model.plan), images, {});
   }
 };
 
 TEST_F(CheckpointFile, GivesBackStudentPositionAndOptimizerBitForBit) {
   Student original = student();
-  std::vector<Trainable> trainables =
-      trainable_weights(original, original, {{0, NodeKind::qkv_weight}, {1, NodeKind::fc2_weight}}, 0.01);
+  const std::vector<Product> products{small_product("blocks.0.attn.qkv"), small_product("blocks.1.mlp.fc2")};
+  std::vector<Trainable> trainables = trainable_weights(original, original, products, 0.01);
   for (Trainable& entry : trainables) {
     entry.moments.exp_avg.normal_();
     entry.moments.exp_avg_sq.uniform_();
@@ -39,7 +39,7 @@ TEST_F(CheckpointFile, GivesBackStudentPositionAndOptimizerBitForBit) {
   const CheckpointOwner owner{"id", R"({"a":1})", "{}", "hash"};
   write_checkpoint(folder / "c.h5", {original, position, optimizer_tensors(trainables)}, owner);
 
-  Checkpoint read = read_checkpoint(folder / "c.h5", owner, original.model.architecture);
+  Checkpoint read = read_checkpoint(folder / "c.h5", owner, original.model.plan);
   EXPECT_EQ(read.position.phase, position.phase);
   EXPECT_EQ(read.position.phase_step, 9);
   EXPECT_EQ(read.position.step, 209);
@@ -47,8 +47,7 @@ TEST_F(CheckpointFile, GivesBackStudentPositionAndOptimizerBitForBit) {
   ASSERT_EQ(before.size(), after.size());
   for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, after.at(name))) << name;
 
-  std::vector<Trainable> fresh =
-      trainable_weights(read.student, original, {{0, NodeKind::qkv_weight}, {1, NodeKind::fc2_weight}}, 0.01);
+  std::vector<Trainable> fresh = trainable_weights(read.student, original, products, 0.01);
   restore_optimizer(read.optimizer, fresh);
   for (size_t i = 0; i < fresh.size(); ++i) {
     EXPECT_TRUE(at::equal(fresh[i].moments.exp_avg, trainables[i].moments.exp_avg));
@@ -59,8 +58,9 @@ TEST_F(CheckpointFile, GivesBackStudentPositionAndOptimizerBitForBit) {
 
 TEST_F(CheckpointFile, GivesBackWhatLivesInThePhaseAlone) {
   const Student original = student();
-  std::vector<LearnedRounding> roundings = learned_roundings(original, {{0, NodeKind::qkv_weight}});
-  std::vector<Trainable> trainables = trainable_roundings(roundings, 0.1);
+  const std::vector<NodeId> weights{small_node("blocks.0.attn.qkv.weight")};
+  std::vector<LearnedRounding> roundings = learned_roundings(original, weights);
+  std::vector<Trainable> trainables = trainable_roundings(roundings, *original.model.plan, 0.1);
   {
     at::NoGradGuard no_gradients;
     roundings[0].variable.normal_();
@@ -69,9 +69,9 @@ TEST_F(CheckpointFile, GivesBackWhatLivesInThePhaseAlone) {
   const TrainingPosition position{"reconstruct/blocks.0", 3, 3};
   write_checkpoint(folder / "c.h5", {original, position, optimizer_tensors(trainables)}, owner);
 
-  const Checkpoint read = read_checkpoint(folder / "c.h5", owner, original.model.architecture);
-  const std::vector<LearnedRounding> begun_again = learned_roundings(original, {{0, NodeKind::qkv_weight}});
-  std::vector<Trainable> fresh = trainable_roundings(begun_again, 0.1);
+  const Checkpoint read = read_checkpoint(folder / "c.h5", owner, original.model.plan);
+  const std::vector<LearnedRounding> begun_again = learned_roundings(original, weights);
+  std::vector<Trainable> fresh = trainable_roundings(begun_again, *original.model.plan, 0.1);
   EXPECT_FALSE(at::equal(begun_again[0].variable, roundings[0].variable));
   restore_optimizer(read.optimizer, fresh);
   EXPECT_TRUE(at::equal(begun_again[0].variable, roundings[0].variable));
@@ -82,19 +82,23 @@ TEST_F(CheckpointFile, RatesOfAResumedPhaseAreThoseOfItsBeginning) {
   const Student original = student();
   Student trained = original.clone();
   for (auto& [node, quantizer] : trained.quantizers) quantizer.scale.mul_(1.5);
-  const std::vector<NodeId> weights{{0, NodeKind::qkv_weight}};
-  for (const auto& make : {trainable_weights, trainable_biases, trainable_scales}) {
+  const Product qkv = small_product("blocks.0.attn.qkv");
+  const auto expect_same_rates = [&](const std::function<std::vector<Trainable>(Student&)>& make) {
     Student begun = original.clone();
-    const auto before = make(begun, original, weights, 0.01), after = make(trained, original, weights, 0.01);
+    const auto before = make(begun), after = make(trained);
+    ASSERT_FALSE(before.empty());
     for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(before[i].rate, after[i].rate)) << before[i].name;
-  }
+  };
+  expect_same_rates([&](Student& student) { return trainable_weights(student, original, {qkv}, 0.01); });
+  expect_same_rates([&](Student& student) { return trainable_biases(student, original, {qkv}, 0.01); });
+  expect_same_rates([&](Student& student) { return trainable_scales(student, original, {qkv.weight}, 0.01); });
 }
 
 TEST_F(CheckpointFile, OfAnotherStudentIsRefusedAndTheKeyNamed) {
   const Student original = student();
   write_checkpoint(folder / "c.h5", {original, {}, {}}, {"one", R"({"quantization.weight_bits":8})", "{}", "hash"});
   try {
-    read_checkpoint(folder / "c.h5", {"two", R"({"quantization.weight_bits":4})", "{}", "hash"}, original.model.architecture);
+    read_checkpoint(folder / "c.h5", {"two", R"({"quantization.weight_bits":4})", "{}", "hash"}, original.model.plan);
     FAIL() << "was accepted";
   } catch (const BadInput& error) {
     EXPECT_NE(std::string(error.what()).find("weight_bits"), std::string::npos) << error.what();
@@ -124,15 +128,16 @@ TEST_F(CheckpointFile, IsNotWrittenWithATensorThatNobodyCanUse) {
            {"reconstruct/blocks.1, step 209: '" + name + "'", std::string("lower the learning rates")})
         EXPECT_NE(said.find(part), std::string::npos) << said;
     }
-    EXPECT_EQ(read_checkpoint(file, owner, sound.model.architecture).position.step, 3) << name;
+    EXPECT_EQ(read_checkpoint(file, owner, sound.model.plan).position.step, 3) << name;
   };
-  const NodeId weight{0, NodeKind::qkv_weight}, folded{1, NodeKind::fc1_input}, companded{1, NodeKind::fc2_input};
+  const NodeId weight = small_node("blocks.0.attn.qkv.weight"), folded = small_node("blocks.1.mlp.fc1.input"),
+               companded = small_node("blocks.1.mlp.fc2.input");
   const auto quantizer = [](Checkpoint& c, NodeId node) -> Quantizer& { return c.student.quantizers.at(node); };
   for (const double wrong : {0.0, -0.01, nan, infinity}) {
     refused("quantizers/blocks.0.attn.qkv.weight/scale", [&](Checkpoint& c) { quantizer(c, weight).scale[5] = wrong; });
     refused("quantizers/blocks.1.mlp.fc1.input/scale", [&](Checkpoint& c) { quantizer(c, folded).scale[0] = wrong; });
-    refused("quantizers/blocks.1.mlp.fc2.input/octave_steps",
-            [&](Checkpoint& c) { quantizer(c, companded).octave_steps[0] = wrong; });
+    refused("quantizers/blocks.1.mlp.fc2.input/companding",
+            [&](Checkpoint& c) { quantizer(c, companded).companding[0] = wrong; });
   }
   for (const double wrong : {0.5, nan, infinity}) {
     refused("quantizers/blocks.1.mlp.fc1.input/zero_point", [&](Checkpoint& c) { quantizer(c, folded).zero_point[0] = wrong; });
@@ -146,7 +151,7 @@ TEST_F(CheckpointFile, IsNotWrittenWithATensorThatNobodyCanUse) {
 
 TEST_F(CheckpointFile, WithoutAnOptimizerEntryNamesIt) {
   Student original = student();
-  std::vector<Trainable> trainables = trainable_weights(original, original, {{0, NodeKind::qkv_weight}}, 0.01);
+  std::vector<Trainable> trainables = trainable_weights(original, original, {small_product("blocks.0.attn.qkv")}, 0.01);
   try {
     restore_optimizer({}, trainables);
     FAIL() << "was accepted";

@@ -6,19 +6,20 @@
 #include <limits>
 
 #include "base/error.h"
+#include "finetuning/image_stream.h"
 #include "finetuning/training.h"
 #include "tests/finetuning/setting.h"
 
 namespace eidolon {
 namespace {
 
-constexpr DistillationPlan plan{40, 0.02};
+constexpr DistillationLength length{.iterations = 40, .learning_rate = 0.02};
 
-void train(Setting& setting, Distillation& strategy, std::vector<Trainable>& trainables, int64_t steps) {
+void train(const Setting& setting, const Phase& phase, std::vector<Trainable>& trainables, int64_t steps) {
   GradientReducer reducer(parameters_of(trainables), setting.communicator, Reduction::plain);
   for (int64_t step = 0; step < steps; ++step) {
-    train_step(strategy, trainables, reducer, setting.images.global, setting.images.size(), step, 1.0);
-    strategy.after_step(step);
+    train_step(phase, trainables, reducer, {.images = setting.images.global, .batch = setting.images.size(), .number = step});
+    phase.after_step(step);
   }
 }
 
@@ -33,10 +34,10 @@ double held_out_divergence(const Setting& setting, const Student& student) {
 TEST(Distillation, LowersTheDivergenceOnHeldOutImages) {
   Setting setting;
   setting.job.scale_learning_rate = setting.job.weight_scale_learning_rate = 1e-3;
-  Distillation strategy(setting.context(), plan);
-  std::vector<Trainable> trainables = strategy.begin(0);
-  train(setting, strategy, trainables, plan.iterations);
-  const PhaseOutcome outcome = strategy.conclude(trainables);
+  const Phase phase = setting.distillation(length);
+  std::vector<Trainable> trainables = phase.begin();
+  train(setting, phase, trainables, length.iterations);
+  const PhaseOutcome outcome = phase.conclude(trainables);
   EXPECT_TRUE(outcome.kept);
   EXPECT_LT(outcome.trained, outcome.before);
   EXPECT_NEAR(*outcome.before, held_out_divergence(setting, setting.calibrated), 1e-4 * *outcome.before);
@@ -45,11 +46,11 @@ TEST(Distillation, LowersTheDivergenceOnHeldOutImages) {
 
 TEST(Distillation, EndsInTheBestStateEvenIfTheLastIsRuined) {
   Setting setting;
-  Distillation strategy(setting.context(), {40, 50.0});
-  std::vector<Trainable> trainables = strategy.begin(0);
-  train(setting, strategy, trainables, 40);
+  const Phase phase = setting.distillation({.iterations = 40, .learning_rate = 50.0});
+  std::vector<Trainable> trainables = phase.begin();
+  train(setting, phase, trainables, 40);
   EXPECT_GT(held_out_divergence(setting, setting.student), held_out_divergence(setting, setting.calibrated));
-  const PhaseOutcome outcome = strategy.conclude(trainables);
+  const PhaseOutcome outcome = phase.conclude(trainables);
   EXPECT_LE(outcome.trained, outcome.before);
   EXPECT_NEAR(*outcome.trained, held_out_divergence(setting, setting.student), 1e-4 * *outcome.before);
 }
@@ -57,8 +58,8 @@ TEST(Distillation, EndsInTheBestStateEvenIfTheLastIsRuined) {
 TEST(Distillation, LossIsDivergenceInNatsAndErrorOfTheBlocksInTokenUnits) {
   Setting setting;
   setting.job.distill_feature_weight = 0.5;
-  Distillation strategy(setting.context(), plan);
-  strategy.begin(0);
+  const Phase phase = setting.distillation(length);
+  phase.begin();
   const at::NoGradGuard no_grad;
   const Tensor images = images_of_step({setting.images, setting.preprocessing, {"stored"}, setting.job.seed}, {0, 1}, 3);
   const Tensor p = forward(setting.teacher, images).to(at::kDouble).softmax(-1).flatten();
@@ -69,31 +70,33 @@ TEST(Distillation, LossIsDivergenceInNatsAndErrorOfTheBlocksInTokenUnits) {
     expected += p[i].item<double>() * std::log(p[i].item<double>() / q[i].item<double>());
   }
   const Tap tap = quantizing_tap(setting.student);
-  Tensor teacher = embed(setting.teacher, images, {}), student = embed(setting.student.model, images, tap);
-  const int64_t depth = setting.teacher.architecture.depth;
-  for (int block = 0; block < depth; ++block) {
-    teacher = forward_block(setting.teacher, block, teacher, {});
-    student = forward_block(setting.student.model, block, student, tap);
+  Tensor teacher = forward_section(setting.teacher, 0, images);
+  Tensor student = forward_section(setting.student.model, 0, images, tap);
+  const int blocks = setting.teacher.plan->section_count() - 2;
+  ASSERT_EQ(blocks, 2);
+  for (int section = 1; section <= blocks; ++section) {
+    teacher = forward_section(setting.teacher, section, teacher);
+    student = forward_section(setting.student.model, section, student, tap);
     for (int64_t image = 0; image < 2; ++image) {
       const Tensor centred = teacher[image] - teacher[image].mean(-1, true);
       const Tensor variance = centred.square().mean(-1, true), error = (student[image] - teacher[image]).square() / variance;
-      expected += 0.5 * error.mean().item<double>() / static_cast<double>(depth);
+      expected += 0.5 * error.mean().item<double>() / blocks;
     }
   }
-  EXPECT_NEAR(strategy.loss({0, 1}, 3).item<double>(), expected, 1e-4 * expected);
+  EXPECT_NEAR(phase.loss({0, 1}, 3).item<double>(), expected, 1e-4 * expected);
 }
 
 TEST(Distillation, WithoutHeldOutImagesKeepsItsLastStateAndClaimsNothing) {
   Setting setting;
   setting.held_out = small_images(24, {});
-  Distillation strategy(setting.context(), plan);
-  std::vector<Trainable> trainables = strategy.begin(0);
-  train(setting, strategy, trainables, 20);
-  Distillation resumed(setting.context(), plan);
-  resumed.begin(0);
-  resumed.restore(strategy.state());
+  const Phase phase = setting.distillation(length);
+  std::vector<Trainable> trainables = phase.begin();
+  train(setting, phase, trainables, 20);
+  const Phase resumed = setting.distillation(length);
+  resumed.begin();
+  resumed.restore(phase.state());
   const Student last = setting.student.clone();
-  for (Distillation* one : {&strategy, &resumed}) {
+  for (const Phase* one : {&phase, &resumed}) {
     const PhaseOutcome outcome = one->conclude(trainables);
     EXPECT_TRUE(outcome.kept);
     EXPECT_FALSE(outcome.before || outcome.trained);
@@ -107,13 +110,13 @@ TEST(Distillation, OfAPerfectStudentIsNoBetterAndEndsWhereItBegan) {
   Setting setting;
   setting.student = {setting.teacher.clone(), {}};  // nothing is rounded: its loss is 0
   setting.calibrated = setting.student.clone();
-  Distillation strategy(setting.context(), plan);
-  std::vector<Trainable> trainables = strategy.begin(0);
+  const Phase phase = setting.distillation(length);
+  std::vector<Trainable> trainables = phase.begin();
   {
     const at::NoGradGuard no_gradients;
     for (Trainable& entry : trainables) entry.parameter.add_(0.1);
   }
-  const PhaseOutcome outcome = strategy.conclude(trainables);
+  const PhaseOutcome outcome = phase.conclude(trainables);
   EXPECT_EQ(outcome.before, 0.0);
   EXPECT_FALSE(outcome.kept);
   for (const auto& [name, tensor] : setting.teacher.parameters) {
@@ -123,8 +126,9 @@ TEST(Distillation, OfAPerfectStudentIsNoBetterAndEndsWhereItBegan) {
 
 TEST(Distillation, WithALossThatIsNotFiniteNamesPhaseAndStep) {
   Setting setting;
-  Distillation begun(setting.context(), {10, 0.02}), beginning(setting.context(), {10, 0.02});
-  begun.begin(0);
+  constexpr DistillationLength ten{.iterations = 10, .learning_rate = 0.02};
+  const Phase begun = setting.distillation(ten), beginning = setting.distillation(ten);
+  begun.begin();
   {
     const at::NoGradGuard no_gradients;
     setting.student.model.parameters.at("head.bias")[0] = std::numeric_limits<double>::quiet_NaN();
@@ -139,15 +143,15 @@ TEST(Distillation, WithALossThatIsNotFiniteNamesPhaseAndStep) {
   };
   const std::string rest = ": the loss on held-out images is not finite; lower the learning rates of [finetuning]";
   EXPECT_EQ(said([&] { begun.after_step(6); }), "distill, step 7" + rest);
-  EXPECT_EQ(said([&] { beginning.begin(0); }), "distill, step 0" + rest);
+  EXPECT_EQ(said([&] { beginning.begin(); }), "distill, step 0" + rest);
 }
 
 TEST(Distillation, GoesOnFromItsStateAsIfNeverInterrupted) {
   Setting calm, resumed;
-  Distillation first(calm.context(), plan), second(resumed.context(), plan);
-  std::vector<Trainable> one = first.begin(0);
+  const Phase first = calm.distillation(length), second = resumed.distillation(length);
+  std::vector<Trainable> one = first.begin();
   train(calm, first, one, 12);
-  second.begin(0);
+  second.begin();
   second.restore(first.state());
   const TensorMap here = first.state(), there = second.state();
   ASSERT_EQ(here.size(), there.size());

@@ -4,15 +4,14 @@
 
 #include <cmath>
 
-#include "model/section.h"
-#include "tests/finetuning/differences.h"
 #include "tests/finetuning/setting.h"
+#include "tests/numerics/differences.h"
 
 namespace eidolon {
 namespace {
 
 struct Outputs {
-  VisionTransformer teacher = small_model().to(at::kCPU, at::kDouble);
+  Network teacher = small_model().to(at::kCPU, at::kDouble);
   Tensor exact, output;  ///< of block 0
 
   Outputs() {
@@ -22,31 +21,33 @@ struct Outputs {
   }
   /// Written out anew: KL in nats at a temperature of 20, of what block 1 and the head make of the tokens.
   Tensor divergence(const Tensor& tokens) const {
-    const auto classes = [&](const Tensor& x) { return at::softmax(classify(teacher, forward_block(teacher, 1, x)) / 20, -1); };
+    const auto classes = [&](const Tensor& x) {
+      return at::softmax(forward_section(teacher, 3, forward_section(teacher, 2, x)) / 20, -1);
+    };
     const Tensor p = classes(exact), q = classes(tokens);
     return (p * (p / q).log()).sum();
   }
 };
 
-TEST(ClassSensitivity, IsTheGradientOfTheDivergence) {
+TEST(OutputSensitivity, IsTheGradientOfTheDivergence) {
   const Outputs at;
   const auto divergence = [&](const Tensor& tokens) { return at.divergence(tokens); };
   const Tensor differences = testing::central_differences(divergence, at.output, 1e-5);
-  const Tensor sensitivity = class_sensitivity(at.teacher, 1, at.exact, at.output);
+  const Tensor sensitivity = output_sensitivity(at.teacher, 1, at.exact, at.output);
   const double largest = differences.abs().max().item<double>();
   EXPECT_GT(largest, 1e-6);
   EXPECT_TRUE(at::allclose(sensitivity, differences, 0, 1e-5 * largest)) << sensitivity << '\n' << differences;
 }
 
-TEST(ClassSensitivity, OfAShiftOfAllChannelsOfATokenIsNothing) {
+TEST(OutputSensitivity, OfAShiftOfAllChannelsOfATokenIsNothing) {
   const Outputs at;
-  const Tensor sensitivity = class_sensitivity(at.teacher, 1, at.exact, at.output);
+  const Tensor sensitivity = output_sensitivity(at.teacher, 1, at.exact, at.output);
   EXPECT_LT(sensitivity.sum(-1).abs().max().item<double>(), 1e-10 * sensitivity.abs().max().item<double>());
 }
 
-TEST(ClassSensitivity, OfTheLastBlockLiesInTheClassToken) {
+TEST(OutputSensitivity, OfTheLastBlockLiesInTheClassToken) {
   const Outputs at;
-  const Tensor sensitivity = class_sensitivity(at.teacher, 2, at.exact, at.output);
+  const Tensor sensitivity = output_sensitivity(at.teacher, 2, at.exact, at.output);
   EXPECT_GT(sensitivity.select(1, 0).abs().max().item<double>(), 0);
   EXPECT_EQ(sensitivity.narrow(1, 1, 4).abs().max().item<double>(), 0);
 }
@@ -73,11 +74,11 @@ struct MeasuredImportance : ::testing::Test {
   Prefix inputs{setting.student.model, quantizing_tap(setting.student), setting.images, setting.preprocessing, 1 << 20};
   Prefix targets{setting.teacher, {}, setting.images, setting.preprocessing, 1 << 20};
 
-  Tensor of(const std::string& kind, int section) {
-    setting.job.importance = kind;
+  Tensor of(int section, bool token_units) {
     inputs.advance_to(section);
     targets.advance_to(section + 1);
-    return measure_importance(setting.context(), section, inputs, targets);
+    return measure_importance(setting.models(), setting.images, setting.communicator, section,
+                              {.inputs = inputs, .targets = targets, .token_units = token_units});
   }
   Tensor calibrated_error(int section) const {
     const Tensor rows = at::arange(16, at::kLong);
@@ -86,10 +87,10 @@ struct MeasuredImportance : ::testing::Test {
   }
 };
 
-TEST_F(MeasuredImportance, OfTheGradientIsItsMeanSizeScaledToAMeanOfOne) {
-  const Tensor importance = of("gradient", 1);
+TEST_F(MeasuredImportance, IsTheGradientsMeanSizeScaledToAMeanOfOne) {
+  const Tensor importance = of(1, /*token_units=*/false);
   const Tensor exact = targets.rows(at::arange(16, at::kLong));
-  Tensor expected = class_sensitivity(setting.teacher, 1, exact, exact + calibrated_error(1)).abs().mean(0);
+  Tensor expected = output_sensitivity(setting.teacher, 1, exact, exact + calibrated_error(1)).abs().mean(0);
   expected = expected / expected.mean();
   EXPECT_TRUE(at::allclose(importance, expected, 1e-3, 1e-4));
   EXPECT_NEAR(importance.mean().item<double>(), 1.0, 1e-5);
@@ -97,16 +98,11 @@ TEST_F(MeasuredImportance, OfTheGradientIsItsMeanSizeScaledToAMeanOfOne) {
 }
 
 TEST_F(MeasuredImportance, InTokenUnitsIsPerDeviationOfAToken) {
-  setting.job.token_units = true;
-  const Tensor importance = of("gradient", 1);
+  const Tensor importance = of(1, /*token_units=*/true);
   const Tensor exact = targets.rows(at::arange(16, at::kLong));
-  Tensor expected = class_sensitivity(setting.teacher, 1, exact, exact + calibrated_error(1)).abs();
+  Tensor expected = output_sensitivity(setting.teacher, 1, exact, exact + calibrated_error(1)).abs();
   expected = (expected * (exact - exact.mean(-1, true)).square().mean(-1, true).sqrt()).mean(0);
   EXPECT_TRUE(at::allclose(importance, expected / expected.mean(), 1e-3, 1e-4));
-}
-
-TEST_F(MeasuredImportance, OfNoneLeavesThePlainSquare) {
-  EXPECT_FALSE(of("none", 1).defined());
 }
 
 }  // namespace

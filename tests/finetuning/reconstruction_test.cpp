@@ -5,29 +5,20 @@
 #include <limits>
 
 #include "base/error.h"
-#include "finetuning/distillation.h"
+#include "finetuning/adaround.h"
+#include "finetuning/prefix.h"
 #include "finetuning/training.h"
-#include "model/section.h"
 #include "tests/finetuning/setting.h"
 
 namespace eidolon {
 namespace {
 
-void train(const Setting& setting, Strategy& strategy, std::vector<Trainable>& trainables, int steps) {
-  const std::vector<int64_t>& batch = setting.images.global;
+void train(const Setting& setting, const Phase& phase, std::vector<Trainable>& trainables, int steps) {
   GradientReducer reducer(parameters_of(trainables), setting.communicator, Reduction::overlapped);
   for (int step = 0; step < steps; ++step) {
-    train_step(strategy, trainables, reducer, batch, static_cast<int64_t>(batch.size()), step, 1.0);
+    train_step(phase, trainables, reducer, {.images = setting.images.global, .batch = setting.images.size(), .number = step});
   }
   freeze(trainables);
-}
-
-TEST(Sections, InSequenceAreTheForwardPass) {
-  const VisionTransformer model = small_model();
-  const Tensor images = normalise(small_preprocessing(), small_images(3, {0, 1, 2}).bytes);
-  Tensor x = images;
-  for (int section = 0; section < section_count(model.architecture); ++section) x = forward_section(model, section, x);
-  EXPECT_TRUE(at::equal(x, forward(model, images)));
 }
 
 TEST(Prefix, GivesTheSameRowsWithAndWithoutACache) {
@@ -61,28 +52,42 @@ TEST(Prefix, AdvancesInPlaceAndForgets) {
   EXPECT_TRUE(at::allclose(walked.rows(rows), logits, 1e-5, 1e-6));
 }
 
+/// Seen from outside: what is not kept follows a change of the sections in front.
 TEST(Reconstruction, LeavesNoCachesToWhatFollowsIt) {
   Setting setting;
   setting.job.input_mix = 0.5;
-  Reconstruction strategy(setting.context());
-  for (int phase = 0; phase < strategy.phases(); ++phase) {
-    std::vector<Trainable> trainables = strategy.begin(phase);
-    EXPECT_GT(strategy.cached_bytes(), 0);
+  const at::NoGradGuard no_gradients;
+  const std::vector<Phase> phases = setting.phases();
+  const auto loss = [&] { return phases.back().loss({0, 1}, 0).item<double>(); };
+  const auto changes_by = [&](Tensor parameter) {
+    const double before = loss();
+    parameter.add_(1);
+    const double after = loss();
+    parameter.sub_(1);
+    return after != before;
+  };
+  Tensor in_front = setting.student.model.parameters.at("pos_embed"), behind = setting.teacher.parameters.at("head.bias");
+  for (const Phase& phase : phases) {
+    std::vector<Trainable> trainables = phase.begin();
     freeze(trainables);
-    strategy.conclude(trainables);
+    if (&phase == &phases.back()) {
+      EXPECT_FALSE(changes_by(in_front) || changes_by(behind));
+    }
+    phase.conclude(trainables);
   }
-  EXPECT_EQ(strategy.cached_bytes(), 0);
+  EXPECT_TRUE(changes_by(in_front));
+  EXPECT_TRUE(changes_by(behind));
 }
 
 TEST(Reconstruction, WithoutHeldOutImagesKeepsWhatItTrainedAndClaimsNothing) {
   Setting setting;
   setting.held_out = small_images(24, {});
   setting.job.learning_rate = 50.0;
-  Reconstruction strategy(setting.context());
-  std::vector<Trainable> trainables = strategy.begin(1);
-  train(setting, strategy, trainables, 3);
+  const Phase phase = setting.phases().at(1);
+  std::vector<Trainable> trainables = phase.begin();
+  train(setting, phase, trainables, 3);
   const Student last = setting.student.clone();
-  const PhaseOutcome outcome = strategy.conclude(trainables);
+  const PhaseOutcome outcome = phase.conclude(trainables);
   EXPECT_TRUE(outcome.kept);
   EXPECT_FALSE(outcome.before || outcome.trained);
   const TensorMap expected = student_tensors(last);
@@ -91,12 +96,12 @@ TEST(Reconstruction, WithoutHeldOutImagesKeepsWhatItTrainedAndClaimsNothing) {
 
 TEST(Reconstruction, WithALossThatIsNotFiniteNamesThePhase) {
   Setting setting;
-  Reconstruction strategy(setting.context());
-  std::vector<Trainable> trainables = strategy.begin(1);
+  const Phase phase = setting.phases().at(1);
+  std::vector<Trainable> trainables = phase.begin();
   freeze(trainables);
   setting.student.model.parameters.at("blocks.0.mlp.fc2.bias")[0] = std::numeric_limits<double>::quiet_NaN();
   try {
-    strategy.conclude(trainables);
+    phase.conclude(trainables);
     FAIL() << "was accepted";
   } catch (const Fault& fault) {
     const std::string said = fault.what();
@@ -111,13 +116,13 @@ TEST(Reconstruction, KeepsTrainedScalesPositive) {
     Setting setting;
     setting.job.rounding = rounding;
     setting.job.scale_learning_rate = setting.job.weight_scale_learning_rate = 3;
-    Reconstruction strategy(setting.context());
-    std::vector<Trainable> trainables = strategy.begin(1);
-    train(setting, strategy, trainables, 6);
+    const Phase phase = setting.phases().at(1);
+    std::vector<Trainable> trainables = phase.begin();
+    train(setting, phase, trainables, 6);
     int bounded = 0;
     for (const auto& [node, quantizer] : setting.student.quantizers) {
       const Tensor lowest = setting.calibrated.quantizers.at(node).scale * 0.1;
-      EXPECT_TRUE(at::ge(quantizer.scale, lowest * (1 - 1e-6)).all().item<bool>()) << node_name(node);
+      EXPECT_TRUE(at::ge(quantizer.scale, lowest * (1 - 1e-6)).all().item<bool>()) << setting.teacher.plan->name(node);
       bounded += at::le(quantizer.scale, lowest * (1 + 1e-6)).any().item<bool>();
     }
     EXPECT_GT(bounded, 3);
@@ -128,13 +133,12 @@ TEST(Reconstruction, KeepsTrainedScalesPositive) {
 TEST(Reconstruction, LowersTheErrorOfEverySectionOnItsImages) {
   Setting setting;
   setting.job.learning_rate = 0.02;
-  Reconstruction strategy(setting.context());
-  for (int phase = 0; phase < strategy.phases(); ++phase) {
-    std::vector<Trainable> trainables = strategy.begin(phase);
-    const double before = strategy.loss(setting.images.global, 0).item<double>();
-    train(setting, strategy, trainables, 30);
-    EXPECT_LT(strategy.loss(setting.images.global, 0).item<double>(), before) << strategy.phase_name(phase);
-    strategy.conclude(trainables);
+  for (const Phase& phase : setting.phases()) {
+    std::vector<Trainable> trainables = phase.begin();
+    const double before = phase.loss(setting.images.global, 0).item<double>();
+    train(setting, phase, trainables, 30);
+    EXPECT_LT(phase.loss(setting.images.global, 0).item<double>(), before) << phase.name;
+    phase.conclude(trainables);
   }
 }
 
@@ -142,20 +146,19 @@ TEST(Reconstruction, KeepsWhatImprovedOnHeldOutImages) {
   Setting setting;
   setting.held_out = setting.images;  // what is learnt then also holds on the images that judge it
   setting.job.learning_rate = 0.02;
-  Reconstruction strategy(setting.context());
-  std::vector<Trainable> trainables = strategy.begin(1);
-  train(setting, strategy, trainables, 30);
-  const PhaseOutcome outcome = strategy.conclude(trainables);
+  const Phase phase = setting.phases().at(1);
+  std::vector<Trainable> trainables = phase.begin();
+  train(setting, phase, trainables, 30);
+  const PhaseOutcome outcome = phase.conclude(trainables);
   EXPECT_TRUE(outcome.kept);
   EXPECT_LT(outcome.trained, outcome.before);
 }
 
 /// The rate of the first tensor that a section trains.
-double first_rate(double early_rate, int phase) {
+double first_rate(double early_rate, size_t phase) {
   Setting setting;
   setting.job.early_rate = early_rate;
-  Reconstruction strategy(setting.context());
-  return strategy.begin(phase).front().rate.mean().item<double>();
+  return setting.phases().at(phase).begin().front().rate.mean().item<double>();
 }
 
 TEST(Reconstruction, TrainsTheFirstSectionsFaster) {
@@ -167,10 +170,10 @@ TEST(Reconstruction, TrainsTheFirstSectionsFaster) {
 TEST(Reconstruction, PutsTheCalibratedTensorsBackWhenTrainingMadeThingsWorse) {
   Setting setting;
   setting.job.learning_rate = 50.0;  // fifty quantizer steps at a time: ruinous
-  Reconstruction strategy(setting.context());
-  std::vector<Trainable> trainables = strategy.begin(1);
-  train(setting, strategy, trainables, 5);
-  const PhaseOutcome outcome = strategy.conclude(trainables);
+  const Phase phase = setting.phases().at(1);
+  std::vector<Trainable> trainables = phase.begin();
+  train(setting, phase, trainables, 5);
+  const PhaseOutcome outcome = phase.conclude(trainables);
   EXPECT_FALSE(outcome.kept);
   EXPECT_GT(outcome.trained, outcome.before);
   const TensorMap now = student_tensors(setting.student), before = student_tensors(setting.calibrated);
@@ -179,25 +182,26 @@ TEST(Reconstruction, PutsTheCalibratedTensorsBackWhenTrainingMadeThingsWorse) {
 
 TEST(Reconstruction, LossIsTheSquaredErrorOfTheSection) {
   Setting setting;
-  Reconstruction strategy(setting.context());
-  strategy.begin(1);
+  const Phase phase = setting.phases().at(1);
+  phase.begin();
   const std::vector<int64_t> batch{2, 5};
   const Tensor images = normalise(setting.preprocessing, setting.images.bytes.index_select(0, setting.images.rows(batch)));
-  const Tensor target = forward_block(setting.teacher, 0, embed(setting.teacher, images));
+  const Tensor target = forward_section(setting.teacher, 1, forward_section(setting.teacher, 0, images));
   const Tap tap = quantizing_tap(setting.student);
-  const Tensor output = forward_block(setting.student.model, 0, embed(setting.student.model, images, tap), tap);
+  const Tensor tokens = forward_section(setting.student.model, 0, images, tap);
+  const Tensor output = forward_section(setting.student.model, 1, tokens, tap);
   const double expected = (output - target).square().sum().item<double>() / 16.0;
-  EXPECT_NEAR(strategy.loss(batch, 0).item<double>(), expected, 1e-4 * expected);
+  EXPECT_NEAR(phase.loss(batch, 0).item<double>(), expected, 1e-4 * expected);
 }
 
 TEST(Reconstruction, WeighsTheErrorAndAddsThePenaltyOncePerImage) {
   Setting setting;
   setting.job.importance = "gradient";
   setting.job.rounding = "adaround";
-  Reconstruction strategy(setting.context());
-  std::vector<Trainable> trainables = strategy.begin(1);
+  const Phase phase = setting.phases().at(1);
+  std::vector<Trainable> trainables = phase.begin();
   const std::vector<int64_t> batch{2, 5, 7};
-  const double early = strategy.loss(batch, 19).item<double>(), late = strategy.loss(batch, 20).item<double>();
+  const double early = phase.loss(batch, 19).item<double>(), late = phase.loss(batch, 20).item<double>();
   double penalty = 0;  // beta 20
   for (const Trainable& entry : trainables) {
     if (entry.transient) penalty += rounding_penalty(entry.parameter, 20).item<double>();
@@ -213,35 +217,38 @@ TEST(Reconstruction, EndsOnTheGridWhereItLearnsTheRounding) {
   setting.job.rounding_learning_rate = 0.1;
   setting.job.weight_scale_learning_rate = 1e-3;
   setting.job.iterations = 40;
-  Reconstruction strategy(setting.context());
-  std::vector<Trainable> trainables = strategy.begin(1);
-  train(setting, strategy, trainables, 40);
-  EXPECT_TRUE(strategy.conclude(trainables).kept);
-  for (const NodeId node : weights_of_section(setting.teacher.architecture, 1)) {
-    const Tensor& weight = setting.student.model[parameter_of(node)];
+  const Phase phase = setting.phases().at(1);
+  std::vector<Trainable> trainables = phase.begin();
+  train(setting, phase, trainables, 40);
+  EXPECT_TRUE(phase.conclude(trainables).kept);
+  const std::vector<Product> products = setting.teacher.plan->products_of(1);
+  EXPECT_EQ(products.size(), 4U);
+  for (const Product& product : products) {
+    const NodeId node = product.weight;
+    const Tensor& weight = setting.student.model[node];
     const Quantizer& quantizer = setting.student.quantizers.at(node);
     EXPECT_FALSE(weight.requires_grad());
     EXPECT_FALSE(at::equal(quantizer.scale, setting.calibrated.quantizers.at(node).scale));
     EXPECT_TRUE(at::equal(fake_quantize(weight, quantizer), weight));
-    const Tensor before =
-        quantize_to_codes(setting.calibrated.model[parameter_of(node)], setting.calibrated.quantizers.at(node));
+    const Tensor before = quantize_to_codes(setting.calibrated.model[node], setting.calibrated.quantizers.at(node));
     const Tensor change = (quantize_to_codes(weight, quantizer) - before).abs();
-    EXPECT_EQ(change.max().item<int64_t>(), 1) << node_name(node);  // some weights changed sides, none went further
+    EXPECT_EQ(change.max().item<int64_t>(), 1)
+        << setting.teacher.plan->name(node);  // some weights changed sides, none went further
   }
 }
 
 TEST(Reconstruction, MixesTheTeachersInputsIn) {
   Setting setting;
   setting.job.input_mix = 1.0;
-  Reconstruction strategy(setting.context());
-  strategy.begin(0);
-  strategy.begin(1);
+  const std::vector<Phase> phases = setting.phases();
+  phases[0].begin();
+  phases[1].begin();
   const std::vector<int64_t> batch{2, 5};
   const Tensor images = normalise(setting.preprocessing, setting.images.bytes.index_select(0, setting.images.rows(batch)));
-  const Tensor tokens = embed(setting.teacher, images);  // not the quantized embedding
-  const Tensor output = forward_block(setting.student.model, 0, tokens, quantizing_tap(setting.student));
-  const double expected = (output - forward_block(setting.teacher, 0, tokens)).square().sum().item<double>() / 16.0;
-  EXPECT_NEAR(strategy.loss(batch, 0).item<double>(), expected, 1e-4 * expected);
+  const Tensor tokens = forward_section(setting.teacher, 0, images);  // not the quantized embedding
+  const Tensor output = forward_section(setting.student.model, 1, tokens, quantizing_tap(setting.student));
+  const double expected = (output - forward_section(setting.teacher, 1, tokens)).square().sum().item<double>() / 16.0;
+  EXPECT_NEAR(phases[1].loss(batch, 0).item<double>(), expected, 1e-4 * expected);
 }
 
 TEST(Reconstruction, PutsTheCalibratedTensorsBackAlsoBehindLearnedRoundings) {
@@ -251,10 +258,10 @@ TEST(Reconstruction, PutsTheCalibratedTensorsBackAlsoBehindLearnedRoundings) {
   setting.job.learning_rate = 50.0;
   setting.job.scale_learning_rate = 0.1;
   setting.job.weight_scale_learning_rate = 0.1;
-  Reconstruction strategy(setting.context());
-  std::vector<Trainable> trainables = strategy.begin(1);
-  train(setting, strategy, trainables, 5);
-  EXPECT_FALSE(strategy.conclude(trainables).kept);
+  const Phase phase = setting.phases().at(1);
+  std::vector<Trainable> trainables = phase.begin();
+  train(setting, phase, trainables, 5);
+  EXPECT_FALSE(phase.conclude(trainables).kept);
   const TensorMap now = student_tensors(setting.student), before = student_tensors(setting.calibrated);
   for (const auto& [name, tensor] : before) EXPECT_TRUE(at::equal(tensor, now.at(name))) << name;
 }

@@ -1,9 +1,10 @@
-// A small model, calibrated, with images to train it on: what the tests of strategies start from.
+// A small model, calibrated, with images to train it on: what the tests of phases start from.
 #pragma once
 
 #include <numeric>
 
-#include "finetuning/strategy.h"
+#include "finetuning/distillation.h"
+#include "finetuning/reconstruction.h"
 #include "quantization/calibration.h"
 #include "tests/finetuning/small_model.h"
 
@@ -27,16 +28,23 @@ inline FinetuningJob plain_job() {
 
 struct Setting {
   Communicator communicator = Communicator::world();
-  VisionTransformer teacher = small_model();
+  Network teacher = small_model();
   Preprocessing preprocessing = small_preprocessing();
   SyntheticImages images = small_images(24, indices(0, 16));
   SyntheticImages held_out = small_images(24, indices(16, 24));
   FinetuningJob job = plain_job();
-  Student calibrated = calibrate(teacher, scheme_of(QuantizationJob{}, 2), normalise(preprocessing, images.bytes), {});
+  Student calibrated =
+      calibrate(teacher, scheme_of(QuantizationJob{}, *teacher.plan), normalise(preprocessing, images.bytes), {});
   Student student = calibrated.clone();
 
-  StrategyContext context(int64_t cache_bytes = 1 << 20) {
-    return {teacher, student, calibrated, images, held_out, preprocessing, job, communicator, cache_bytes};
+  Models models() { return {.teacher = teacher, .student = student, .calibrated = calibrated}; }
+  PhaseImages phase_images() const { return {.training = images, .held_out = held_out, .preprocessing = preprocessing}; }
+
+  /// Of block-wise reconstruction.
+  std::vector<Phase> phases() { return reconstruction_phases(job, models(), phase_images(), communicator, 1 << 20); }
+
+  Phase distillation(const DistillationLength& length) {
+    return distillation_phase(job, length, models(), phase_images(), communicator, 1 << 20);
   }
 };
 

@@ -2,20 +2,41 @@
 #pragma once
 
 #include "finetuning/synthetic_images.h"
+#include "model/families/vit.h"
+#include "model/network.h"
 #include "model/preprocessing.h"
-#include "model/vision_transformer.h"
 
 namespace eidolon {
 
-inline VisionTransformer small_model() {
-  const Architecture architecture{3, 16, 8, 16, 2, 2, 32, 5, 1e-6};
-  VisionTransformer model{architecture, {}};
+inline std::shared_ptr<const Plan> small_plan() {
+  return vit_plan({.channels = 3,
+                   .image_size = 16,
+                   .patch_size = 8,
+                   .width = 16,
+                   .depth = 2,
+                   .heads = 2,
+                   .hidden = 32,
+                   .classes = 5,
+                   .layer_norm_epsilon = 1e-6});
+}
+
+inline Network small_model() {
+  Network model{small_plan(), {}};
   at::manual_seed(7);
-  for (const auto& [name, shape] : parameter_shapes(architecture)) {
+  for (const auto& [name, shape] : model.plan->parameters) {
     const bool norm_weight = name.find("norm") != std::string::npos && name.ends_with("weight");
     model.parameters[name] = at::randn(shape) * 0.2 + (norm_weight ? 1.0 : 0.0);
   }
   return model;
+}
+
+inline NodeId small_node(const std::string& name) {
+  return small_plan()->node(name);
+}
+
+/// "blocks.0.attn.qkv"
+inline Product small_product(const std::string& name) {
+  return *small_plan()->product_reading(small_node(name + ".input"));
 }
 
 inline Preprocessing small_preprocessing() {

@@ -2,7 +2,6 @@
 // computed alone, so that each rank count is held against the same oracle.
 #include <gtest/gtest.h>
 
-#include "finetuning/distillation.h"
 #include "finetuning/lanes.h"
 #include "finetuning/training.h"
 #include "tests/finetuning/small_model.h"
@@ -15,8 +14,8 @@ constexpr int64_t image_count = 24, batch = 8;
 
 /// Loss of each step of plain SGD on the KL to the teacher, without quantizers, on one process: written apart from the trainer.
 std::vector<double> losses_alone(double rate) {
-  const VisionTransformer teacher = small_model();
-  VisionTransformer student = teacher.clone();
+  const Network teacher = small_model();
+  Network student = teacher.clone();
   for (auto& [name, parameter] : student.parameters) parameter.mul_(0.6);
   const Lanes lanes(1, image_count, batch, 0, 1);
   std::vector<int64_t> all(image_count);
@@ -40,49 +39,41 @@ std::vector<double> losses_alone(double rate) {
   return losses;
 }
 
-class PlainDistillation : public Strategy {
- public:
-  PlainDistillation(const VisionTransformer& teacher, VisionTransformer& student, const SyntheticImages& images, double rate)
-      : teacher_(teacher), student_(student), images_(images), rate_(rate) {}
-  int phases() const override { return 1; }
-  std::string phase_name(int) const override { return "distill"; }
-  int64_t iterations(int) const override { return 20; }
-  std::vector<Trainable> begin(int) override {
+Phase plain_distillation(const Network& teacher, Network& student, const SyntheticImages& images, double rate) {
+  Phase phase;
+  phase.name = "distill";
+  phase.iterations = steps;
+  phase.begin = [&student, rate] {
     std::vector<Trainable> trainables;
-    for (auto& [name, parameter] : student_.parameters) {
+    for (auto& [name, parameter] : student.parameters) {
       parameter.requires_grad_(true);
-      trainables.push_back({name, parameter, at::scalar_tensor(rate_, at::kFloat), AdamMoments::zeros_like(parameter)});
+      trainables.push_back({name, parameter, at::scalar_tensor(rate, at::kFloat), AdamMoments::zeros_like(parameter)});
     }
     return trainables;
-  }
-  Tensor loss(const std::vector<int64_t>& chosen, int64_t) override {
-    const Tensor input = normalise(small_preprocessing(), images_.bytes.index_select(0, images_.rows(chosen)));
-    const Tensor p = forward(teacher_, input).log_softmax(-1), q = forward(student_, input).log_softmax(-1);
+  };
+  phase.loss = [&teacher, &student, &images](const std::vector<int64_t>& chosen, int64_t) {
+    const Tensor input = normalise(small_preprocessing(), images.bytes.index_select(0, images.rows(chosen)));
+    const Tensor p = forward(teacher, input).log_softmax(-1), q = forward(student, input).log_softmax(-1);
     return (p.exp() * (p - q)).sum();
-  }
-  PhaseOutcome conclude(std::vector<Trainable>&) override { return {}; }
-
- private:
-  const VisionTransformer& teacher_;
-  VisionTransformer& student_;
-  const SyntheticImages& images_;
-  double rate_;
-};
+  };
+  phase.conclude = [](std::vector<Trainable>&) { return PhaseOutcome(); };
+  return phase;
+}
 
 TEST(TrainingOverRanks, LossCurveAgreesWithOneProcess) {
   const Communicator communicator = Communicator::world();
-  const VisionTransformer teacher = small_model();
-  VisionTransformer student = teacher.clone();
+  const Network teacher = small_model();
+  Network student = teacher.clone();
   for (auto& [name, parameter] : student.parameters) parameter.mul_(0.6);
   const Lanes lanes(1, image_count, batch, communicator.rank(), communicator.size());
   const SyntheticImages images = small_images(image_count, lanes.own_images());
   const double rate = 1e-4;  // small steps: Adam turns the last bits of vanishing gradients into whole ones
-  PlainDistillation strategy(teacher, student, images, rate);
-  std::vector<Trainable> trainables = strategy.begin(0);
+  const Phase phase = plain_distillation(teacher, student, images, rate);
+  std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
   const std::vector<double> expected = losses_alone(rate);
   for (int64_t step = 0; step < steps; ++step) {
-    const Tensor share = train_step(strategy, trainables, reducer, lanes.at(step), batch, step, 1.0);
+    const Tensor share = train_step(phase, trainables, reducer, {.images = lanes.at(step), .batch = batch, .number = step});
     const double loss = communicator.sum(share.item<double>());
     EXPECT_NEAR(loss, expected[step], 1e-5 * expected[step]) << "step " << step;
   }

@@ -18,8 +18,8 @@ double largest_difference(const Tensor& a, const Tensor& b) {
 
 /// The gradients of a step of the shared training against those of the whole batch on this rank alone.
 /// The bounds leave room for a rounding that flips with the last bits of a matrix product.
-void expect_agreement(const Setting& setting, Strategy& shared, Strategy& alone, int phase, int64_t step, const Lanes& lanes) {
-  std::vector<Trainable> trainables = shared.begin(phase);
+void expect_agreement(const Setting& setting, const Phase& shared, const Phase& alone, int64_t step, const Lanes& lanes) {
+  std::vector<Trainable> trainables = shared.begin();
   GradientReducer reducer(parameters_of(trainables), setting.communicator, Reduction::overlapped);
   reducer.zero();
   const std::vector<int64_t> own = lanes.at(step);
@@ -31,7 +31,7 @@ void expect_agreement(const Setting& setting, Strategy& shared, Strategy& alone,
   }
   reducer.finish();
   loss = setting.communicator.sum(loss);
-  const std::vector<Trainable> whole = alone.begin(phase);
+  const std::vector<Trainable> whole = alone.begin();
   const Tensor expected = alone.loss(Lanes(1, image_count, batch, 0, 1).at(step), step);
   const auto gradients = torch::autograd::grad({expected}, parameters_of(whole), {}, {}, false, true);
   EXPECT_NEAR(loss, expected.item<double>(), 1e-3 * expected.item<double>());
@@ -48,12 +48,15 @@ TEST(VariantsOverRanks, LossAndGradientsAreThoseOfOneProcess) {
     const Lanes lanes(1, image_count, batch, setting.communicator.rank(), setting.communicator.size());
     const SyntheticImages own = small_images(24, lanes.own_images());
     Student apart = setting.student.clone();
-    Reconstruction shared({setting.teacher, setting.student, setting.calibrated, own, setting.held_out, setting.preprocessing,
-                           setting.job, setting.communicator, 1 << 20});
+    const PhaseImages own_images{.training = own, .held_out = setting.held_out, .preprocessing = setting.preprocessing};
+    const std::vector<Phase> shared =
+        reconstruction_phases(setting.job, setting.models(), own_images, setting.communicator, 1 << 20);
     // Every rank holds all images here: sums over ranks then count each of them alike.
-    Reconstruction alone({setting.teacher, apart, setting.calibrated, setting.images, setting.held_out, setting.preprocessing,
-                          setting.job, setting.communicator, 1 << 20});
-    for (int phase = 0; phase < shared.phases(); ++phase) expect_agreement(setting, shared, alone, phase, 40, lanes);
+    const Models apart_models{.teacher = setting.teacher, .student = apart, .calibrated = setting.calibrated};
+    const std::vector<Phase> alone =
+        reconstruction_phases(setting.job, apart_models, setting.phase_images(), setting.communicator, 1 << 20);
+    ASSERT_EQ(shared.size(), alone.size());
+    for (size_t i = 0; i < shared.size(); ++i) expect_agreement(setting, shared[i], alone[i], 40, lanes);
   }
 }
 

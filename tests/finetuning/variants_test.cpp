@@ -6,8 +6,7 @@
 #include "finetuning/lanes.h"
 #include "finetuning/reconstruction.h"
 #include "finetuning/training.h"
-#include "model/section.h"
-#include "model/teacher.h"
+#include "model/loading/teacher.h"
 #include "quantization/calibration.h"
 #include "tests/finetuning/setting.h"
 #include "tests/finetuning/variants.h"
@@ -33,15 +32,15 @@ struct DemoTeacher : ::testing::Test {
   Communicator communicator = Communicator::world();
   Teacher teacher = read_teacher(std::filesystem::path(EIDOLON_SOURCE_DIR) / "jobs" / "demo" / "teacher");
   SyntheticImages images = smooth_images(0, training_images), held_out = smooth_images(training_images, image_count);
-  Student calibrated =
-      calibrate(teacher.model, scheme_of(QuantizationJob{}, 5), normalise(teacher.preprocessing, images.bytes), {});
+  Student calibrated = calibrate(teacher.model, scheme_of(QuantizationJob{}, *teacher.model.plan),
+                                 normalise(teacher.preprocessing, images.bytes), {});
 
   /// Squared error per image of the tokens that enter the head, through all quantized blocks, on images not trained on.
   double error(const Student& student) const {
     const at::NoGradGuard no_gradients;
     const Tap tap = quantizing_tap(student);
     Tensor exact = normalise(teacher.preprocessing, held_out.bytes), quantized = exact;
-    for (int section = 0; section <= teacher.model.architecture.depth; ++section) {
+    for (int section = 0; section < teacher.model.plan->section_count() - 1; ++section) {
       exact = forward_section(teacher.model, section, exact);
       quantized = forward_section(student.model, section, quantized, tap);
     }
@@ -51,17 +50,17 @@ struct DemoTeacher : ::testing::Test {
   Student trained(const FinetuningJob& job) const {
     Student student = calibrated.clone();
     const Lanes lanes(1, training_images, batch, 0, 1);
-    Reconstruction strategy(
-        {teacher.model, student, calibrated, images, held_out, teacher.preprocessing, job, communicator, int64_t{1} << 30});
-    for (int phase = 0; phase < strategy.phases(); ++phase) {
-      std::vector<Trainable> trainables = strategy.begin(phase);
+    const Models models{.teacher = teacher.model, .student = student, .calibrated = calibrated};
+    const PhaseImages phase_images{.training = images, .held_out = held_out, .preprocessing = teacher.preprocessing};
+    for (const Phase& phase : reconstruction_phases(job, models, phase_images, communicator, int64_t{1} << 30)) {
+      std::vector<Trainable> trainables = phase.begin();
       GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
       for (int64_t step = 0; step < iterations; ++step) {
         const double left = 1.0 - static_cast<double>(step) / static_cast<double>(iterations);
-        train_step(strategy, trainables, reducer, lanes.at(step), batch, step, left);
+        train_step(phase, trainables, reducer, {.images = lanes.at(step), .batch = batch, .number = step, .rate_factor = left});
       }
       freeze(trainables);
-      strategy.conclude(trainables);
+      phase.conclude(trainables);
     }
     return student;
   }
@@ -85,9 +84,9 @@ TEST_F(DemoTeacher, IsFollowedCloserWithEveryVariantThanByRangesAlone) {
 TEST_F(DemoTeacher, IsFollowedCloserByCompandedThanByEvenSteps) {
   QuantizationJob job;
   const Tensor input = normalise(teacher.preprocessing, images.bytes);
-  const auto calibrated_error = [&] { return error(calibrate(teacher.model, scheme_of(job, 5), input, {})); };
+  const auto calibrated_error = [&] { return error(calibrate(teacher.model, scheme_of(job, *teacher.model.plan), input, {})); };
   const double companded = calibrated_error();
-  job.activation_kind = job.attention = "uniform";
+  job.activation_format = job.attention = "uniform";
   EXPECT_LT(companded, calibrated_error());
 }
 

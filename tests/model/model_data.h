@@ -8,7 +8,7 @@
 #include <limits>
 #include <string>
 
-#include "model/teacher.h"
+#include "model/loading/teacher.h"
 #include "storage/safetensors.h"
 
 namespace eidolon::testing {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "model/config.h"
+#include "model/loading/config.h"
 #include "tests/model/model_data.h"
 
 namespace eidolon {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "quantization/scheme.h"
+#include "random_model.h"
 
 namespace eidolon {
 namespace {
@@ -11,24 +12,25 @@ namespace {
 Scheme scheme_with(const std::string& rules) {
   QuantizationJob job;
   job.bits_for = rules;
-  return scheme_of(job, 3);
+  return scheme_of(job, *small_plan());
 }
 
 TEST(BitRules, ChangeTheNodesTheyMatchAndNoOthers) {
   const Scheme plain = scheme_with(""), ruled = scheme_with("blocks.0.*: 8, *.attn.probs: 6");
+  const auto plan = small_plan();
   ASSERT_EQ(plain.size(), ruled.size());
   for (const auto& [node, spec] : plain) {
     QuantizerSpec expected = spec;
-    if (node.block == 0) expected.bits = 8;
-    if (node.kind == NodeKind::probabilities) expected.bits = 6;  // the later rule holds
-    EXPECT_EQ(ruled.at(node), expected) << node_name(node);
+    if (plan->name(node).starts_with("blocks.0.")) expected.bits = 8;
+    if (plan->role(node) == Role::probabilities) expected.bits = 6;  // the later rule holds
+    EXPECT_EQ(ruled.at(node), expected) << plan->name(node);
   }
 }
 
 TEST(BitRules, FloatLeavesANodeUnquantized) {
   const Scheme scheme = scheme_with("head.*:float");
-  EXPECT_FALSE(scheme.contains({-1, NodeKind::head_weight}));
-  EXPECT_FALSE(scheme.contains({-1, NodeKind::head_input}));
+  EXPECT_FALSE(scheme.contains(small_plan()->node("head.weight")));
+  EXPECT_FALSE(scheme.contains(small_plan()->node("head.input")));
   EXPECT_EQ(scheme.size(), scheme_with("").size() - 2);
 }
 

@@ -5,8 +5,7 @@
 
 #include "base/error.h"
 #include "gtest/gtest.h"
-#include "model/section.h"
-#include "model/teacher.h"
+#include "model/loading/teacher.h"
 #include "quantization/calibration.h"
 #include "random_model.h"
 
@@ -19,10 +18,11 @@ const Teacher& demo() {
 }
 
 /// Noise of a few large spots, of the teacher's scale.
-Tensor pictures(const Architecture& a, int64_t count, uint64_t seed) {
+Tensor pictures(const Plan& plan, int64_t count, uint64_t seed) {
   at::manual_seed(seed);
-  const Tensor spots = at::randn({count, a.channels, a.grid() + 1, a.grid() + 1});
-  return at::upsample_bilinear2d(spots, {a.image_size, a.image_size}, false) * 1.5;
+  const int64_t side = plan.attention.front().grid + 1;
+  const Tensor spots = at::randn({count, plan.channels, side, side});
+  return at::upsample_bilinear2d(spots, {plan.image_size, plan.image_size}, false) * 1.5;
 }
 
 QuantizationJob four_bits() {
@@ -35,18 +35,18 @@ CalibrationSettings settings(Correction correction) {
   return s;
 }
 
-Student calibrated(const VisionTransformer& teacher, const Tensor& images, Correction correction) {
-  return calibrate(teacher, scheme_of(four_bits(), static_cast<int>(teacher.architecture.depth)), images, settings(correction));
+Student calibrated(const Network& teacher, const Tensor& images, Correction correction) {
+  return calibrate(teacher, scheme_of(four_bits(), *teacher.plan), images, settings(correction));
 }
 
-double logit_quality(const VisionTransformer& teacher, const Student& student, const Tensor& images) {
+double logit_quality(const Network& teacher, const Student& student, const Tensor& images) {
   const at::NoGradGuard no_gradients;
   return sqnr(forward(teacher, images), forward(student.model, images, quantizing_tap(student)));
 }
 
 TEST(Correction, BringsUnseenLogitsCloserToTheTeacherStepByStep) {
-  const VisionTransformer& teacher = demo().model;
-  const Tensor images = pictures(teacher.architecture, 48, 1), unseen = pictures(teacher.architecture, 48, 2);
+  const Network& teacher = demo().model;
+  const Tensor images = pictures(*teacher.plan, 48, 1), unseen = pictures(*teacher.plan, 48, 2);
   const double none = logit_quality(teacher, calibrated(teacher, images, Correction::none), unseen);
   const double bias = logit_quality(teacher, calibrated(teacher, images, Correction::bias), unseen);
   const double rounding = logit_quality(teacher, calibrated(teacher, images, Correction::rounding), unseen);
@@ -57,11 +57,11 @@ TEST(Correction, BringsUnseenLogitsCloserToTheTeacherStepByStep) {
 }
 
 /// What the section makes of its own rounding: the squared difference of its outputs with and without, on equal inputs.
-std::vector<double> section_errors(const VisionTransformer& teacher, const Student& student, const Tensor& images) {
+std::vector<double> section_errors(const Network& teacher, const Student& student, const Tensor& images) {
   const at::NoGradGuard no_gradients;
   std::vector<double> errors;
   Tensor inputs = images;
-  for (int section = 0; section < section_count(teacher.architecture); ++section) {
+  for (int section = 0; section < teacher.plan->section_count(); ++section) {
     const Tensor exact = forward_section(teacher, section, inputs);
     inputs = forward_section(student.model, section, inputs, quantizing_tap(student));
     errors.push_back((inputs - exact).square().mean().item<double>());
@@ -72,45 +72,48 @@ std::vector<double> section_errors(const VisionTransformer& teacher, const Stude
 /// Of the sections that are one linear layer each.
 TEST(Correction, OfTheBiasMakesTheMeanOutputThatOfTheUnroundedLayer) {
   const at::NoGradGuard no_gradients;
-  const VisionTransformer& teacher = demo().model;
-  const Architecture& a = teacher.architecture;
-  const Tensor images = pictures(a, 40, 1);
+  const Network& teacher = demo().model;
+  const Plan& plan = *teacher.plan;
+  const Tensor images = pictures(plan, 40, 1);
   const Student none = calibrated(teacher, images, Correction::none), bias = calibrated(teacher, images, Correction::bias);
-  const auto patches = [&](const Tensor& tokens) { return tokens.narrow(1, 1, a.patches()).mean(at::IntArrayRef{0, 1}); };
-  const Tensor wanted = patches(embed(teacher, images));
+  const Attention& attention = plan.attention.front();
+  const auto patches = [&](const Tensor& tokens) {
+    return tokens.narrow(1, attention.prefix_tokens, attention.grid * attention.grid).mean(at::IntArrayRef{0, 1});
+  };
+  const Tensor wanted = patches(forward_section(teacher, 0, images));
   const auto off = [&](const Student& student) {
-    return (patches(embed(student.model, images, quantizing_tap(student))) - wanted).abs().max().item<double>();
+    return (patches(forward_section(student.model, 0, images, quantizing_tap(student))) - wanted).abs().max().item<double>();
   };
   EXPECT_LT(off(bias), 1e-5);
   EXPECT_GT(off(none), 1e-3);
 
   Tensor tokens = images;
-  for (int section = 0; section <= a.depth; ++section) {
+  const int head = plan.section_count() - 1;
+  for (int section = 0; section < head; ++section) {
     tokens = forward_section(bias.model, section, tokens, quantizing_tap(bias));
   }
-  const Student head{{a, bias.model.parameters}, bias.quantizers};
-  VisionTransformer unrounded = bias.model.clone();
+  Network unrounded = bias.model.clone();
   unrounded.parameters["head.bias"] = none.model["head.bias"];
-  const Tensor logits = classify(head.model, tokens, quantizing_tap(head)).mean(0);
-  EXPECT_LT((logits - classify(unrounded, tokens).mean(0)).abs().max().item<double>(), 1e-4);
+  const Tensor logits = forward_section(bias.model, head, tokens, quantizing_tap(bias)).mean(0);
+  EXPECT_LT((logits - forward_section(unrounded, head, tokens).mean(0)).abs().max().item<double>(), 1e-4);
 }
 
 /// With every weight that writes to the residual stream times a power of two, and LayerNorms without epsilon, the function is
 /// the same to the last bit, and so must be the correction.
 TEST(Correction, DoesNotDependOnTheScaleOfTheResidualStream) {
-  Architecture architecture = small_architecture();
-  architecture.layer_norm_epsilon = 0;
-  const VisionTransformer teacher = random_model(architecture);
+  VitFacts facts = small_facts();
+  facts.layer_norm_epsilon = 0;
+  const Network teacher = random_model(facts);
   const double factor = 16;
   const auto writes = [](const std::string& name) {
     return name.find("proj") != std::string::npos || name.find("fc2") != std::string::npos || name.find("embed") == 0 ||
            name == "cls_token" || name == "pos_embed";
   };
-  VisionTransformer scaled = teacher.clone();
+  Network scaled = teacher.clone();
   for (auto& [name, parameter] : scaled.parameters) {
     if (writes(name)) parameter *= factor;
   }
-  const Tensor images = random_images(architecture, 24);
+  const Tensor images = random_images(*teacher.plan, 24);
   ASSERT_TRUE(at::equal(forward(teacher, images), forward(scaled, images)));
   for (const Correction correction : {Correction::bias, Correction::rounding, Correction::ridge}) {
     const Student one = calibrated(teacher, images, correction), other = calibrated(scaled, images, correction);
@@ -122,33 +125,32 @@ TEST(Correction, DoesNotDependOnTheScaleOfTheResidualStream) {
 }
 
 TEST(Correction, LowersTheErrorOfEverySectionOnTheImagesItSaw) {
-  const VisionTransformer& teacher = demo().model;
-  const Tensor images = pictures(teacher.architecture, 48, 1);
+  const Network& teacher = demo().model;
+  const Tensor images = pictures(*teacher.plan, 48, 1);
   const auto none = section_errors(teacher, calibrated(teacher, images, Correction::none), images);
   const auto ridge = section_errors(teacher, calibrated(teacher, images, Correction::ridge), images);
-  for (size_t i = 0; i < none.size(); ++i)
-    EXPECT_LT(ridge[i], none[i]) << section_name(teacher.architecture, static_cast<int>(i));
+  for (size_t i = 0; i < none.size(); ++i) EXPECT_LT(ridge[i], none[i]) << teacher.plan->sections[i].name;
 }
 
 TEST(Correction, ChoosesPlacesForWeightsKeepsThemUndecidedAndLeavesTheTeacherAlone) {
-  const VisionTransformer& teacher = demo().model;
-  const VisionTransformer before = teacher.clone();
-  const Student student = calibrated(teacher, pictures(teacher.architecture, 16, 1), Correction::ridge);
+  const Network& teacher = demo().model;
+  const Network before = teacher.clone();
+  const Student student = calibrated(teacher, pictures(*teacher.plan, 16, 1), Correction::ridge);
   for (const auto& [node, quantizer] : student.quantizers) {
-    if (!is_weight(node.kind)) continue;
-    const Tensor& weight = student.model[parameter_of(node)];
+    if (!teacher.plan->is_weight(node)) continue;
+    const Tensor& weight = student.model[node];
     const Tensor step = quantizer.scale.view({-1, 1}),
                  from_place = (weight - fake_quantize(weight, quantizer)).flatten(1) / step;
-    EXPECT_LT(from_place.abs().max().item<double>(), 0.4501) << node_name(node);
-    EXPECT_GT(from_place.abs().max().item<double>(), 0.3) << node_name(node);
-    EXPECT_TRUE(at::equal(quantizer.zero_point, quantizer.zero_point.round())) << node_name(node);
+    EXPECT_LT(from_place.abs().max().item<double>(), 0.4501) << teacher.plan->name(node);
+    EXPECT_GT(from_place.abs().max().item<double>(), 0.3) << teacher.plan->name(node);
+    EXPECT_TRUE(at::equal(quantizer.zero_point, quantizer.zero_point.round())) << teacher.plan->name(node);
   }
   for (const auto& [name, parameter] : before.parameters) EXPECT_TRUE(at::equal(parameter, teacher[name])) << name;
 }
 
 TEST(Correction, IsRepeatableToTheBit) {
-  const VisionTransformer& teacher = demo().model;
-  const Tensor images = pictures(teacher.architecture, 16, 3);
+  const Network& teacher = demo().model;
+  const Tensor images = pictures(*teacher.plan, 16, 3);
   for (const Correction correction : {Correction::bias, Correction::rounding, Correction::ridge}) {
     const TensorMap once = student_tensors(calibrated(teacher, images, correction));
     for (const auto& [name, tensor] : student_tensors(calibrated(teacher, images, correction))) {
@@ -158,14 +160,14 @@ TEST(Correction, IsRepeatableToTheBit) {
 }
 
 TEST(Correction, SurvivesDeadChannelsAndLayersThatStayFloat) {
-  VisionTransformer teacher = random_model(small_architecture());
+  Network teacher = random_model();
   for (const std::string norm : {"blocks.0.norm2", "blocks.1.norm1"}) {
     teacher.parameters[norm + ".weight"].narrow(0, 3, 6).zero_();
     teacher.parameters[norm + ".bias"].narrow(0, 3, 6).zero_();
   }
-  Scheme scheme = scheme_of(four_bits(), 3);
-  scheme.erase({2, NodeKind::fc2_weight});
-  const Tensor images = random_images(teacher.architecture, 24), unseen = random_images(teacher.architecture, 24, 9);
+  Scheme scheme = scheme_of(four_bits(), *teacher.plan);
+  scheme.erase(teacher.plan->node("blocks.2.mlp.fc2.weight"));
+  const Tensor images = random_images(*teacher.plan, 24), unseen = random_images(*teacher.plan, 24, 9);
   const Student plain = calibrate(teacher, scheme, images, settings(Correction::none));
   const Student ridge = calibrate(teacher, scheme, images, settings(Correction::ridge));
   for (const auto& [name, parameter] : ridge.model.parameters) EXPECT_TRUE(parameter.isfinite().all().item<bool>()) << name;

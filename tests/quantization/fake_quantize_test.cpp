@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "gtest/gtest.h"
+#include "specs.h"
 #include "textbook.h"
 
 namespace eidolon {
@@ -17,38 +18,36 @@ struct Case {
 
 /// Ranges that clip on both sides; random values, so none lies on a rounding or clamping edge.
 Case a_case(QuantizerSpec spec, at::ScalarType dtype) {
-  at::manual_seed(static_cast<uint64_t>(spec.bits + 10 * spec.channel_axis + 100));
-  const bool two_sided = spec.has_zero_point(), uniform = spec.kind == QuantizerKind::uniform;
+  at::manual_seed(static_cast<uint64_t>(spec.bits + 10 * spec.scaling.axis + 100));
+  const bool two_sided = spec.format->has_zero_point, companded = spec.format->is_companded;
   const Tensor noise = at::randn({3, 5, 7, 4}, at::kDouble);
-  const int64_t channels = spec.channel_axis < 0 ? 1 : noise.size(spec.channel_axis);
+  const int64_t channels = scale_count(spec.scaling, noise.sizes());
   const double levels = std::exp2(static_cast<double>(spec.bits));
-  Quantizer quantizer{spec, {}, at::zeros({channels}, dtype)};
+  Quantizer quantizer{.spec = spec, .scale = {}, .zero_point = at::zeros({channels}, dtype)};
   if (two_sided) {
     quantizer.scale = ((at::rand({channels}, at::kDouble) + 1.0) * 2.0 / levels).to(dtype);
     if (!spec.symmetric) quantizer.zero_point = at::randint(0, spec.highest() + 1, {channels}).to(dtype);
-    if (!uniform) quantizer.octave_steps = ((at::rand({channels}, at::kDouble) + 0.5) * levels / 8).to(dtype);
+    if (companded) quantizer.companding = ((at::rand({channels}, at::kDouble) + 0.5) * levels / 8).to(dtype);
   } else {
     quantizer.scale = (at::rand({channels}, at::kDouble) * 0.3 + 0.5).to(dtype);
   }
   const Tensor x = (two_sided ? noise : at::exp(3 * noise - 3)).to(dtype);
-  return {quantizer, x,
-          "kind " + std::to_string(static_cast<int>(spec.kind)) + " bits " + std::to_string(spec.bits) + " axis " +
-              std::to_string(spec.channel_axis) + (spec.symmetric ? " symmetric" : "") + (spec.of_row_maximum ? " row" : "")};
+  return {quantizer, x, text_of(spec)};
 }
 
 std::vector<QuantizerSpec> all_specs() {
   std::vector<QuantizerSpec> specs;
   for (const int64_t bits : {2, 3, 4, 6, 8}) {
     for (const int64_t axis : {-1, 0, 1, 3}) {
-      specs.push_back({QuantizerKind::uniform, bits, false, axis});
-      specs.push_back({QuantizerKind::uniform, bits, true, axis});
-      specs.push_back({QuantizerKind::companded, bits, false, axis});
-      specs.push_back({QuantizerKind::companded, bits, true, axis});
-      specs.push_back({QuantizerKind::log2, bits, false, axis});
-      specs.push_back({QuantizerKind::log_sqrt2, bits, false, axis});
+      specs.push_back(spec_of(formats::uniform, bits, false, axis));
+      specs.push_back(spec_of(formats::uniform, bits, true, axis));
+      specs.push_back(spec_of(formats::companded, bits, false, axis));
+      specs.push_back(spec_of(formats::companded, bits, true, axis));
+      specs.push_back(spec_of(formats::log2, bits, false, axis));
+      specs.push_back(spec_of(formats::log_sqrt2, bits, false, axis));
     }
-    specs.push_back({QuantizerKind::companded, bits, false, -1, /*of_row_maximum=*/true});
-    specs.push_back({QuantizerKind::log_sqrt2, bits, false, 1, true});
+    specs.push_back({.format = &formats::companded, .bits = bits, .scaling = of_row_maximum()});
+    specs.push_back({.format = &formats::log_sqrt2, .bits = bits, .scaling = of_row_maximum()});
   }
   return specs;
 }
@@ -107,7 +106,9 @@ TEST(FakeQuantize, EitherGradientAloneEqualsThatOfBoth) {
 
 TEST(FakeQuantize, TrainsAFloatScaleOnDoubleValues) {
   const Tensor x = at::randn({4, 6}, at::kDouble).requires_grad_();
-  const Quantizer quantizer{{QuantizerKind::uniform, 4, true, 1}, at::full({6}, 0.25f).requires_grad_(), at::zeros({6})};
+  const Quantizer quantizer{.spec = spec_of(formats::uniform, 4, true, 1),
+                            .scale = at::full({6}, 0.25f).requires_grad_(),
+                            .zero_point = at::zeros({6})};
   const auto gradients = grad({fake_quantize(x, quantizer).sum()}, {x, quantizer.scale});
   EXPECT_EQ(gradients[0].scalar_type(), at::kDouble);
   EXPECT_EQ(gradients[1].scalar_type(), at::kFloat);
@@ -115,21 +116,22 @@ TEST(FakeQuantize, TrainsAFloatScaleOnDoubleValues) {
 
 TEST(FakeQuantize, NotANumberStaysNotANumber) {
   const Tensor x = at::full({3}, std::numeric_limits<float>::quiet_NaN());
-  for (const QuantizerKind kind :
-       {QuantizerKind::uniform, QuantizerKind::log2, QuantizerKind::log_sqrt2, QuantizerKind::companded}) {
-    const Quantizer quantizer{{kind, 4, false, -1}, at::ones({1}), at::zeros({1}), at::ones({1})};
+  for (const Format* format : integer_formats) {
+    const Quantizer quantizer{
+        .spec = spec_of(*format, 4), .scale = at::ones({1}), .zero_point = at::zeros({1}), .companding = at::ones({1})};
     EXPECT_TRUE(fake_quantize(x, quantizer).isnan().all().item<bool>());
     const Tensor leaf = x.clone().requires_grad_();
     EXPECT_TRUE(fake_quantize(leaf, quantizer).isnan().all().item<bool>());
   }
 }
 
-TEST(FakeQuantize, LogKindsSurviveZeroAndHaveNoGradientThere) {
-  for (const QuantizerKind kind : {QuantizerKind::log2, QuantizerKind::log_sqrt2}) {
-    const Quantizer quantizer{{kind, 4, false, -1}, at::full({1}, 0.5f).requires_grad_(), at::zeros({1})};
+TEST(FakeQuantize, LogFormatsSurviveZeroAndHaveNoGradientThere) {
+  for (const Format* format : {&formats::log2, &formats::log_sqrt2}) {
+    const Quantizer quantizer{
+        .spec = spec_of(*format, 4), .scale = at::full({1}, 0.5f).requires_grad_(), .zero_point = at::zeros({1})};
     const Tensor x = at::zeros({5}).requires_grad_();
     const Tensor y = fake_quantize(x, quantizer);
-    EXPECT_FLOAT_EQ(y[0].item<float>(), kind == QuantizerKind::log2 ? std::ldexp(0.5f, -15) : 0.0f);
+    EXPECT_FLOAT_EQ(y[0].item<float>(), format == &formats::log2 ? std::ldexp(0.5f, -15) : 0.0f);
     const auto gradients = grad({y.sum()}, {x, quantizer.scale});
     EXPECT_TRUE(at::equal(gradients[0], at::zeros({5})));
     EXPECT_TRUE(gradients[1].isfinite().all().item<bool>());

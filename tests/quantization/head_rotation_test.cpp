@@ -23,10 +23,10 @@ TEST(SpreadingRotation, IsOrthogonalAndFlat) {
 }
 
 TEST(HeadRotation, LeavesLogitsAndAttentionAndRotatesQueryKeyAndValue) {
-  const VisionTransformer model = random_model(small_architecture());
-  VisionTransformer rotated = model.clone();
+  const Network model = random_model();
+  Network rotated = model.clone();
   rotate_heads(rotated);
-  const Tensor images = random_images(model.architecture, 4);
+  const Tensor images = random_images(*model.plan, 4);
   std::map<NodeId, Tensor> before, after;
   const auto into = [](std::map<NodeId, Tensor>& seen) {
     return [&seen](NodeId node, const Tensor& x) { return seen[node] = x; };
@@ -34,23 +34,22 @@ TEST(HeadRotation, LeavesLogitsAndAttentionAndRotatesQueryKeyAndValue) {
   const Tensor expected = forward(model, images, into(before)), logits = forward(rotated, images, into(after));
   EXPECT_LT(largest_difference(logits, expected), 1e-4);
   const Tensor rotation = spreading_rotation(8).to(at::kFloat);
-  for (int block = 0; block < 3; ++block) {
-    for (const NodeKind kind : {NodeKind::query, NodeKind::key, NodeKind::value}) {
-      const NodeId node{block, kind};
-      EXPECT_LT(largest_difference(after[node], at::matmul(before[node], rotation)), 1e-4) << node_name(node);
-      EXPECT_GT(largest_difference(after[node], before[node]), 0.1) << node_name(node);
+  ASSERT_EQ(model.plan->attention.size(), 3U);
+  for (const Attention& attention : model.plan->attention) {
+    for (const NodeId node : {attention.query, attention.key, attention.value}) {
+      EXPECT_LT(largest_difference(after[node], at::matmul(before[node], rotation)), 1e-4) << model.plan->name(node);
+      EXPECT_GT(largest_difference(after[node], before[node]), 0.1) << model.plan->name(node);
     }
-    const NodeId probabilities{block, NodeKind::probabilities};
-    EXPECT_LT(largest_difference(after[probabilities], before[probabilities]), 1e-5);
+    EXPECT_LT(largest_difference(after[attention.probabilities], before[attention.probabilities]), 1e-5);
   }
 }
 
 /// A model in which one channel of each head's queries is large and the same channel of its keys small, as trained ones have.
-VisionTransformer with_outlier_channels(VisionTransformer model) {
-  const int64_t size = model.architecture.width / model.architecture.heads, width = model.architecture.width;
-  for (int block = 0; block < model.architecture.depth; ++block) {
-    Tensor weight = model.parameters.at("blocks." + std::to_string(block) + ".attn.qkv.weight");
-    for (int64_t head = 0; head < model.architecture.heads; ++head) {
+Network with_outlier_channels(Network model) {
+  for (const Attention& attention : model.plan->attention) {
+    Tensor weight = model[model.plan->products[attention.qkv].weight];
+    const int64_t width = weight.size(1), size = width / attention.heads;
+    for (int64_t head = 0; head < attention.heads; ++head) {
       weight[head * size].mul_(12);
       weight[width + head * size].div_(12);
     }
@@ -59,13 +58,14 @@ VisionTransformer with_outlier_channels(VisionTransformer model) {
 }
 
 TEST(HeadRotation, CalibratedStudentsComeCloserToATeacherWithOutliers) {
-  const VisionTransformer teacher = with_outlier_channels(random_model(small_architecture()));
-  const Tensor images = random_images(teacher.architecture, 16), unseen = random_images(teacher.architecture, 32, 9);
+  const Network teacher = with_outlier_channels(random_model());
+  const Tensor images = random_images(*teacher.plan, 16), unseen = random_images(*teacher.plan, 32, 9);
   QuantizationJob job;
-  job.activation_kind = "uniform";
+  job.activation_format = "uniform";
   Scheme scheme;
-  for (const auto& [node, spec] : scheme_of(job, 3)) {
-    if (node.kind == NodeKind::query || node.kind == NodeKind::key) scheme[node] = spec;
+  for (const auto& [node, spec] : scheme_of(job, *teacher.plan)) {
+    const Role role = teacher.plan->role(node);
+    if (role == Role::query || role == Role::key) scheme[node] = spec;
   }
   const auto quality = [&](bool rotate) {
     CalibrationSettings settings;

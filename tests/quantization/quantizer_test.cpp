@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "gtest/gtest.h"
 #include "quantization/range_search.h"
+#include "specs.h"
 
 namespace eidolon {
 namespace {
@@ -12,20 +13,19 @@ namespace {
 Tensor values_for(const QuantizerSpec& spec) {
   at::manual_seed(static_cast<uint64_t>(spec.bits));
   const Tensor noise = at::randn({9, 11, 13});
-  return spec.has_zero_point() ? noise : at::softmax(2 * noise, -1);
+  return spec.format->has_zero_point ? noise : at::softmax(2 * noise, -1);
 }
 
 template <typename Check>
 void for_all_specs(Check check) {
-  for (const QuantizerKind kind :
-       {QuantizerKind::uniform, QuantizerKind::log2, QuantizerKind::log_sqrt2, QuantizerKind::companded}) {
+  for (const Format* format : integer_formats) {
     for (int64_t bits = 2; bits <= 8; ++bits) {
       for (const int64_t axis : {-1, 0, 2}) {
         for (const bool symmetric : {false, true}) {
-          if (symmetric && !QuantizerSpec{kind}.has_zero_point()) continue;
-          SCOPED_TRACE("kind " + std::to_string(static_cast<int>(kind)) + " bits " + std::to_string(bits) + " axis " +
-                       std::to_string(axis) + (symmetric ? " symmetric" : ""));
-          check(QuantizerSpec{kind, bits, symmetric, axis});
+          if (symmetric && !format->has_zero_point) continue;
+          const QuantizerSpec spec = spec_of(*format, bits, symmetric, axis);
+          SCOPED_TRACE(text_of(spec));
+          check(spec);
         }
       }
     }
@@ -55,7 +55,7 @@ TEST(Quantizer, CodesAndZeroPointsAreIntegersWithinTheRange) {
 }
 
 TEST(Quantizer, SymmetricCodesAreSignedAndOthersUnsigned) {
-  const QuantizerSpec symmetric{QuantizerKind::uniform, 4, true, -1}, affine{QuantizerKind::uniform, 4, false, -1};
+  const QuantizerSpec symmetric = spec_of(formats::uniform, 4, true), affine = spec_of(formats::uniform, 4, false);
   EXPECT_EQ(symmetric.lowest(), -8);
   EXPECT_EQ(symmetric.highest(), 7);
   EXPECT_EQ(affine.lowest(), 0);
@@ -63,7 +63,7 @@ TEST(Quantizer, SymmetricCodesAreSignedAndOthersUnsigned) {
 }
 
 TEST(Quantizer, RoundsByHandComputedExample) {
-  const Quantizer quantizer{{QuantizerKind::uniform, 2, false, -1}, at::full({1}, 0.5f), at::ones({1})};
+  const Quantizer quantizer{.spec = spec_of(formats::uniform, 2), .scale = at::full({1}, 0.5f), .zero_point = at::ones({1})};
   const Tensor x = at::tensor({-3.0f, -0.6f, -0.2f, 0.3f, 0.9f, 7.0f});
   EXPECT_TRUE(at::equal(quantize_to_codes(x, quantizer), at::tensor({0, 0, 1, 2, 3, 3}, at::kLong)));
   EXPECT_TRUE(at::equal(fake_quantize(x, quantizer), at::tensor({-0.5f, -0.5f, 0.0f, 0.5f, 1.0f, 1.0f})));
@@ -71,7 +71,10 @@ TEST(Quantizer, RoundsByHandComputedExample) {
 
 TEST(Quantizer, CompandsByHandComputedExample) {
   // One step per octave, innermost step 1, codes 0..7 with zero at 2: values -3, -1, 0, 1, 3, 7, 15, 31.
-  const Quantizer quantizer{{QuantizerKind::companded, 3, false, -1}, at::ones({1}), at::full({1}, 2.0f), at::ones({1})};
+  const Quantizer quantizer{.spec = spec_of(formats::companded, 3),
+                            .scale = at::ones({1}),
+                            .zero_point = at::full({1}, 2.0f),
+                            .companding = at::ones({1})};
   EXPECT_TRUE(at::equal(dequantize(at::arange(8), quantizer), at::tensor({-3.f, -1.f, 0.f, 1.f, 3.f, 7.f, 15.f, 31.f})));
   const Tensor x = at::tensor({-50.0f, -2.0f, -0.3f, 0.3f, 0.5f, 4.0f, 5.0f, 1000.0f});
   EXPECT_TRUE(at::equal(quantize_to_codes(x, quantizer), at::tensor({0, 0, 2, 2, 3, 4, 5, 7}, at::kLong)));
@@ -79,7 +82,7 @@ TEST(Quantizer, CompandsByHandComputedExample) {
 
 TEST(Quantizer, OfTheRowMaximumCodesEachRowAsIfItWereScaled) {
   const Quantizer quantizer{
-      {QuantizerKind::uniform, 2, false, -1, /*of_row_maximum=*/true}, at::full({1}, 1.0f / 3), at::zeros({1})};
+      .spec = {.bits = 2, .scaling = of_row_maximum()}, .scale = at::full({1}, 1.0f / 3), .zero_point = at::zeros({1})};
   const Tensor x = at::tensor({0.8f, 0.5f, 0.1f, 0.02f, 0.01f, 0.0f, 0.0f, 0.0f, 0.0f}).view({3, 3});
   const Tensor codes = quantize_to_codes(x, quantizer);
   EXPECT_TRUE(at::equal(codes, at::tensor({3, 2, 0, 3, 2, 0, 0, 0, 0}, at::kLong).view({3, 3})));
@@ -88,12 +91,12 @@ TEST(Quantizer, OfTheRowMaximumCodesEachRowAsIfItWereScaled) {
 }
 
 TEST(Quantizer, TopCodeOfLogSqrt2IsExactlyZero) {
-  const Quantizer quantizer{{QuantizerKind::log_sqrt2, 3, false, -1}, at::ones({1}), at::zeros({1})};
+  const Quantizer quantizer{.spec = spec_of(formats::log_sqrt2, 3), .scale = at::ones({1}), .zero_point = at::zeros({1})};
   EXPECT_TRUE(at::equal(dequantize(at::tensor({0, 2, 7}, at::kLong), quantizer), at::tensor({1.0f, 0.5f, 0.0f})));
 }
 
 TEST(Quantizer, RefusesToCodeNotANumber) {
-  const Quantizer quantizer{{}, at::ones({1}), at::zeros({1})};
+  const Quantizer quantizer{.spec = {}, .scale = at::ones({1}), .zero_point = at::zeros({1})};
   EXPECT_THROW(quantize_to_codes(at::full({2}, std::numeric_limits<float>::quiet_NaN()), quantizer), Fault);
 }
 

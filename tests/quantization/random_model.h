@@ -3,26 +3,23 @@
 
 #include <cmath>
 
-#include "model/vision_transformer.h"
+#include "model/families/vit.h"
+#include "model/network.h"
 
 namespace eidolon {
 
-inline Architecture small_architecture() {
-  Architecture a;
-  a.image_size = 16;
-  a.patch_size = 4;
-  a.width = 24;
-  a.depth = 3;
-  a.heads = 3;
-  a.hidden = 48;
-  a.classes = 10;
-  return a;
+inline VitFacts small_facts(int64_t depth = 3) {
+  return {.image_size = 16, .patch_size = 4, .width = 24, .depth = depth, .heads = 3, .hidden = 48, .classes = 10};
 }
 
-inline VisionTransformer random_model(const Architecture& architecture, uint64_t seed = 3) {
+inline std::shared_ptr<const Plan> small_plan(int64_t depth = 3) {
+  return vit_plan(small_facts(depth));
+}
+
+inline Network random_model(const VitFacts& facts = small_facts(), uint64_t seed = 3) {
   at::manual_seed(seed);
-  VisionTransformer model{architecture, {}};
-  for (const auto& [name, shape] : parameter_shapes(architecture)) {
+  Network model{vit_plan(facts), {}};
+  for (const auto& [name, shape] : model.plan->parameters) {
     const bool norm = name.find("norm") != std::string::npos;
     if (norm && name.ends_with(".weight")) {
       model.parameters[name] = at::exp(at::randn(shape));
@@ -38,9 +35,9 @@ inline VisionTransformer random_model(const Architecture& architecture, uint64_t
   return model;
 }
 
-inline Tensor random_images(const Architecture& a, int64_t count, uint64_t seed = 5) {
+inline Tensor random_images(const Plan& plan, int64_t count, uint64_t seed = 5) {
   at::manual_seed(seed);
-  return at::randn({count, a.channels, a.image_size, a.image_size});
+  return at::randn({count, plan.channels, plan.image_size, plan.image_size});
 }
 
 /// Signal to quantization noise ratio in dB.

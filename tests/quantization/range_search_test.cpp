@@ -6,20 +6,22 @@
 
 #include "base/error.h"
 #include "gtest/gtest.h"
+#include "specs.h"
 
 namespace eidolon {
 namespace {
 
 Tensor channel_errors(const Tensor& x, const Quantizer& quantizer) {
   const Tensor error = (fake_quantize(x, quantizer) - x).to(at::kDouble).square();
-  return quantizer.spec.channel_axis < 0 ? error.sum().view({1})
-                                         : error.movedim(quantizer.spec.channel_axis, 0).flatten(1).sum(1);
+  const int64_t axis = quantizer.spec.scaling.axis;
+  return axis < 0 ? error.sum().view({1}) : error.movedim(axis, 0).flatten(1).sum(1);
 }
 
 /// The quantizer that reaches from the least to the greatest value, the range that the search must not be worse than.
 Quantizer of_extremes(const Tensor& x, const QuantizerSpec& spec, bool free_zero_point = false) {
-  const Tensor rows = spec.channel_axis < 0 ? x.reshape({1, -1}) : x.movedim(spec.channel_axis, 0).flatten(1);
-  return quantizer_of({rows.amin(1), rows.amax(1)}, spec, free_zero_point);
+  const int64_t axis = spec.scaling.axis;
+  const Tensor rows = axis < 0 ? x.reshape({1, -1}) : x.movedim(axis, 0).flatten(1);
+  return fitted({rows.amin(1), rows.amax(1)}, spec, free_zero_point);
 }
 
 TEST(RangeSearch, SquaredErrorIsNeverAboveThatOfTheExtremes) {
@@ -30,8 +32,8 @@ TEST(RangeSearch, SquaredErrorIsNeverAboveThatOfTheExtremes) {
       for (const bool symmetric : {false, true}) {
         for (const int64_t axis : {-1, 0, 1}) {
           for (const bool free_zero_point : {false, true}) {
-            for (const QuantizerKind kind : {QuantizerKind::uniform, QuantizerKind::companded}) {
-              const QuantizerSpec spec{kind, bits, symmetric, axis};
+            for (const Format* format : {&formats::uniform, &formats::companded}) {
+              const QuantizerSpec spec = spec_of(*format, bits, symmetric, axis);
               const Tensor searched = channel_errors(x, search_range(x, spec, free_zero_point));
               const Tensor extremes = channel_errors(x, of_extremes(x, spec, free_zero_point));
               EXPECT_TRUE(at::le(searched, extremes * (1 + 1e-9)).all().item<bool>()) << searched << extremes;
@@ -43,12 +45,12 @@ TEST(RangeSearch, SquaredErrorIsNeverAboveThatOfTheExtremes) {
   }
 }
 
-TEST(RangeSearch, LogKindsAreNeverWorseThanTheMaximumAsScale) {
+TEST(RangeSearch, LogFormatsAreNeverWorseThanTheMaximumAsScale) {
   at::manual_seed(2);
   const Tensor x = at::softmax(3 * at::randn({4, 50, 50}), -1);
-  for (const QuantizerKind kind : {QuantizerKind::log2, QuantizerKind::log_sqrt2}) {
+  for (const Format* format : {&formats::log2, &formats::log_sqrt2}) {
     for (const int64_t bits : {2, 3, 4, 8}) {
-      const QuantizerSpec spec{kind, bits, false, -1};
+      const QuantizerSpec spec = spec_of(*format, bits);
       const double searched = channel_errors(x, search_range(x, spec)).item<double>();
       EXPECT_LE(searched, channel_errors(x, of_extremes(x, spec)).item<double>() * (1 + 1e-9));
     }
@@ -63,7 +65,8 @@ double brute_force(const Tensor& x, const QuantizerSpec& spec) {
     for (int j = 1; j <= 60; ++j) {
       const double scale = (high * j - low * i) / 60.0 / static_cast<double>(spec.highest());
       const double zero_point = std::round(-low * i / 60.0 / scale);
-      const Quantizer quantizer{spec, at::full({1}, scale, at::kFloat), at::full({1}, zero_point, at::kFloat)};
+      const Quantizer quantizer{
+          .spec = spec, .scale = at::full({1}, scale, at::kFloat), .zero_point = at::full({1}, zero_point, at::kFloat)};
       least = std::min(least, channel_errors(x, quantizer).item<double>());
     }
   }
@@ -74,7 +77,7 @@ TEST(RangeSearch, ComesCloseToTheBestOfAllRanges) {
   at::manual_seed(4);
   for (const int64_t bits : {3, 4, 6}) {
     const Tensor x = at::randn({400});
-    const QuantizerSpec spec{QuantizerKind::uniform, bits, false, -1};
+    const QuantizerSpec spec = spec_of(formats::uniform, bits);
     const double found = channel_errors(x, search_range(x, spec)).item<double>();
     EXPECT_LE(found, 1.15 * brute_force(x, spec)) << bits;
   }
@@ -95,8 +98,8 @@ TEST(Percentiles, AreThoseOfTheSortedValues) {
 TEST(RangeSearch, EveryChannelIsSearchedOnItsOwn) {
   at::manual_seed(7);
   const Tensor x = at::randn({6, 200}) * at::logspace(-3, 3, 6).view({6, 1});
-  const QuantizerSpec per_channel{QuantizerKind::uniform, 4, false, 0}, whole{QuantizerKind::uniform, 4, false, -1};
-  const Quantizer together = search_range(x, per_channel);
+  const QuantizerSpec of_channels = spec_of(formats::uniform, 4, false, 0), whole = spec_of(formats::uniform, 4);
+  const Quantizer together = search_range(x, of_channels);
   for (int64_t channel = 0; channel < 6; ++channel) {
     const Quantizer alone = search_range(x[channel], whole);
     EXPECT_TRUE(at::equal(alone.scale, together.scale.narrow(0, channel, 1)));
@@ -109,12 +112,12 @@ TEST(RangeSearch, LongTensorsAreFittedAsWellThinnedAsWhole) {
   // A period of 256 in the layout, with the outliers in one column: a stride that shares factors with it would miss them.
   Tensor x = at::randn({4096, 256});
   x.select(1, 7).mul_(40);
-  const QuantizerSpec spec{QuantizerKind::uniform, 4, false, -1};
+  const QuantizerSpec spec = spec_of(formats::uniform, 4);
   const double searched = channel_errors(x, search_range(x, spec)).item<double>();
   double best = std::numeric_limits<double>::infinity();
   for (double shrink = 1.0; shrink > 0.29; shrink -= 0.02) {
     const Range drawn_in{(x.min() * shrink).view({1}), (x.max() * shrink).view({1})};
-    best = std::min(best, channel_errors(x, quantizer_of(drawn_in, spec, false)).item<double>());
+    best = std::min(best, channel_errors(x, fitted(drawn_in, spec)).item<double>());
   }
   EXPECT_LE(searched, 1.02 * best);
 }
@@ -122,7 +125,7 @@ TEST(RangeSearch, LongTensorsAreFittedAsWellThinnedAsWhole) {
 TEST(RangeSearch, FreeZeroPointFollowsARangeFarFromZero) {
   at::manual_seed(9);
   const Tensor x = at::rand({2, 500}) + at::tensor({100.0f, -40.0f}).view({2, 1});
-  const QuantizerSpec spec{QuantizerKind::uniform, 4, false, 0};
+  const QuantizerSpec spec = spec_of(formats::uniform, 4, false, 0);
   const Quantizer found = of_extremes(x, spec, true);
   EXPECT_LT(found.zero_point[0].item<float>(), -1000);
   EXPECT_GT(found.zero_point[1].item<float>(), 500);
@@ -133,8 +136,8 @@ TEST(RangeSearch, ConstantChannelsGetAFinitePositiveScale) {
   const Tensor x = at::stack({at::zeros({20}), at::full({20}, 5.0f), at::full({20}, -1e6f), at::randn({20})});
   for (const bool symmetric : {false, true}) {
     for (const bool free_zero_point : {false, true}) {
-      const QuantizerSpec spec{QuantizerKind::uniform, 4, symmetric, 0};
-      const Quantizer companded = search_range(x, {QuantizerKind::companded, 4, symmetric, 0});
+      const QuantizerSpec spec = spec_of(formats::uniform, 4, symmetric, 0);
+      const Quantizer companded = search_range(x, spec_of(formats::companded, 4, symmetric, 0));
       EXPECT_TRUE(fake_quantize(x, companded).isfinite().all().item<bool>());
       const Quantizer found = search_range(x, spec, free_zero_point);
       EXPECT_TRUE(at::logical_and(found.scale > 0, found.scale.isfinite()).all().item<bool>());
@@ -147,7 +150,7 @@ TEST(RangeSearch, ConstantChannelsGetAFinitePositiveScale) {
 }
 
 TEST(RangeSearch, OneValueIsEnough) {
-  const QuantizerSpec spec{QuantizerKind::uniform, 8, false, -1};
+  const QuantizerSpec spec = spec_of(formats::uniform, 8);
   const Quantizer found = search_range(at::full({1}, 3.0f), spec);
   EXPECT_NEAR(fake_quantize(at::full({1}, 3.0f), found).item<float>(), 3.0f, 1e-5f);
 }

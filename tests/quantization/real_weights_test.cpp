@@ -2,7 +2,7 @@
 #include <filesystem>
 
 #include "gtest/gtest.h"
-#include "model/teacher.h"
+#include "model/loading/teacher.h"
 #include "quantization/calibration.h"
 
 namespace eidolon {
@@ -20,14 +20,15 @@ TEST(CalibrationOfDeitTiny, StaysFiniteAndLosslessWithItsDeadChannels) {
   const Teacher teacher = read_teacher(folder);
   at::manual_seed(1);
   const Tensor images = at::randn({4, 3, 224, 224});
-  const Scheme scheme = scheme_of({}, static_cast<int>(teacher.model.architecture.depth));
+  const Scheme scheme = scheme_of({}, *teacher.model.plan);
   const Student student = calibrate(teacher.model, scheme, images, {});
 
   for (const auto& [name, parameter] : student.model.parameters) {
     EXPECT_TRUE(parameter.isfinite().all().item<bool>()) << name;
   }
   for (const auto& [node, quantizer] : student.quantizers) {
-    EXPECT_TRUE(at::logical_and(quantizer.scale > 0, quantizer.scale.isfinite()).all().item<bool>()) << node_name(node);
+    EXPECT_TRUE(at::logical_and(quantizer.scale > 0, quantizer.scale.isfinite()).all().item<bool>())
+        << student.model.plan->name(node);
   }
   const Tensor exact = forward(teacher.model, images);
   EXPECT_LT((forward(student.model, images) - exact).abs().max().item<double>(), 1e-3);

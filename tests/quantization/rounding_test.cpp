@@ -7,6 +7,7 @@
 #include "quantization/range_search.h"
 #include "quantization/ridge_correction.h"
 #include "quantization/rounding_refinement.h"
+#include "specs.h"
 
 namespace eidolon {
 namespace {
@@ -52,7 +53,7 @@ Refined refine(int64_t rows, int64_t columns, uint64_t seed) {
   at::manual_seed(seed);
   const Tensor weight = at::randn({rows, columns}, at::kDouble) * 2.5, metric = correlated_metric(columns);
   const Tensor ends = at::ones({rows}, at::kDouble);
-  return {weight, metric, refined_places(weight, ends * lowest, ends * highest, metric)};
+  return {weight, metric, refined_indices(weight, ends * lowest, ends * highest, metric)};
 }
 
 TEST(RoundingRefinement, IsNeverWorseThanNearestNorBetterThanTheBestRounding) {
@@ -78,8 +79,8 @@ TEST(RoundingRefinement, IsNeverWorseThanNearestNorBetterThanTheBestRounding) {
 /// A metric that no descent can follow gives the nearest places, and not a loop without end.
 TEST(RoundingRefinement, EndsOnAMetricOfNoNumbers) {
   const Tensor weight = at::randn({3, 6}, at::kDouble), ends = at::ones({3}, at::kDouble);
-  const Tensor places = refined_places(weight, ends * lowest, ends * highest,
-                                       at::full({6, 6}, std::numeric_limits<double>::quiet_NaN(), at::kDouble));
+  const Tensor places = refined_indices(weight, ends * lowest, ends * highest,
+                                        at::full({6, 6}, std::numeric_limits<double>::quiet_NaN(), at::kDouble));
   EXPECT_TRUE(at::equal(places, at::round(weight).clamp(lowest, highest)));
 }
 
@@ -104,9 +105,10 @@ TEST(RoundingRefinement, IsNearestRoundingWhereInputsAreIndependent) {
   const Tensor weight = at::randn({5, 9}, at::kDouble) * 3, ends = at::ones({5}, at::kDouble);
   const Tensor metric = at::diag(at::rand({9}, at::kDouble));
   EXPECT_TRUE(
-      at::equal(refined_places(weight, ends * lowest, ends * highest, metric), at::round(weight).clamp(lowest, highest)));
+      at::equal(refined_indices(weight, ends * lowest, ends * highest, metric), at::round(weight).clamp(lowest, highest)));
   const Tensor none = at::zeros({9, 9}, at::kDouble);
-  EXPECT_TRUE(at::equal(refined_places(weight, ends * lowest, ends * highest, none), at::round(weight).clamp(lowest, highest)));
+  EXPECT_TRUE(
+      at::equal(refined_indices(weight, ends * lowest, ends * highest, none), at::round(weight).clamp(lowest, highest)));
 }
 
 struct Layer {
@@ -120,7 +122,7 @@ Layer layer(int64_t inputs, int64_t outputs, bool symmetric, uint64_t seed) {
   const Tensor x = at::mm(at::randn({400, inputs}), at::randn({inputs, inputs})) + at::randn({inputs});
   const Tensor weight = at::randn({outputs, inputs}), bias = at::randn({outputs});
   Layer made{empty_gram(inputs, outputs, at::kCPU), affine_map(weight, bias),
-             search_range(weight, {QuantizerKind::uniform, 3, symmetric, 0})};
+             search_range(weight, spec_of(formats::uniform, 3, symmetric, 0))};
   accumulate(made.gram, x, at::linear(x, weight, bias));
   return made;
 }

@@ -5,13 +5,18 @@
 
 #include "base/error.h"
 #include "gtest/gtest.h"
+#include "random_model.h"
+#include "specs.h"
 
 namespace eidolon {
 namespace {
 
 TEST(Scheme, QuantizesEveryNodeButTheImage) {
-  const Scheme scheme = scheme_of({}, 12);
-  for (const NodeId node : all_nodes(12)) EXPECT_EQ(scheme.contains(node), node.kind != NodeKind::image) << node_name(node);
+  const auto plan = small_plan(12);
+  const Scheme scheme = scheme_of({}, *plan);
+  for (const NodeId node : plan->all_nodes()) {
+    EXPECT_EQ(scheme.contains(node), plan->role(node) != Role::image) << plan->name(node);
+  }
 }
 
 TEST(Scheme, FollowsTheJob) {
@@ -19,58 +24,69 @@ TEST(Scheme, FollowsTheJob) {
   job.weight_bits = 3;
   job.activation_bits = 5;
   job.weight_symmetric = true;
-  const Scheme scheme = scheme_of(job, 2);
-  EXPECT_EQ(scheme.at({1, NodeKind::qkv_weight}), (QuantizerSpec{QuantizerKind::uniform, 3, true, 0}));
-  EXPECT_EQ(scheme.at({-1, NodeKind::head_weight}), (QuantizerSpec{QuantizerKind::uniform, 3, true, 0}));
-  EXPECT_EQ(scheme.at({0, NodeKind::fc2_input}), (QuantizerSpec{QuantizerKind::companded, 5, false, -1}));
-  EXPECT_EQ(scheme.at({0, NodeKind::fc1_input}), (QuantizerSpec{QuantizerKind::uniform, 5, false, -1}));
+  const auto plan = small_plan(2);
+  const Scheme scheme = scheme_of(job, *plan);
+  const auto spec = [&](const std::string& name) { return scheme.at(plan->node(name)); };
+  EXPECT_EQ(spec("blocks.1.attn.qkv.weight"), spec_of(formats::uniform, 3, true, 0));
+  EXPECT_EQ(spec("head.weight"), spec_of(formats::uniform, 3, true, 0));
+  EXPECT_EQ(spec("blocks.0.mlp.fc2.input"), spec_of(formats::companded, 5));
+  EXPECT_EQ(spec("blocks.0.mlp.fc1.input"), spec_of(formats::uniform, 5));
 }
 
 TEST(Scheme, AttentionIsCompandedUnlessToldOtherwise) {
-  const NodeId probabilities{0, NodeKind::probabilities};
+  const auto plan = small_plan(1);
+  const NodeId probabilities = plan->node("blocks.0.attn.probs");
   QuantizationJob job;
-  EXPECT_EQ(scheme_of(job, 1).at(probabilities).kind, QuantizerKind::companded);
-  EXPECT_TRUE(scheme_of(job, 1).at(probabilities).of_row_maximum);
+  EXPECT_EQ(scheme_of(job, *plan).at(probabilities).format, &formats::companded);
+  EXPECT_EQ(scheme_of(job, *plan).at(probabilities).scaling, of_row_maximum());
   job.attention = "log2";
-  EXPECT_EQ(scheme_of(job, 1).at(probabilities).kind, QuantizerKind::log2);
+  EXPECT_EQ(scheme_of(job, *plan).at(probabilities).format, &formats::log2);
   job.attention = "linear";
-  EXPECT_THROW(scheme_of(job, 1), BadInput);
+  EXPECT_THROW(scheme_of(job, *plan), BadInput);
 }
 
 TEST(Scheme, CompandingLeavesWeightsAndLayerNormsUniform) {
   QuantizationJob job;
   job.attention = "uniform";
   job.activation_symmetric = true;
-  for (const auto& [node, spec] : scheme_of(job, 2)) {
-    const std::set<NodeKind> companded{NodeKind::query, NodeKind::key, NodeKind::value, NodeKind::proj_input,
-                                       NodeKind::fc2_input};
-    EXPECT_EQ(spec.kind == QuantizerKind::companded, companded.contains(node.kind)) << node_name(node);
-    EXPECT_TRUE(!companded.contains(node.kind) || spec.lowest() == -8);
+  const auto plan = small_plan(2);
+  std::set<std::string> companded;
+  for (const std::string block : {"blocks.0.", "blocks.1."}) {
+    for (const std::string node : {"attn.q", "attn.k", "attn.v", "attn.proj.input", "mlp.fc2.input"}) {
+      companded.insert(block + node);
+    }
   }
-  job.activation_kind = "log_sqrt3";
-  EXPECT_THROW(scheme_of(job, 1), BadInput);
+  for (const auto& [node, spec] : scheme_of(job, *plan)) {
+    const bool expected = companded.contains(plan->name(node));
+    EXPECT_EQ(spec.format == &formats::companded, expected) << plan->name(node);
+    EXPECT_TRUE(!expected || spec.lowest() == -8);
+  }
+  job.activation_format = "log_sqrt3";
+  EXPECT_THROW(scheme_of(job, *plan), BadInput);
 }
 
 TEST(Scheme, ProbabilitiesAreUnsignedEvenIfActivationsAreSymmetric) {
   QuantizationJob job;
   job.activation_symmetric = true;
   job.attention = "uniform";
-  const Scheme scheme = scheme_of(job, 1);
-  EXPECT_EQ(scheme.at({0, NodeKind::probabilities}).lowest(), 0);
-  EXPECT_EQ(scheme.at({0, NodeKind::query}).lowest(), -8);
+  const auto plan = small_plan(1);
+  const Scheme scheme = scheme_of(job, *plan);
+  EXPECT_EQ(scheme.at(plan->node("blocks.0.attn.probs")).lowest(), 0);
+  EXPECT_EQ(scheme.at(plan->node("blocks.0.attn.q")).lowest(), -8);
 }
 
 TEST(Scheme, ManifestNamesEveryNodeOfTheModel) {
-  Scheme scheme = scheme_of({}, 3);
-  scheme.erase({1, NodeKind::key});
+  const auto plan = small_plan();
+  Scheme scheme = scheme_of({}, *plan);
+  scheme.erase(plan->node("blocks.1.attn.k"));
   std::set<std::string> names, floats;
-  const auto manifest = nlohmann::json::parse(scheme_to_json(scheme, 3));
+  const auto manifest = nlohmann::json::parse(scheme_to_json(scheme, *plan));
   for (const auto& entry : manifest.at("nodes")) {
     names.insert(entry.at("name").get<std::string>());
     if (entry.value("float", false)) floats.insert(entry.at("name").get<std::string>());
   }
-  EXPECT_EQ(names.size(), all_nodes(3).size());
-  for (const NodeId node : all_nodes(3)) EXPECT_TRUE(names.contains(node_name(node))) << node_name(node);
+  EXPECT_EQ(names.size(), plan->nodes.size());
+  for (const Node& node : plan->nodes) EXPECT_TRUE(names.contains(node.name)) << node.name;
   EXPECT_EQ(floats, (std::set<std::string>{"image", "blocks.1.attn.k"}));
 }
 
@@ -80,23 +96,32 @@ TEST(Scheme, SurvivesJson) {
     job.attention = attention;
     job.weight_symmetric = !job.weight_symmetric;
     job.attention_granularity = job.weight_symmetric ? "tensor" : "row";
-    const Scheme scheme = scheme_of(job, 13);
-    EXPECT_EQ(scheme_from_json(scheme_to_json(scheme, 13)), scheme);
+    const auto plan = small_plan(13);
+    const Scheme scheme = scheme_of(job, *plan);
+    EXPECT_EQ(scheme_from_json(scheme_to_json(scheme, *plan), *plan), scheme);
   }
 }
 
 TEST(Scheme, DamagedJsonIsAFault) {
-  const std::string good =
-      R"({"name": "head.weight", "bits": 4, "kind": "uniform", "symmetric": true, "granularity": "tensor"})";
-  EXPECT_EQ(scheme_from_json(R"({"nodes": [)" + good + "]}").size(), 1u);
+  const auto plan = small_plan();
+  const auto with = [](const std::string& bits, const std::string& format, const std::string& scale) {
+    return R"({"nodes": [{"name": "head.weight", "bits": )" + bits + R"(, "format": ")" + format +
+           R"(", "symmetric": true, "scale": )" + scale + "}]}";
+  };
+  const auto scale = [](const std::string& granularity, const std::string& axis, const std::string& block) {
+    return R"({"granularity": ")" + granularity + R"(", "axis": )" + axis + R"(, "block": )" + block +
+           R"(, "stored": "float32", "from_values": false})";
+  };
+  const std::string whole = scale("tensor", "null", "null");
+  EXPECT_EQ(scheme_from_json(with("4", "uniform", whole), *plan).size(), 1u);
   for (const std::string& text : std::vector<std::string>{
            "", "[]", "{", R"({"nodes": 3})", R"({"nodes": [{"name": "blocks.x.attn.q", "float": true}]})",
            R"({"nodes": [{"name": "tail", "float": true}]})", R"({"nodes": [{"name": "blocks.-1.attn.q", "float": true}]})",
-           R"({"nodes": [{"name": "head.weight"}]})",
-           R"({"nodes": [{"name": "head.weight", "bits": 99, "kind": "uniform", "symmetric": true, "granularity": "tensor"}]})",
-           R"({"nodes": [{"name": "head.weight", "bits": 4, "kind": "cubic", "symmetric": true, "granularity": "tensor"}]})",
+           R"({"nodes": [{"name": "head.weight"}]})", with("99", "uniform", whole), with("4", "cubic", whole),
+           with("4", "uniform", "{}"), with("4", "uniform", scale("line", "null", "null")),
+           with("4", "uniform", scale("channel", "4", "null")), with("4", "uniform", scale("block", "1", "0")),
            R"({"nodes": [{"name": "blocks.99999999999999999999.attn.q", "float": true}]})"}) {
-    EXPECT_THROW(scheme_from_json(text), Fault) << text;
+    EXPECT_THROW(scheme_from_json(text, *plan), Fault) << text;
   }
 }
 

@@ -9,8 +9,8 @@ namespace eidolon {
 namespace {
 
 Student small_student() {
-  const VisionTransformer teacher = random_model(small_architecture());
-  return calibrate(teacher, scheme_of({}, 3), random_images(teacher.architecture, 4), {});
+  const Network teacher = random_model();
+  return calibrate(teacher, scheme_of({}, *teacher.plan), random_images(*teacher.plan, 4), {});
 }
 
 Scheme scheme_behind(const Student& student) {
@@ -23,7 +23,7 @@ TEST(Student, RoundedWeightsWithActivationTapGiveTheSameBits) {
   const at::NoGradGuard no_gradients;
   const Student student = small_student();
   const Student rounded = with_rounded_weights(student);
-  const Tensor images = random_images(student.model.architecture, 6, 11);
+  const Tensor images = random_images(*student.model.plan, 6, 11);
   const Tensor both = forward(student.model, images, quantizing_tap(student));
   EXPECT_TRUE(at::equal(both, forward(rounded.model, images, activation_tap(rounded))));
   EXPECT_FALSE(at::equal(both, forward(student.model, images)));
@@ -34,7 +34,7 @@ TEST(Student, SurvivesTensors) {
   const TensorMap tensors = student_tensors(student);
   EXPECT_TRUE(tensors.contains("student/blocks.2.mlp.fc2.bias"));
   EXPECT_TRUE(tensors.contains("quantizers/blocks.0.attn.probs/scale"));
-  const Student back = student_from_tensors(tensors, scheme_behind(student), student.model.architecture);
+  const Student back = student_from_tensors(tensors, scheme_behind(student), student.model.plan);
   EXPECT_EQ(scheme_behind(back), scheme_behind(student));
   const TensorMap again = student_tensors(back);
   ASSERT_EQ(again.size(), tensors.size());
@@ -49,7 +49,7 @@ TEST(Student, NamesWhatAStoredOneLacks) {
     tensors.erase(name);
     if (instead.defined()) tensors[name] = instead;
     try {
-      student_from_tensors(tensors, scheme, student.model.architecture);
+      student_from_tensors(tensors, scheme, student.model.plan);
     } catch (const Fault& fault) {
       return fault.what();
     }
@@ -69,20 +69,21 @@ TEST(Student, CloneSharesNothing) {
   const Student student = small_student();
   const Student copy = student.clone();
   copy.model["head.bias"].fill_(7);
-  copy.quantizers.at({-1, NodeKind::head_input}).scale.fill_(7);
+  const NodeId head_input = student.model.plan->node("head.input");
+  copy.quantizers.at(head_input).scale.fill_(7);
   EXPECT_NE(student.model["head.bias"][0].item<float>(), 7);
-  EXPECT_NE(student.quantizers.at({-1, NodeKind::head_input}).scale.item<float>(), 7);
+  EXPECT_NE(student.quantizers.at(head_input).scale.item<float>(), 7);
 }
 
 TEST(Student, GradientsReachWeightsAndScales) {
   Student student = small_student().clone();
   for (auto& [name, parameter] : student.model.parameters) parameter.requires_grad_();
   for (auto& [node, quantizer] : student.quantizers) quantizer.scale.requires_grad_();
-  forward(student.model, random_images(student.model.architecture, 2), quantizing_tap(student)).square().sum().backward();
+  forward(student.model, random_images(*student.model.plan, 2), quantizing_tap(student)).square().sum().backward();
   for (const auto& [name, parameter] : student.model.parameters) EXPECT_TRUE(parameter.grad().defined()) << name;
   for (const auto& [node, quantizer] : student.quantizers) {
-    ASSERT_TRUE(quantizer.scale.grad().defined()) << node_name(node);
-    EXPECT_TRUE(quantizer.scale.grad().isfinite().all().item<bool>()) << node_name(node);
+    ASSERT_TRUE(quantizer.scale.grad().defined()) << student.model.plan->name(node);
+    EXPECT_TRUE(quantizer.scale.grad().isfinite().all().item<bool>()) << student.model.plan->name(node);
   }
 }
 

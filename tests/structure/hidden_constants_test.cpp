@@ -41,13 +41,14 @@ std::vector<std::string> constants_in(std::string text) {
 
 /// "quantization/gram.h: rows_at_once = 4096", sorted.
 std::set<std::string> constants_of_sources() {
+  const fs::path sources = fs::path(EIDOLON_SOURCE_DIR) / "src";
   std::set<std::string> lines;
   for (const std::string& folder : folders) {
-    for (const auto& entry : fs::directory_iterator(fs::path(EIDOLON_SOURCE_DIR) / "src" / folder)) {
+    for (const auto& entry : fs::recursive_directory_iterator(sources / folder)) {
       const std::string extension = entry.path().extension();
       if (extension != ".h" && extension != ".cpp") continue;
       for (const std::string& constant : constants_in(text_of(entry.path()))) {
-        lines.insert(folder + "/" + entry.path().filename().string() + ": " + constant);
+        lines.insert(fs::relative(entry.path(), sources).string() + ": " + constant);
       }
     }
   }

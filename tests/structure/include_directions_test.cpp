@@ -30,7 +30,7 @@ const Edges allowed{
     {"quantization", {"base", "model", "job"}},
     {"synthesis", {"base", "numerics", "procedural", "job", "model", "storage"}},
     {"finetuning", {"base", "numerics", "procedural", "job", "cluster", "storage", "model", "quantization", "reporting"}},
-    {"evaluation", {"base"}},
+    {"evaluation", {"base", "model"}},
 };
 
 /// The folder that a line includes from, if it includes one of ours.

@@ -9,8 +9,9 @@ namespace eidolon {
 namespace {
 
 using testing::largest_difference;
-using testing::small_architecture;
+using testing::small_facts;
 using testing::small_job;
+using testing::small_plan;
 
 /// Random rows as a softmax gives them: per block B x H x (1 + P).
 std::vector<Tensor> random_rows(const AttentionPrior& prior) {
@@ -23,7 +24,7 @@ std::vector<Tensor> random_rows(const AttentionPrior& prior) {
 }
 
 AttentionPrior drawn(const Unit& unit = {0, 3}) {
-  return draw_attention_prior(small_job(), small_architecture(), unit);
+  return draw_attention_prior(small_job(), *small_plan(), unit);
 }
 
 TEST(AttentionPrior, MapsAreSharesOfOne) {
@@ -37,9 +38,9 @@ TEST(AttentionPrior, MapsAreSharesOfOne) {
 
 TEST(AttentionPrior, StartsAtTheMiddleBlockCountedFromOne) {
   for (const auto& [depth, first] : std::vector<std::pair<int64_t, int64_t>>{{12, 6}, {4, 2}, {5, 2}, {2, 1}, {1, 1}}) {
-    Architecture architecture = small_architecture();
-    architecture.depth = depth;
-    const AttentionPrior prior = draw_attention_prior(small_job(), architecture, {0, 1});
+    VitFacts facts = small_facts();
+    facts.depth = depth;
+    const AttentionPrior prior = draw_attention_prior(small_job(), *vit_plan(facts), {0, 1});
     EXPECT_EQ(prior.first_block + 1, first) << depth;
     EXPECT_EQ(static_cast<int64_t>(prior.maps.size()), depth - first + 1) << depth;
   }
@@ -61,9 +62,9 @@ TEST(AttentionPrior, DiffersBetweenImagesHeadsAndBlocks) {
 
 TEST(AttentionPrior, MapsAreTheMaximumOfUpToFiveGaussians) {
   // Written out anew from the definition, in double precision.
-  Architecture architecture = small_architecture();
-  architecture.image_size = 32;  // 8 x 8 patches
-  const AttentionPrior prior = draw_attention_prior(small_job(), architecture, {0, 16});
+  VitFacts facts = small_facts();
+  facts.image_size = 32;  // 8 x 8 patches
+  const AttentionPrior prior = draw_attention_prior(small_job(), *vit_plan(facts), {0, 16});
   std::set<int64_t> counts;
   for (int64_t image = 0; image < 16; ++image) {
     RandomStream random(small_job().seed, Purpose::prior, image, prior.first_block * 2 + 1);  // of the second head

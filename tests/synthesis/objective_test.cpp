@@ -95,7 +95,9 @@ TEST(Objective, PriorTermReadsTheClassTokensRowsOfTheLaterBlocks) {
   const Tensor pixels = small_pixels(4);
   std::vector<Tensor> rows;
   const Tap tap = [&](NodeId node, const Tensor& tensor) {
-    if (node.kind == NodeKind::probabilities && node.block >= 1) rows.push_back(tensor.select(2, 0));
+    const Plan& plan = *teacher.model.plan;
+    const bool later = !plan.name(node).starts_with("blocks.0.");
+    if (plan.role(node) == Role::probabilities && later) rows.push_back(tensor.select(2, 0));
     return tensor;
   };
   forward(teacher.model, pixels, tap);
@@ -112,8 +114,8 @@ TEST(Objective, EntropyTermReadsTheOutputsOfTheHeadsOfTheWholeImages) {
   const Tensor pixels = small_pixels(4);
   std::vector<Tensor> mixed, probabilities, values;
   const Tap tap = [&](NodeId node, const Tensor& tensor) {
-    if (node.kind == NodeKind::probabilities) probabilities.push_back(tensor);
-    if (node.kind == NodeKind::value) values.push_back(tensor);
+    if (teacher.model.plan->role(node) == Role::probabilities) probabilities.push_back(tensor);
+    if (teacher.model.plan->role(node) == Role::value) values.push_back(tensor);
     return tensor;
   };
   forward(teacher.model, pixels, tap);
@@ -133,8 +135,8 @@ TEST(Objective, HeadTermReadsQueriesAndKeysOfEveryBlock) {
   const Tensor pixels = small_pixels(4);
   std::vector<Tensor> queries, keys;
   const Tap tap = [&](NodeId node, const Tensor& tensor) {
-    if (node.kind == NodeKind::query) queries.push_back(tensor);
-    if (node.kind == NodeKind::key) keys.push_back(tensor);
+    if (teacher.model.plan->role(node) == Role::query) queries.push_back(tensor);
+    if (teacher.model.plan->role(node) == Role::key) keys.push_back(tensor);
     return tensor;
   };
   forward(teacher.model, pixels, tap);

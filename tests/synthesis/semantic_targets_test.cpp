@@ -9,11 +9,12 @@ namespace eidolon {
 namespace {
 
 using testing::largest_difference;
-using testing::small_architecture;
+using testing::small_facts;
 using testing::small_job;
+using testing::small_plan;
 
 SemanticTargets drawn(const Unit& unit, const SynthesisJob& job = small_job()) {
-  return draw_semantic_targets(job, small_architecture(), unit);
+  return draw_semantic_targets(job, *small_plan(), unit);
 }
 
 TEST(SemanticTargets, ImageHasOneCropMoreThanItsIndexModuloTheMost) {
@@ -112,10 +113,10 @@ TEST(SemanticTargets, WithoutCropsAnImageHasOneClass) {
 }
 
 TEST(SemanticTargets, MoreCropsThanClassesAreRefused) {
-  Architecture architecture = small_architecture();
-  architecture.classes = 3;
+  VitFacts facts = small_facts();
+  facts.classes = 3;
   EXPECT_ERROR(BadInput, "synthesis.crops is 4, but the teacher has 3 classes",
-               draw_semantic_targets(small_job(), architecture, {0, 4}));
+               draw_semantic_targets(small_job(), *vit_plan(facts), {0, 4}));
 }
 
 }  // namespace

@@ -9,15 +9,18 @@
 #include <limits>
 #include <vector>
 
-#include "model/teacher.h"
+#include "model/families/vit.h"
+#include "model/loading/teacher.h"
 #include "synthesis/objective.h"
 
 namespace eidolon::testing {
 
-inline Architecture small_architecture() {
-  Architecture a;
-  a.image_size = 16, a.patch_size = 4, a.width = 12, a.depth = 4, a.heads = 2, a.hidden = 20, a.classes = 6;
-  return a;
+inline VitFacts small_facts() {
+  return {.image_size = 16, .patch_size = 4, .width = 12, .depth = 4, .heads = 2, .hidden = 20, .classes = 6};
+}
+
+inline std::shared_ptr<const Plan> small_plan() {
+  return vit_plan(small_facts());
 }
 
 inline Preprocessing small_preprocessing() {
@@ -27,8 +30,8 @@ inline Preprocessing small_preprocessing() {
 /// Weights large enough for attention that is far from uniform.
 inline SynthesisTeacher small_teacher(at::ScalarType dtype = at::kDouble) {
   at::manual_seed(11);
-  VisionTransformer model{small_architecture(), {}};
-  for (const auto& [name, shape] : parameter_shapes(model.architecture)) {
+  Network model{small_plan(), {}};
+  for (const auto& [name, shape] : model.plan->parameters) {
     const bool norm_scale = name.find("norm") != std::string::npos && name.ends_with(".weight");
     model.parameters[name] = (at::randn(shape, at::kDouble) * 0.3 + (norm_scale ? 1.0 : 0.0)).to(dtype);
   }

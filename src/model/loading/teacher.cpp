@@ -1,0 +1,165 @@
+#include "model/loading/teacher.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cluster/broadcast_tensors.h"
+#include "cluster/log.h"
+#include "cluster/on_root.h"
+#include "model/families/families.h"
+#include "model/loading/config.h"
+#include "model/loading/key_mapping.h"
+#include "model/loading/weight_files.h"
+#include "model/shape_text.h"
+
+namespace eidolon {
+namespace {
+
+/// One line for many names: the first few and how many more.
+std::string listed(const std::vector<std::string>& names, const char* between = ", ") {
+  std::string text;
+  for (size_t i = 0; i < names.size() && i < 12; ++i) text += (i ? between : "") + names[i];
+  if (names.size() > 12) text += " and " + std::to_string(names.size() - 12) + " more";
+  return text;
+}
+
+/// std::regex recurses once per character, so a name of a damaged file could exhaust the stack.
+void refuse_long_names(const TensorMap& tensors, const std::string& file) {
+  for (const auto& [name, tensor] : tensors) {
+    if (name.size() > 1000) {
+      throw BadInput(file + ": the name of a parameter has " + std::to_string(name.size()) +
+                     " characters; this is not a ViT or DeiT with timm or Hugging Face names");
+    }
+  }
+}
+
+void refuse_unsupported(const TensorMap& tensors, const ModelConfig& config, const std::string& file) {
+  for (const auto& [name, tensor] : tensors) {
+    const std::string feature = unsupported_feature(name);
+    if (!feature.empty()) {
+      throw BadInput(file + ": architecture '" + config.architecture + "' has " + feature + " (parameter '" + name +
+                     "'), which is not built; plain ViT and DeiT models with a class token are");
+    }
+  }
+}
+
+/// All that the config asks for and that is not built, at once.
+void refuse_fields(const ModelConfig& config, const std::filesystem::path& folder) {
+  if (config.refused.empty()) return;
+  throw BadInput((folder / "config.json").string() + " of '" + config.architecture + "': " + listed(config.refused, "; ") +
+                 "; docs/model_folder.md says what is done with each field");
+}
+
+/// A number that the config states is compared with the plan's fact of that name: "image size" with "image_size".
+void refuse_contradictions(const Plan& plan, const ModelConfig& config, const std::filesystem::path& folder) {
+  const nlohmann::json facts = nlohmann::json::parse(plan.facts);
+  const auto fact = [&](std::string what) {
+    std::ranges::replace(what, ' ', '_');
+    return facts.at(what).get<int64_t>();
+  };
+  const auto refuse = [&](const std::string& what, const std::string& value, int64_t actual, const std::string& field) {
+    throw BadInput((folder / "config.json").string() + " states " + what + " " + value + " (" + field +
+                   "), but the weights have " + std::to_string(actual) + "; the two do not belong together");
+  };
+  for (const StatedNumber& stated : config.stated) {
+    if (stated.value != fact(stated.what)) refuse(stated.what, std::to_string(stated.value), fact(stated.what), stated.field);
+  }
+  if (config.mlp_ratio) {
+    const int64_t width = fact("width"), hidden = fact("hidden width");
+    if (std::trunc(static_cast<double>(width) * *config.mlp_ratio) != static_cast<double>(hidden)) {
+      refuse("hidden width", std::to_string(width) + " x " + std::to_string(*config.mlp_ratio), hidden, "model_args.mlp_ratio");
+    }
+  }
+  const int64_t channels = config.preprocessing.channels();
+  if (channels != plan.channels) refuse("channels", std::to_string(channels), plan.channels, "length of mean");
+}
+
+void refuse_wrong_keys(const TensorMap& tensors, const Plan& plan, const std::string& file) {
+  std::vector<std::string> missing, unexpected, misshapen;
+  for (const auto& [name, shape] : plan.parameters) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) {
+      missing.push_back(name);
+    } else if (found->second.sizes() != at::IntArrayRef(shape)) {
+      misshapen.push_back(name + " " + shape_text(found->second.sizes()) + " instead of " + shape_text(shape));
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (!plan.parameters.contains(name)) unexpected.push_back(name);
+  }
+  if (missing.empty() && unexpected.empty() && misshapen.empty()) return;
+  std::string message = file + " does not hold the parameters of one ViT:";
+  if (!missing.empty()) message += " missing " + listed(missing) + ";";
+  if (!unexpected.empty()) message += " unexpected " + listed(unexpected) + ";";
+  if (!misshapen.empty()) message += " misshapen " + listed(misshapen) + ";";
+  throw BadInput(message + " nothing was loaded");
+}
+
+TensorMap widened(const TensorMap& tensors, const std::string& file) {
+  TensorMap result;
+  for (const auto& [name, tensor] : tensors) {
+    if (!at::isFloatingType(tensor.scalar_type())) {
+      throw BadInput(file + ": parameter '" + name + "' holds integers; the teacher must be a float model");
+    }
+    const Tensor wide = tensor.to(at::kFloat).contiguous();
+    if (!wide.isfinite().all().item<bool>()) {
+      throw BadInput(file + ": parameter '" + name + "' contains NaN or Inf; the weights are damaged");
+    }
+    result[name] = wide;
+  }
+  return result;
+}
+
+}  // namespace
+
+Teacher read_teacher(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder)) {
+    throw BadInput("teacher.weights: " + folder.string() + " is not a folder; it must hold model.safetensors and config.json");
+  }
+  const ModelConfig config = read_model_config(folder);
+  const Weights weights = read_weights(folder);
+  const std::string& file = weights.file;
+  refuse_long_names(weights.tensors, file);
+  const auto [tensors, remarks] = to_timm_names(weights.tensors, file);
+
+  refuse_unsupported(tensors, config, file);
+  refuse_fields(config, folder);
+  const std::shared_ptr<const Plan> plan = plan_of(tensors, config, file);
+  refuse_wrong_keys(tensors, *plan, file);
+  refuse_contradictions(*plan, config, folder);
+  for (const std::string& remark : remarks) log::info(remark);
+
+  Teacher teacher{.model = {plan, widened(tensors, file)},
+                  .preprocessing = config.preprocessing,
+                  .content_hash = weights.content_hash,
+                  .class_names = config.class_names};
+  if (static_cast<int64_t>(teacher.class_names.size()) != plan->output.size) teacher.class_names.clear();
+  teacher.preprocessing.image_size = plan->image_size;
+  return teacher;
+}
+
+Teacher load_teacher(const std::filesystem::path& folder, const Communicator& communicator) {
+  using nlohmann::json;
+  Teacher teacher;
+  const std::string header = from_root(communicator, [&] {
+    teacher = read_teacher(folder);
+    return json{{"facts", teacher.model.plan->facts},
+                {"preprocessing", json::parse(to_json(teacher.preprocessing))},
+                {"hash", teacher.content_hash},
+                {"class_names", teacher.class_names}}
+        .dump();
+  });
+  if (communicator.rank() != 0) {
+    const json fields = json::parse(header);
+    teacher.model.plan = plan_from(fields["facts"].get<std::string>());
+    teacher.preprocessing = preprocessing_from_json(fields["preprocessing"].dump());
+    teacher.content_hash = fields["hash"];
+    teacher.class_names = fields["class_names"].get<std::vector<std::string>>();
+  }
+  broadcast_tensors(teacher.model.parameters, communicator);
+  return teacher;
+}
+
+}  // namespace eidolon

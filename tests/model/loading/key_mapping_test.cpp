@@ -1,0 +1,125 @@
+#include "model/loading/key_mapping.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <regex>
+
+#include "tests/model/model_data.h"
+#include "tests/storage/expect_error.h"
+
+namespace eidolon {
+namespace {
+
+using testing::model_data;
+
+TEST(KeyMapping, HuggingFacesTwinIsTheSameModelBitForBit) {
+  const Teacher timm = read_teacher(model_data("tiny_random")), twin = read_teacher(model_data("tiny_random_hf"));
+  EXPECT_EQ(twin.model.plan->facts, timm.model.plan->facts);
+  ASSERT_EQ(twin.model.parameters.size(), timm.model.parameters.size());
+  for (const auto& [name, tensor] : timm.model.parameters) EXPECT_TRUE(at::equal(twin.model[name], tensor)) << name;
+  const at::NoGradGuard no_gradients;
+  const Tensor& input = testing::tiny_reference().at("input");
+  EXPECT_TRUE(at::equal(forward(twin.model, input), forward(timm.model, input)));
+}
+
+TEST(KeyMapping, HuggingFacesPreprocessingIsRead) {
+  const Preprocessing preprocessing = read_teacher(model_data("tiny_random_hf")).preprocessing;
+  EXPECT_EQ(preprocessing.image_size, 32);
+  EXPECT_EQ(preprocessing.mean, (std::vector<double>{0.5, 0.5, 0.5}));
+  EXPECT_EQ(preprocessing.crop_pct, 1.0);
+  EXPECT_EQ(preprocessing.interpolation, "bilinear");
+  EXPECT_EQ(preprocessing.resize, "both sides");
+}
+
+TEST(KeyMapping, JoinsQueryKeyAndValueInThisOrder) {
+  const std::string prefix = "vit.encoder.layer.11.attention.attention.";
+  const TensorMap mapped = from_hugging_face({{prefix + "query.bias", at::full({2}, 1.0)},
+                                              {prefix + "key.bias", at::full({2}, 2.0)},
+                                              {prefix + "value.bias", at::full({2}, 3.0)}});
+  ASSERT_EQ(mapped.size(), 1u);
+  EXPECT_TRUE(at::equal(mapped.at("blocks.11.attn.qkv.bias"), at::tensor({1.0f, 1.0f, 2.0f, 2.0f, 3.0f, 3.0f})));
+}
+
+TEST(KeyMapping, LeavesIncompleteAndUnknownNamesToBeReported) {
+  const std::string query = "vit.encoder.layer.0.attention.attention.query.weight";
+  const TensorMap mapped = from_hugging_face({{query, at::zeros({2, 2})}, {"vit.decoder.bias", at::zeros({2})}});
+  EXPECT_TRUE(mapped.contains(query));
+  EXPECT_TRUE(mapped.contains("vit.decoder.bias"));
+}
+
+/// The names of Hugging Face's twin, changed by `rename`, must give the same model.
+void expect_same_model(const std::function<std::string(const std::string&)>& rename) {
+  TensorMap renamed;
+  for (const auto& [name, tensor] : read_safetensors(model_data("tiny_random_hf") / "model.safetensors").tensors) {
+    renamed[rename(name)] = tensor;
+  }
+  const TensorMap right = read_safetensors(model_data("tiny_random") / "model.safetensors").tensors;
+  const TensorMap mapped = to_timm_names(renamed, "model.safetensors").tensors;
+  ASSERT_EQ(mapped.size(), right.size());
+  for (const auto& [name, tensor] : right) {
+    ASSERT_TRUE(mapped.contains(name)) << name;
+    EXPECT_TRUE(at::equal(mapped.at(name), tensor)) << name;
+  }
+}
+
+TEST(KeyMapping, PrefixesAreTakenOffWhereAllNamesHaveThem) {
+  for (const std::string prefix : {"module.", "model.", "_orig_mod.", "backbone.", "vit.", "module._orig_mod."}) {
+    expect_same_model([&](const std::string& name) { return prefix + name; });
+    TensorMap timm;
+    for (const auto& [name, tensor] : read_safetensors(model_data("tiny_random") / "model.safetensors").tensors) {
+      timm[prefix + name] = tensor;
+    }
+    const TimmNames found = to_timm_names(timm, "model.safetensors");
+    EXPECT_TRUE(found.tensors.contains("blocks.1.attn.qkv.bias"));
+    ASSERT_EQ(found.remarks.size(), 1u);
+    EXPECT_NE(found.remarks[0].find("the prefix '" + prefix + "'"), std::string::npos) << found.remarks[0];
+  }
+}
+
+TEST(KeyMapping, HuggingFacesOwnPrefixMayBeMissing) {
+  expect_same_model([](const std::string& name) { return name.starts_with("vit.") ? name.substr(4) : name; });
+}
+
+TEST(KeyMapping, NamesInTransformers5sMemoryAreTheSameModel) {
+  // As ViTForImageClassification(...).state_dict() has them in transformers 5.23.
+  const std::vector<std::pair<std::regex, const char*>> rules{{std::regex("encoder\\.layer\\."), "layers."},
+                                                              {std::regex("attention\\.attention\\.query"), "attention.q_proj"},
+                                                              {std::regex("attention\\.attention\\.key"), "attention.k_proj"},
+                                                              {std::regex("attention\\.attention\\.value"), "attention.v_proj"},
+                                                              {std::regex("attention\\.output\\.dense"), "attention.o_proj"},
+                                                              {std::regex("intermediate\\.dense"), "mlp.fc1"},
+                                                              {std::regex("output\\.dense"), "mlp.fc2"}};
+  expect_same_model([&](std::string name) {
+    for (const auto& [old, now] : rules) name = std::regex_replace(name, old, now);
+    return name;
+  });
+}
+
+TEST(KeyMapping, APrefixInFrontOfSomeNamesIsRefusedNamingAnother) {
+  EXPECT_ERROR(BadInput, "the prefix 'backbone.' stands in front of 2 names but not of 'head.bias' and 1 more",
+               to_timm_names({{"backbone.cls_token", at::zeros({1})},
+                              {"backbone.norm.bias", at::zeros({1})},
+                              {"head.bias", at::zeros({1})},
+                              {"head.weight", at::zeros({1})}},
+                             "model.safetensors"));
+}
+
+TEST(KeyMapping, PoolersAndBuffersArePassedOverWithARemark) {
+  const TimmNames found = to_timm_names({{"vit.embeddings.cls_token", at::zeros({1})},
+                                         {"vit.embeddings.position_ids", at::zeros({1}, at::kLong)},
+                                         {"vit.pooler.dense.bias", at::zeros({1})},
+                                         {"vit.pooler.dense.weight", at::zeros({1})}},
+                                        "model.safetensors");
+  EXPECT_EQ(found.tensors.size(), 1u);
+  ASSERT_EQ(found.remarks.size(), 1u);
+  EXPECT_NE(found.remarks[0].find("vit.embeddings.position_ids and 2 more passed over"), std::string::npos);
+}
+
+TEST(KeyMapping, KnowsWhichNamesAreHuggingFaces) {
+  EXPECT_TRUE(has_hugging_face_names({{"classifier.bias", at::zeros({1})}, {"vit.layernorm.bias", at::zeros({1})}}));
+  EXPECT_FALSE(has_hugging_face_names({{"norm.bias", at::zeros({1})}, {"vita", at::zeros({1})}}));
+}
+
+}  // namespace
+}  // namespace eidolon
