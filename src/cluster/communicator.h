@@ -72,4 +72,7 @@ class Communicator {
   explicit Communicator(std::shared_ptr<State> state);
 };
 
+/// The version of the NCCL library, for provenance: "2.28.9", or "none in this build".
+std::string nccl_version();
+
 }  // namespace eidolon

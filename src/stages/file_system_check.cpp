@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "base/error.h"
-#include "cluster/heartbeat_file.h"
+#include "cluster/liveness/heartbeat.h"
 #include "cluster/on_root.h"
 #include "stages/stopwatch.h"
 #include "storage/atomic_file.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "cluster/claim.h"
+#include "cluster/liveness/claim.h"
 #include "cluster/log.h"
 #include "reporting/metrics_log.h"
 #include "storage/atomic_file.h"
