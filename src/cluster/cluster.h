@@ -1,4 +1,4 @@
-// What a rank is told about the machine it runs on: its communicator, device, threads, and whether to stop.
+// The execution context of a rank: its communicator, its device and threads, and the stop notification.
 #pragma once
 
 #include <limits>
@@ -9,30 +9,29 @@
 
 namespace eidolon {
 
-/// SIGUSR2, SIGTERM and the first SIGINT (Ctrl-C without mpirun, which takes it for itself) ask this process to stop; the
-/// handlers only set a flag. A second SIGINT ends it at once. To be called before MPI starts: until then these signals end the
-/// process.
+/// Installs handlers for SIGUSR2, SIGTERM and SIGINT that only set a flag. A second SIGINT ends the process at once.
+/// Call it before MPI starts, since these signals kill the process until then. mpirun does not pass SIGINT on to its
+/// ranks.
 void install_stop_signals();
 
 struct Cluster {
   Communicator communicator;
   Placement placement;
-  std::string launch = {};                                   ///< the name of this start (cluster/launch/launch.h)
-  double stop_at = std::numeric_limits<double>::infinity();  ///< unix seconds from which on a stop is requested
+  std::string launch = {};                                   ///< launch_name() of cluster/launch/launch.h
+  double stop_at = std::numeric_limits<double>::infinity();  ///< Unix seconds from which a stop is requested
 
   bool is_root() const { return communicator.rank() == 0; }
   int rank() const { return communicator.rank(); }
   int size() const { return communicator.size(); }
 
-  /// True once this rank was signalled, the time to stop has come, or another rank has sent word of either (a small message on
-  /// the control communicator, received by MPI_Iprobe, so that a signal to one rank stops all without a collective). Cheap;
-  /// call it every iteration.
+  /// True once this rank was signalled, `stop_at` has passed, or another rank has notified this one of either. Not
+  /// collective, and cheap enough to call in every iteration.
   bool stop_requested() const;
 
-  /// Collective: true on all ranks if it is true on any. The step at which all agree to stop.
+  /// Collective. True on all ranks if stop_requested() is true on any, so that all stop at the same step.
   bool agree_to_stop() const;
 
-  /// Collective. Waits for all ranks; one that was signalled meanwhile still tells the others.
+  /// Collective. A barrier that still sends and receives stop notifications while it waits.
   void wait_for_all() const {
     communicator.barrier([this] { stop_requested(); });
   }

@@ -1,4 +1,4 @@
-// A program started N times that does not know of its siblings would do the same work N times into one folder.
+// One launch: the start of the program on all ranks by mpirun or srun, its rank before MPI runs, its name and its end.
 #pragma once
 
 #include <string>
@@ -11,20 +11,20 @@ namespace eidolon {
 /// Whether this process is a task of a step that srun started (SLURM_STEP_ID).
 bool started_by_srun();
 
-/// BadInput naming the remedy if srun started several tasks (SLURM_STEP_ID set, SLURM_NTASKS > 1) and the MPI world has one
-/// rank.
+/// Throws BadInput with the remedy if srun started several tasks (SLURM_STEP_ID set, SLURM_NTASKS > 1) but the MPI
+/// world has one rank. Each task would otherwise do all the work in the same folder.
 void refuse_wrong_launch(int world_size);
 
-/// The rank that Open MPI, MPICH, a PMIx server or srun gave this process; 0 if it was started alone.
+/// The rank from the environment that Open MPI, MPICH, PMIx or srun sets, for messages before MPI runs. 0 without one.
 int launched_rank();
 
-/// Collective. "20260301-120000-n1-4711": UTC, host and pid of rank 0. Sorts by time and is unique where clocks agree; names
-/// the folders of logs and heartbeats, so that several launches may work in one run directory.
+/// Collective. The UTC time, host and pid of rank 0, e.g. "20260301-120000-n1-4711". It names the folders of logs and
+/// heartbeats, so several launches may work in one run directory. Names sort by time, and are unique if clocks agree.
 std::string launch_name(const Communicator& communicator);
 
-/// Ends this process with `code`. mpirun then ends the other ranks. srun does so only if told (--kill-on-bad-exit), and then
-/// reports 137 in place of the code; so under srun this goes through MPI_Abort. Never hangs: if the library does not come back
-/// within seconds, this process ends alone.
+/// Ends this process with `code` and so the launch, since mpirun then ends the other ranks. srun does so only with
+/// --kill-on-bad-exit and then reports 137 instead of the code, so under srun MPI_Abort is called. It cannot hang: if
+/// MPI_Abort does not return within 5 s, this process exits alone.
 [[noreturn]] void end_launch(ExitCode code);
 
 }  // namespace eidolon

@@ -1,8 +1,8 @@
-// A claim: a small file which says that a rank is at work on something, so that others leave it alone.
+// A claim: a small file that reserves a piece of work for one rank.
 //
-// Made by exclusive creation, removed when the work ends. There is no file lock: network file systems differ in them, and a
-// lock would die unseen with its node. A holder that lives no more is recognised by its process or by its heartbeat, and its
-// claim is taken over.
+// The file is created exclusively and removed when the work ends. File locks are not used: network file systems
+// implement them differently, and a lock may be lost with its node unnoticed. A holder that no longer runs is
+// recognised by its process or its heartbeat, and its claim is taken over.
 #pragma once
 
 #include <filesystem>
@@ -13,32 +13,33 @@
 
 namespace eidolon {
 
-/// Who claims, and who holds.
+/// The process that asks for a claim or holds it.
 struct Claimant {
   std::string launch;
   int rank = 0;
   ProcessIdentity process;
-  std::string heartbeats;  ///< the launch's folder of them, an absolute path of any bytes
-  double since = 0;        ///< unix seconds at which the claim was made
-  std::string work = {};   ///< what is made, for others to compare with what they would make; empty: not stated
+  std::string heartbeats;  ///< the launch's heartbeat folder: an absolute path of any bytes
+  double since = 0;        ///< Unix seconds at which the claim was made
+  std::string work = {};   ///< identity of the work, for other launches to compare with theirs; empty if not stated
 };
 
 /// "rank 0 of launch 20260301-120000-n1-4711 on n1 (pid 4711, Slurm job 12)"
 std::string describe(const Claimant& claimant);
 
-/// Held while the object lives. Move only.
+/// A claim held by this process, until it is destroyed. Move only.
 class Claim {
  public:
-  /// Nothing if another holder lives: its process is seen to run or, where that cannot be seen, its claim or its heartbeat is
-  /// dated within `stale_seconds` of now (is_recent). Taking over a dead one's takes 2 s: of several that try, the last to
-  /// write the file has it. Fault if the file system fails.
+  /// Takes the claim; none if another holder is alive. A holder is alive if its process is known to run. If that cannot
+  /// be known, it is alive if its claim or heartbeat is recent (is_recent with `stale_seconds`). Taking over the claim
+  /// of a dead holder takes 2 s: if several ranks try, the last to write the file has it. Throws Fault if the file
+  /// system fails.
   static std::optional<Claim> take(const std::filesystem::path& file, const Claimant& self, double stale_seconds);
   Claim(Claim&& other) noexcept;
   Claim& operator=(Claim&& other) noexcept;
   ~Claim();  ///< removes the file if it still names this holder
 
-  /// False once somebody has taken the claim over, thinking this process dead (it was suspended, or cut off). Reads one small
-  /// file: cheap enough before every write that a second holder would spoil.
+  /// False once another process has taken the claim over, e.g. because this one was suspended. Reads one small file, so
+  /// it can be called before each write that two holders must not both make.
   bool still_held() const;
 
  private:
@@ -47,10 +48,11 @@ class Claim {
   Claimant self_;
 };
 
-/// Whom the claim names; nothing if there is no such file. An unreadable one has only `since`, the file's time.
+/// The holder named by a claim file; none if the file is absent. Of an unreadable file only `since` is set, to its time
+/// stamp.
 std::optional<Claimant> holder_of(const std::filesystem::path& file);
 
-/// The same, if it lives as Claim::take() understands it; `asker` is this process.
+/// The same, but none if the holder is not alive in the sense of Claim::take(). `asker` is this process.
 std::optional<Claimant> living_holder_of(const std::filesystem::path& file, const Claimant& asker, double stale_seconds);
 
 }  // namespace eidolon

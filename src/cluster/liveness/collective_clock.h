@@ -1,8 +1,8 @@
-// Which collective this process is in: two process-wide counters that the watchdog reads from its own thread.
+// Two process-wide counters of the collectives begun and finished. The watchdog thread reads them.
 //
-// Ranks make the same collectives in the same order, so the rank with the lowest number is the one that others wait for.
-// CUDA collectives finish on the device; a host function on their stream calls finish(), so a rank that is blocked in a
-// device synchronisation still counts as inside.
+// All ranks make the same collectives in the same order, so the others wait for the rank with the lowest count. CUDA
+// collectives finish on the device: a host function on their stream calls finish(). A rank that is blocked in a device
+// synchronisation so still counts as inside.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,7 @@ inline bool inside() {
   return entered() > finished();
 }
 
-/// A collective that blocks: begun when made, ended when it leaves scope.
+/// Counts a blocking collective, from construction to destruction.
 class Blocking {
  public:
   Blocking() { enter(); }

@@ -1,4 +1,4 @@
-// Notices that a collective does not end, and says which rank is to blame.
+// The watchdog's decisions: whether a collective hangs, and which rank the others wait for.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,10 @@
 
 namespace eidolon {
 
-/// Seconds for which the same collectives have been under way, summed over the calls of tick(). A gap between two calls
-/// that is much longer than `interval` (a suspended job) counts as one interval, so that a resumed job is not ended.
+/// The time for which this rank has been inside the same collective, in seconds.
+///
+/// tick() adds the time elapsed since the last call, at most twice `interval`. A job that was suspended for long is so
+/// not ended when it resumes.
 class StuckTime {
  public:
   explicit StuckTime(double interval) : interval_(interval) {}
@@ -25,25 +27,25 @@ class StuckTime {
   int64_t entered_ = -1, finished_ = -1;
 };
 
-/// Sign-of-life counts (base/pulse.h) of ranks 0..size-1, from their heartbeats in `folder`; -1 without one.
+/// Beat::pulses of ranks 0 to size - 1, from their heartbeats in `folder`; -1 for a rank without one.
 std::vector<int64_t> pulses_of(const std::filesystem::path& folder, int size);
 
-/// A rank that others wait for.
+/// A rank that the others wait for.
 struct RankBehind {
   int rank = 0;
-  std::optional<Beat> beat;  ///< nothing: it has no heartbeat
+  std::optional<Beat> beat;  ///< none if it has no heartbeat
 };
 
-/// The ranks of 0..size-1 whose heartbeat in `folder` is missing, not dated within `stale_seconds` of `now`, or at a lower
-/// collective than `collective`.
+/// The ranks whose heartbeat in `folder` is missing, not recent (is_recent), or at a lower collective than
+/// `collective`.
 std::vector<RankBehind> ranks_behind(const std::filesystem::path& folder, int size, int64_t collective, double now,
                                      double stale_seconds);
 
-/// Those of `behind` that gave no sign of life since `pulses_before`.
+/// Those of `behind` whose pulses have not changed since `pulses_before`, which pulses_of() returned.
 std::vector<RankBehind> without_sign_of_life(std::vector<RankBehind> behind, const std::vector<int64_t>& pulses_before);
 
-/// "behind: rank 2 on node7 (pid 123), collective 16, finetune reconstruct/blocks.3 step 40, heard of 3 s ago; ..."; for an
-/// empty list, what that means.
+/// The text for the log: "behind: rank 2 on node7 (pid 123), collective 16, finetune reconstruct/blocks.3 step 40,
+/// heard of 3 s ago; ...". An empty list means that the network or the library hangs, and the text says so.
 std::string describe(const std::vector<RankBehind>& behind, double now);
 
 }  // namespace eidolon

@@ -24,7 +24,7 @@ MPI_Datatype mpi_type(at::ScalarType type) {
   }
 }
 
-/// Open MPI advances a started reduction only inside MPI calls, so overlap needs test() now and then.
+/// Open MPI makes progress only inside MPI calls, so overlap with computation needs calls of test().
 class MpiReduction : public PendingReduction::Backend {
  public:
   MpiReduction(MPI_Comm communicator, Tensor& tensor) : tensor_(tensor) {
@@ -40,7 +40,8 @@ class MpiReduction : public PendingReduction::Backend {
 
   ~MpiReduction() override {
     if (finished_) return;
-    if (std::uncaught_exceptions() > 0) {  // the others may never come: leave, and keep the memory MPI may still write to
+    if (std::uncaught_exceptions() >
+        0) {  // other ranks may never join: do not wait, and leak the memory that MPI may still write
       new Tensor(std::move(tensor_));
       return;
     }

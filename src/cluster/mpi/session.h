@@ -7,8 +7,9 @@ namespace eidolon {
 
 /// RAII over MPI_Init_thread(MPI_THREAD_SERIALIZED) and MPI_Finalize, after arbor's with_mpi.
 ///
-/// The destructor skips MPI_Finalize while an exception is in flight. A rank that throws would otherwise hang there, since the
-/// other ranks still communicate. Throws BadInput for a wrong launch (refuse_wrong_launch in cluster/launch/launch.h).
+/// The destructor skips MPI_Finalize while an exception is in flight. A rank that throws would otherwise hang there,
+/// since the other ranks still communicate. Throws BadInput for a wrong launch (refuse_wrong_launch in
+/// cluster/launch/launch.h).
 class MpiSession {
  public:
   MpiSession(int* argc, char*** argv);
@@ -20,8 +21,8 @@ class MpiSession {
   int exceptions_at_birth_;
 };
 
-/// Throws Fault "MPI_Bcast failed: <MPI_Error_string>" unless `code` is MPI_SUCCESS. Every MPI call goes through it. It needs
-/// the error handler MPI_ERRORS_RETURN: MPI's default handler ends the process inside the call.
+/// Throws Fault "MPI_Bcast failed: <MPI_Error_string>" unless `code` is MPI_SUCCESS. Every MPI call goes through it. It
+/// needs the error handler MPI_ERRORS_RETURN: MPI's default handler ends the process inside the call.
 void mpi_check(int code, const char* call);
 
 /// The version text of the MPI library, for provenance.
