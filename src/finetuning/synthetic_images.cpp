@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "base/pulse.h"
+#include "storage/atomic_file.h"
 #include "storage/image_shard.h"
-#include "storage/late_file.h"
 
 namespace eidolon {
 

@@ -8,7 +8,6 @@
 #include "cluster/on_root.h"
 #include "stages/stopwatch.h"
 #include "storage/atomic_file.h"
-#include "storage/late_file.h"
 
 namespace eidolon {
 namespace {

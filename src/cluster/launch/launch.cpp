@@ -9,7 +9,7 @@
 #include <ctime>
 #include <thread>
 
-#include "storage/host_name.h"
+#include "storage/posix_file.h"
 
 namespace eidolon {
 namespace {

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "cluster/launch/cuda_devices.h"
 #include "cluster/launch/thread_bound.h"
-#include "storage/host_name.h"
+#include "storage/posix_file.h"
 
 namespace eidolon {
 namespace {

@@ -18,7 +18,6 @@
 #include "cluster/liveness/watchdog.h"
 #include "cluster/log.h"
 #include "storage/atomic_file.h"
-#include "storage/host_name.h"
 #include "storage/posix_file.h"
 
 namespace eidolon {

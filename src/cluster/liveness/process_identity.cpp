@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "storage/atomic_file.h"
-#include "storage/host_name.h"
+#include "storage/posix_file.h"
 
 namespace eidolon {
 namespace {
