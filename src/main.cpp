@@ -2,7 +2,12 @@
 //
 // The table of contents: each subcommand is one file of stages/.
 #include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "cluster/agreement.h"          // defines: require_same
 #include "cluster/cluster.h"            // defines: Communicator, Cluster, stop signals

@@ -4,6 +4,7 @@
 #include <torch/version.h>
 
 #include <sstream>
+#include <string_view>
 
 #include "cluster/cluster.h"
 #include "cluster/on_root.h"

@@ -1,6 +1,7 @@
 // Work done by rank 0 alone, with its errors thrown on all ranks.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <string>
 

@@ -5,6 +5,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <span>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/error.h"

@@ -1,8 +1,12 @@
 #include <torch/version.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "cluster/agreement.h"
 #include "cluster/collective_timing.h"

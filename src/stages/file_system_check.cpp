@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
+#include <system_error>
 
 #include "base/error.h"
 #include "cluster/liveness/heartbeat.h"

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
+#include <system_error>
+#include <utility>
 
 #include "base/error.h"
 #include "job/reader.h"

@@ -3,6 +3,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "cluster/on_root.h"
 #include "evaluation/metrics.h"

@@ -1,6 +1,12 @@
 #include "stages/unit_work.h"
 
 #include <cmath>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "cluster/liveness/claim.h"

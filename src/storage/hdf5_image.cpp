@@ -1,4 +1,7 @@
+#include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <string>
 
 #include "storage/hdf5.h"
 

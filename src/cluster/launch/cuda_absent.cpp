@@ -1,3 +1,5 @@
+#include <string>
+
 #include "base/error.h"
 #include "cluster/launch/cuda_devices.h"
 

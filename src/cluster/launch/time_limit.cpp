@@ -4,7 +4,9 @@
 #include <charconv>
 #include <cstdlib>
 #include <limits>
+#include <string>
 #include <string_view>
+#include <system_error>
 
 #include "base/error.h"
 #include "cluster/liveness/heartbeat.h"

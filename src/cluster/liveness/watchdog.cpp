@@ -1,6 +1,7 @@
 #include "cluster/liveness/watchdog.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace eidolon {
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "cluster/liveness/collective_clock.h"

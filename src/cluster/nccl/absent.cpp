@@ -1,3 +1,6 @@
+#include <memory>
+#include <string>
+
 #include "base/error.h"
 #include "cluster/communicator.h"
 #include "cluster/nccl/collectives.h"

@@ -8,7 +8,9 @@
 #include <chrono>
 #include <deque>
 #include <exception>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "cluster/communicator.h"
