@@ -1,5 +1,10 @@
 #include "finetuning/distillation.h"
 
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "job/mixture.h"
 #include "model/token_units.h"
 

@@ -1,6 +1,10 @@
 // End-to-end distillation: the whole student learns the teacher's distribution over classes and its block outputs.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "finetuning/best_so_far.h"
 #include "finetuning/image_stream.h"
 #include "finetuning/prefix.h"

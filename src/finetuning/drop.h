@@ -2,6 +2,8 @@
 // places at every step. That keeps the weights from fitting the few images' own errors.
 #pragma once
 
+#include <vector>
+
 #include "base/tensor.h"
 #include "numerics/random.h"
 

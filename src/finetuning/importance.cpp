@@ -1,5 +1,7 @@
 #include "finetuning/importance.h"
 
+#include <vector>
+
 #include "model/token_units.h"
 #include "quantization/student.h"
 

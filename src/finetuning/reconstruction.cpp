@@ -1,5 +1,9 @@
 #include "finetuning/reconstruction.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "model/token_units.h"
 #include "numerics/schedule.h"
 

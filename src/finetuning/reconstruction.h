@@ -2,6 +2,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "finetuning/adaround.h"
 #include "finetuning/drop.h"

@@ -1,6 +1,11 @@
 // One strategy after another.
 #pragma once
 
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "finetuning/strategy.h"
 
 namespace eidolon {

@@ -1,6 +1,7 @@
 #include "finetuning/synthetic_images.h"
 
 #include <set>
+#include <string>
 
 #include "base/error.h"
 #include "base/pulse.h"

@@ -1,5 +1,8 @@
 #include "model/architecture.h"
 
+#include <map>
+#include <vector>
+
 namespace eidolon {
 
 std::map<std::string, std::vector<int64_t>> parameter_shapes(const Architecture& a) {

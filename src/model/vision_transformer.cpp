@@ -1,6 +1,7 @@
 #include "model/vision_transformer.h"
 
 #include <cmath>
+#include <string>
 
 #include "base/pulse.h"
 

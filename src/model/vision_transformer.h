@@ -5,6 +5,8 @@
 // in float32 at least.
 #pragma once
 
+#include <string>
+
 #include "base/tensor.h"
 #include "model/architecture.h"
 #include "model/node.h"

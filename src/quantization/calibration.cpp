@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "model/section.h"

@@ -1,5 +1,7 @@
 #include "synthesis/objective.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "synthesis/crops.h"
 #include "synthesis/head_similarity.h"
