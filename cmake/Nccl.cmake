@@ -1,5 +1,5 @@
 # NCCL as `nccl::nccl`, from the wheel's nvidia/nccl folder or -DEIDOLON_NCCL_ROOT. Without it (or without CUDA) the program
-# is built with cluster/nccl_absent.cpp, which says so when a GPU is asked for.
+# is built with cluster/nccl/absent.cpp, which says so when a GPU is asked for.
 set(EIDOLON_NCCL_ROOT "${EIDOLON_SITE_PACKAGES}/nvidia/nccl" CACHE PATH "Folder that holds include/nccl.h and lib/libnccl.so*")
 file(GLOB nccl_library "${EIDOLON_NCCL_ROOT}/lib/libnccl.so*")
 if(EIDOLON_WITH_CUDA AND nccl_library AND EXISTS "${EIDOLON_NCCL_ROOT}/include/nccl.h")

@@ -2,22 +2,26 @@
 //
 // The table of contents: each subcommand is one file of stages/.
 #include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <string>
 #include <thread>
+#include <utility>
 
-#include "cluster/agreement.h"      // defines: require_same
-#include "cluster/cluster.h"        // defines: MpiSession, Communicator, Cluster, stop signals
-#include "cluster/end_launch.h"     // defines: end_launch
-#include "cluster/launch_name.h"    // defines: launch_name
-#include "cluster/launched_rank.h"  // defines: launched_rank
-#include "cluster/log.h"            // defines: log::error
-#include "cluster/on_root.h"        // defines: ErrorOnRoot
-#include "cluster/time_limit.h"     // defines: time_to_stop
-#include "command_line.h"           // defines: CommandLine, read_command_line
-#include "job/provenance.h"         // defines: program_version
-#include "job/reader.h"             // defines: read_job, to_toml, describe_keys
-#include "reporting/result.h"       // defines: print_result
-#include "stages/preflight.h"       // defines: check_before_start
-#include "stages/stages.h"          // defines: synthesize, finetune, evaluate, run, dry_run, doctor, status, inspect
+#include "cluster/agreement.h"          // defines: require_same
+#include "cluster/cluster.h"            // defines: Communicator, Cluster, stop signals
+#include "cluster/launch/launch.h"      // defines: launch_name, launched_rank, end_launch
+#include "cluster/launch/time_limit.h"  // defines: time_to_stop
+#include "cluster/log.h"                // defines: log::error
+#include "cluster/mpi/session.h"        // defines: MpiSession
+#include "cluster/on_root.h"            // defines: ErrorOnRoot
+#include "command_line.h"               // defines: CommandLine, read_command_line
+#include "job/provenance.h"             // defines: program_version
+#include "job/reader.h"                 // defines: read_job, to_toml, describe_keys
+#include "reporting/result.h"           // defines: print_result
+#include "stages/preflight.h"           // defines: check_before_start
+#include "stages/stages.h"              // defines: synthesize, finetune, evaluate, run, dry_run, doctor, status, inspect
 
 namespace eidolon {
 namespace {

@@ -4,10 +4,11 @@
 #include <torch/version.h>
 
 #include <sstream>
+#include <string_view>
 
 #include "cluster/cluster.h"
 #include "cluster/on_root.h"
-#include "storage/host_name.h"
+#include "storage/posix_file.h"
 #include "storage/sha256.h"
 
 namespace eidolon {

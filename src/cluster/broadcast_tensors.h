@@ -1,16 +1,18 @@
-// Named tensors from rank 0 to all.
+// Broadcast of named tensors from rank 0.
 #pragma once
 
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/tensor.h"
 #include "cluster/communicator.h"
 
 namespace eidolon {
 
-/// Collective. Names, shapes and dtypes travel first, so that only rank 0 needs to know them; the others' map is replaced.
-/// Tensors are contiguous and on the CPU.
+/// Collective. Replaces `tensors` on all other ranks by those of rank 0. The names, shapes and dtypes are sent first,
+/// so only rank 0 needs to know them. The result is contiguous and on the CPU, on rank 0 too.
 inline void broadcast_tensors(TensorMap& tensors, const Communicator& communicator) {
   std::ostringstream header;
   if (communicator.rank() == 0) {

@@ -1,4 +1,4 @@
-// How fast the ranks can sum: latency and bandwidth of all-reduce.
+// Measures latency and bandwidth of the all-reduce over all ranks.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,11 @@ namespace eidolon {
 
 struct CollectiveTiming {
   int64_t bytes = 0;
-  double seconds = 0;  ///< median over repetitions, of the slowest rank
+  double seconds = 0;  ///< of the slowest rank; median over the repetitions
 };
 
-/// Collective. Sums of float32 tensors on `device`, from 4 bytes to 64 MiB in steps of 16. Fault if a sum is wrong.
+/// Collective. Times all-reduces of float32 tensors on `device`, from 4 bytes to 64 MiB by factors of 16. Throws Fault
+/// if a sum is wrong.
 std::vector<CollectiveTiming> time_all_reduce(const Communicator& communicator, at::Device device);
 
 }  // namespace eidolon

@@ -1,15 +1,21 @@
 #include "cluster/communicator.h"
 
+#include <mpi.h>
+
 #include <chrono>
 #include <climits>
+#include <exception>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
-#include "cluster/collective_clock.h"
-#include "cluster/communicator_mpi.h"
-#include "cluster/communicator_state.h"
-#include "cluster/mpi_check.h"
+#include "cluster/liveness/collective_clock.h"
+#include "cluster/log.h"
+#include "cluster/mpi/collectives.h"
+#include "cluster/mpi/session.h"
+#include "cluster/nccl/collectives.h"
+#include "cluster/stop_notification.h"
 
 namespace eidolon {
 namespace {
@@ -28,7 +34,71 @@ void require_summable(const Tensor& tensor) {
   throw Fault(std::string("all_reduce_sum takes float32, float64 and int64, not ") + at::toString(type));
 }
 
+MPI_Comm duplicate_of_world() {
+  MPI_Comm duplicate = MPI_COMM_NULL;
+  mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &duplicate), "MPI_Comm_dup");
+  mpi_check(MPI_Comm_set_errhandler(duplicate, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  return duplicate;
+}
+
+bool mpi_is_gone() {
+  int finalized = 0;
+  return MPI_Finalized(&finalized) != MPI_SUCCESS || finalized != 0;
+}
+
 }  // namespace
+
+struct Communicator::State {
+  MPI_Comm tensors = MPI_COMM_NULL;  ///< sums and broadcasts of CPU tensors
+  MPI_Comm control = MPI_COMM_NULL;  ///< numbers, texts, stop notifications
+  int rank = 0;
+  int size = 1;
+  double deadline_seconds = 600;
+  std::unique_ptr<StopNotification> stop_notification;
+  std::shared_ptr<NcclGroup> nccl;  ///< made at the first CUDA collective, which every rank reaches
+  int exceptions_at_birth = 0;
+
+  explicit State(double deadline);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  NcclGroup& nccl_for(at::Device device);
+};
+
+Communicator::State::State(double deadline) : deadline_seconds(deadline), exceptions_at_birth(std::uncaught_exceptions()) {
+  mpi_check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  tensors = duplicate_of_world();
+  control = duplicate_of_world();
+  mpi_check(MPI_Comm_rank(control, &rank), "MPI_Comm_rank");
+  mpi_check(MPI_Comm_size(control, &size), "MPI_Comm_size");
+  stop_notification = std::make_unique<StopNotification>(control, rank, size);
+}
+
+// Orderly leave is collective. A rank that leaves by an exception must not wait for the others, who may be elsewhere: its exit
+// code ends the job.
+Communicator::State::~State() {
+  if (std::uncaught_exceptions() > exceptions_at_birth || mpi_is_gone()) return;
+  try {
+    nccl.reset();
+    stop_notification->drain();
+    mpi_check(MPI_Comm_free(&control), "MPI_Comm_free");
+    mpi_check(MPI_Comm_free(&tensors), "MPI_Comm_free");
+  } catch (const std::exception& error) {
+    log::warn(std::string("leaving the communicator: ") + error.what());
+  }
+}
+
+NcclGroup& Communicator::State::nccl_for(at::Device device) {
+  if (!nccl) {
+    const collective_clock::Blocking blocking;
+    nccl = make_nccl_group(control, device, deadline_seconds);
+  }
+  if (nccl->device() != device) {
+    throw Fault("this rank communicates on " + nccl->device().str() + " but was given a tensor on " + device.str());
+  }
+  return *nccl;
+}
 
 PendingReduction::PendingReduction(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
 
@@ -140,7 +210,7 @@ std::vector<std::string> Communicator::gather_texts(const std::string& text) con
 }
 
 bool Communicator::spread_stop(bool requested_here) const {
-  return state_->stop_words->spread(requested_here);
+  return state_->stop_notification->spread(requested_here);
 }
 
 int64_t Communicator::collectives() const {

@@ -5,6 +5,9 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <initializer_list>
+#include <memory>
+
 #include "base/error.h"
 
 namespace eidolon::log {

@@ -1,4 +1,4 @@
-// Logging: one file per rank, and what a user must see on rank 0's stderr.
+// Logging: one file per rank, and stderr for what the user must see.
 #pragma once
 
 #include <filesystem>
@@ -6,10 +6,11 @@
 
 namespace eidolon::log {
 
-/// Before open(): messages go to stderr only. Rank 0 writes info and above to stderr; other ranks warnings and above, each line
-/// prefixed "[rank 3] " when there are several ranks. The file gets everything with time stamps, appended and flushed per line.
+/// Opens the log file of this rank. The file gets all messages with time stamps; it is appended to and flushed per
+/// line. Stderr gets info and above from rank 0, warnings and above from other ranks. With several ranks each line
+/// begins with "[rank 3] ". Before open() messages go to stderr only. Throws Fault if the file cannot be opened.
 void open(const std::filesystem::path& file, int rank, int size);
-void set_ranks(int rank, int size);  ///< prefix only, no file
+void set_ranks(int rank, int size);  ///< the prefix and level of stderr alone, without a file
 
 void debug(const std::string& message);
 void info(const std::string& message);

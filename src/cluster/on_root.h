@@ -1,6 +1,7 @@
-// Work that only rank 0 does, with a failure that all ranks share.
+// Work done by rank 0 alone, with its errors thrown on all ranks.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <string>
 
@@ -9,13 +10,13 @@
 
 namespace eidolon {
 
-/// An error that rank 0 has already thrown and will report; other ranks leave quietly with its exit code.
+/// Thrown on the other ranks for an error that rank 0 throws and reports. They exit with its code and print nothing.
 struct ErrorOnRoot : Error {
   using Error::Error;
 };
 
-/// Runs `work` on rank 0 and gives its text to all ranks. Collective. If it throws an Error, every rank throws: rank 0 the
-/// error itself, the others ErrorOnRoot with the same code, so that nobody waits for a rank that has left.
+/// Collective. Runs `work` on rank 0 and returns its text on all ranks. If it throws, rank 0 rethrows the error and the
+/// others throw ErrorOnRoot with the same code, so that no rank waits for one that has left.
 inline std::string from_root(const Communicator& communicator, const std::function<std::string()>& work) {
   if (communicator.rank() != 0) {
     const std::string reply = communicator.broadcast_text("");
@@ -36,7 +37,7 @@ inline std::string from_root(const Communicator& communicator, const std::functi
   return result;
 }
 
-/// For what every rank finds wrong alike: rank 0 throws the error itself and so reports it once, the others ErrorOnRoot.
+/// For an error that all ranks detect. Rank 0 throws it and so reports it once; the others throw ErrorOnRoot.
 [[noreturn]] inline void throw_once(const Communicator& communicator, const Error& error) {
   if (communicator.rank() == 0) throw error;
   throw ErrorOnRoot(error.code(), error.what());

@@ -5,6 +5,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <span>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/error.h"
@@ -15,7 +18,7 @@
 namespace eidolon {
 namespace {
 
-std::vector<uint8_t> read_file(const std::filesystem::path& path, PicturePlace& place) {
+std::vector<uint8_t> read_file(const std::filesystem::path& path, PictureSlot& slot) {
   std::error_code problem;
   if (!std::filesystem::is_regular_file(path, problem)) {
     throw BadInput("no such file");
@@ -24,7 +27,7 @@ std::vector<uint8_t> read_file(const std::filesystem::path& path, PicturePlace& 
   if (problem) {
     throw BadInput("cannot be read: " + problem.message());
   }
-  place.admit_file(size);
+  slot.admit_file(size);
   std::vector<uint8_t> bytes(size);
   std::ifstream file(path, std::ios::binary);
   if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size))) {
@@ -38,14 +41,14 @@ bool starts_with(std::span<const uint8_t> bytes, const std::array<uint8_t, N>& s
   return bytes.size() >= N && std::equal(signature.begin(), signature.end(), bytes.begin());
 }
 
-Tensor decode_bytes(std::span<const uint8_t> bytes, PicturePlace& place) {
+Tensor decode_bytes(std::span<const uint8_t> bytes, PictureSlot& slot) {
   constexpr std::array<uint8_t, 3> jpeg = {0xFF, 0xD8, 0xFF};
   constexpr std::array<uint8_t, 8> png = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
   if (starts_with(bytes, jpeg)) {
-    return decode_jpeg(bytes, place);
+    return decode_jpeg(bytes, slot);
   }
   if (starts_with(bytes, png)) {
-    return decode_png(bytes, place);
+    return decode_png(bytes, slot);
   }
   throw BadInput("neither JPEG nor PNG");
 }
@@ -63,12 +66,12 @@ Tensor luma_of(const Tensor& rgb) {
   return grey;
 }
 
-Tensor decode(const std::filesystem::path& path, int64_t channels, PicturePlace& place) {
+Tensor decode(const std::filesystem::path& path, int64_t channels, PictureSlot& slot) {
   if (channels != 1 && channels != 3) {
     throw BadInput("images are evaluated with 1 or 3 channels; the model asks for " + std::to_string(channels));
   }
   try {
-    const Tensor image = decode_bytes(read_file(path, place), place);
+    const Tensor image = decode_bytes(read_file(path, slot), slot);
     if (image.size(2) == channels) {
       return image;
     }
@@ -81,14 +84,14 @@ Tensor decode(const std::filesystem::path& path, int64_t channels, PicturePlace&
 }  // namespace
 
 Tensor decode_image(const std::filesystem::path& path, int64_t channels) {
-  PicturePlace place;
-  return decode(path, channels, place);
+  PictureSlot slot;
+  return decode(path, channels, slot);
 }
 
 Tensor with_decoded_image(const std::filesystem::path& path, int64_t channels,
                           const std::function<Tensor(const Tensor&)>& use) {
-  PicturePlace place;
-  return use(decode(path, channels, place));
+  PictureSlot slot;
+  return use(decode(path, channels, slot));
 }
 
 }  // namespace eidolon

@@ -1,4 +1,4 @@
-// JPEG and PNG to RGB or grey bytes (libjpeg-turbo, libpng), equal to what PIL's convert("RGB") or convert("L") gives.
+// Decodes JPEG and PNG files (libjpeg-turbo, libpng). The bytes equal those of PIL's convert("RGB") or convert("L").
 #pragma once
 
 #include <filesystem>
@@ -8,15 +8,17 @@
 
 namespace eidolon {
 
-/// uint8 H x W x channels (1 or 3), on the CPU. As PIL converts: grey is widened, alpha dropped, colour made grey with the
-/// ITU-R 601-2 luma, CMYK and YCCK JPEGs taken as inverted (Adobe's way); of 16-bit colour the high byte is kept, while
-/// 16-bit grey is clipped at 255. EXIF orientation is not applied. The format is told by content, not by extension.
-/// Throws BadInput naming the file and the decoder's reason, for incomplete and damaged pictures too: half a picture is never
-/// returned. Never crashes or exits on damaged bytes.
+/// uint8 H x W x channels (1 or 3), on the CPU. The format is recognised by content, not by extension.
+///
+/// Conversions follow PIL. Grey is replicated to RGB, alpha is dropped, and colour becomes grey by the ITU-R 601-2
+/// luma. CMYK and YCCK JPEGs are taken as inverted, as Adobe writes them. 16-bit colour keeps its high byte; 16-bit
+/// grey is clipped at 255. EXIF orientation is not applied.
+///
+/// Throws BadInput with the file and the decoder's reason, for incomplete and damaged pictures too.
 Tensor decode_image(const std::filesystem::path& path, int64_t channels = 3);
 
-/// What `use` makes of the decoded picture. To be called by many threads at once: of large pictures (picture_size.h) one at a
-/// time is in memory, until `use` has returned. `use` must not decode another.
+/// Returns use(picture) of the decoded picture. Thread-safe: only one large picture (picture_size.h) is in memory at a
+/// time, until `use` has returned. `use` must not decode another picture.
 Tensor with_decoded_image(const std::filesystem::path& path, int64_t channels, const std::function<Tensor(const Tensor&)>& use);
 
 }  // namespace eidolon

@@ -9,6 +9,8 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <system_error>
+#include <utility>
 
 #include "base/error.h"
 

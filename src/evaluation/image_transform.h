@@ -1,4 +1,4 @@
-// From a picture to the model's square: resize and centre crop as timm and transformers do them on PIL images.
+// Resize and centre crop to the model's input size, as timm and transformers do on PIL images.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +12,17 @@ namespace eidolon {
 
 /// The fields are those of model/preprocessing.h, which says where each value comes from.
 struct ImageTransform {
-  int64_t size = 224;       ///< of the square that is cut out
-  double crop_pct = 0.875;  ///< a side of `size` is cut from one of floor(size / crop_pct)
+  int64_t size = 224;       ///< side of the crop
+  double crop_pct = 0.875;  ///< the picture is resized to floor(size / crop_pct)
   std::string interpolation = "bicubic";
-  std::string resize = "shorter side";  ///< what becomes floor(size / crop_pct): shorter side | longer side | both sides
-  std::string crop_offset = "to even";  ///< how half a pixel of the offset is rounded: to even | down
-  std::vector<double> border{0, 0, 0};  ///< in [0, 1], of what is added where the picture is smaller; for "longer side"
+  std::string resize = "shorter side";  ///< which side is resized to it: shorter side | longer side | both sides
+  std::string crop_offset = "to even";  ///< how an offset of half a pixel is rounded: to even | down
+  std::vector<double> border{0, 0, 0};  ///< colour in [0, 1] of the padding, for "longer side"
 };
 
-/// uint8 H x W x C -> uint8 C x size x size, contiguous. The picture is resized, both sides or with its aspect kept, and a
-/// square is cut from its centre; where it is smaller, a border goes around it (black, but for "longer side"). Equal to
-/// torchvision's, timm's and transformers' PIL transforms to the bit. BadInput for values that are not known or not positive.
+/// uint8 H x W x C to uint8 C x size x size, contiguous. Resizes the picture and crops the central square. Where the
+/// picture is smaller, it is padded (black, except for "longer side"). Bit-identical to the PIL transforms of
+/// torchvision, timm and transformers. Throws BadInput for values that are unknown or not positive.
 Tensor evaluation_crop(const Tensor& image, const ImageTransform& transform);
 
 }  // namespace eidolon

@@ -132,12 +132,12 @@ Tensor rgb_of_inverted_cmyk(const Tensor& cmyk) {
 
 }  // namespace
 
-Tensor decode_jpeg(std::span<const uint8_t> bytes, PicturePlace& place) {
+Tensor decode_jpeg(std::span<const uint8_t> bytes, PictureSlot& slot) {
   JpegReader reader(bytes);
   if (!reader.read_header()) {
     throw BadInput(reader.reason());
   }
-  place.admit_pixels(reader.height(), reader.width());
+  slot.admit_pixels(reader.height(), reader.width());
   Tensor pixels = at::empty({reader.height(), reader.width(), reader.channels()}, at::kByte);
   if (!reader.read_pixels(pixels.mutable_data_ptr<uint8_t>())) {
     throw BadInput(reader.reason());

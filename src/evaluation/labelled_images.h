@@ -1,4 +1,4 @@
-// Batches of labelled images, decoded and cropped, ready for the model's normalization.
+// Batches of labelled images, decoded and cropped, not yet normalised.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,12 @@
 namespace eidolon {
 
 struct LabelledBatch {
-  Tensor images;  ///< uint8 N x channels x S x S on the CPU, N at most the number asked for, in their order
+  Tensor images;  ///< uint8 N x channels x S x S on the CPU, in the order of the list
   Tensor labels;  ///< int64 N
 };
 
-/// Decodes and crops (decode_image, evaluation_crop) with as many threads as LibTorch has been given. An image that cannot be
-/// decoded is left out, and the reason with its path is appended to `undecodable`.
+/// Decodes and crops the images (decode_image, evaluation_crop) with LibTorch's number of threads. An image that cannot
+/// be decoded is left out; its path and the reason are appended to `undecodable`.
 LabelledBatch load_batch(std::span<const LabelledImage> images, int64_t channels, const ImageTransform& transform,
                          std::vector<std::string>& undecodable);
 

@@ -12,16 +12,16 @@ std::mutex large_picture;
 
 }  // namespace
 
-void PicturePlace::take_turn() {
+void PictureSlot::take_turn() {
   if (!turn_) turn_ = std::unique_lock(large_picture);
 }
 
-void PicturePlace::admit_file(uint64_t bytes) {
+void PictureSlot::admit_file(uint64_t bytes) {
   if (bytes > kLargestFile) throw BadInput("larger than 1 GiB");
   if (bytes > kLargeFile) take_turn();
 }
 
-void PicturePlace::admit_pixels(int64_t height, int64_t width) {
+void PictureSlot::admit_pixels(int64_t height, int64_t width) {
   const std::string declared = "declares " + std::to_string(width) + " x " + std::to_string(height) + " pixels, ";
   if (height < 1 || width < 1) throw BadInput(declared + "which is no picture");
   if (height > kLargestPicture / width) throw BadInput(declared + "more than 179 megapixels (Pillow's limit)");

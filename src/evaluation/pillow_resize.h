@@ -1,4 +1,4 @@
-// Pillow's antialiased resize, to the bit.
+// A bit-identical reimplementation of Pillow's antialiased resize.
 #pragma once
 
 #include <string>
@@ -9,12 +9,13 @@ namespace eidolon {
 
 enum class Interpolation { nearest, box, bilinear, hamming, bicubic, lanczos };
 
-/// "bicubic" and so on, the names that Pillow, torchvision and timm share; BadInput for another.
+/// The filter of a name such as "bicubic", as in Pillow, torchvision and timm. Throws BadInput for an unknown name.
 Interpolation interpolation_named(const std::string& name);
 
-/// uint8 H x W x C to uint8 height x width x C, equal to Pillow's Image.resize to the bit (its ImagingResample: filter widened
-/// by the reduction, weights in fixed point with 22 fractional bits, columns first, rounded and clipped to 8 bits between the
-/// two passes; `nearest` takes the sample under each centre). Sizes must be positive.
+/// uint8 H x W x C to uint8 height x width x C, bit-identical to Pillow's Image.resize (ImagingResample). The filter is
+/// widened by the reduction factor, and weights are fixed-point with 22 fractional bits. The horizontal pass comes
+/// first; both passes round and clip to 8 bits. `nearest` takes the sample under each pixel centre. Sizes must be
+/// positive.
 Tensor resize_like_pillow(const Tensor& image, int64_t height, int64_t width, Interpolation interpolation);
 
 }  // namespace eidolon

@@ -99,7 +99,7 @@ Tensor clipped_to_bytes(const Tensor& wide, int64_t height, int64_t width) {
 
 }  // namespace
 
-Tensor decode_png(std::span<const uint8_t> bytes, PicturePlace& place) {
+Tensor decode_png(std::span<const uint8_t> bytes, PictureSlot& slot) {
   PngReader reader(bytes);
   if (!reader.read_header()) {
     throw BadInput(reader.reason());
@@ -107,7 +107,7 @@ Tensor decode_png(std::span<const uint8_t> bytes, PicturePlace& place) {
   const int64_t height = reader.height();
   const int64_t width = reader.width();
   const int64_t channels = reader.channels();
-  place.admit_pixels(height, width);
+  slot.admit_pixels(height, width);
   if ((channels != 1 && channels != 3) || reader.row_bytes() != width * channels * reader.bytes_per_sample()) {
     throw BadInput("an unexpected arrangement of samples");
   }

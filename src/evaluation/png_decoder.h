@@ -1,4 +1,4 @@
-// PNG bytes to pixels through libpng.
+// Decodes PNG by libpng.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,8 @@
 
 namespace eidolon {
 
-/// uint8 H x W x 1 (grey) or 3 (RGB, palettes looked up), alpha dropped. Gamma and colour profiles are ignored, as PIL ignores
-/// them. `place` is asked before memory is taken for
-/// pixels. BadInput with the reason, without a file name.
-Tensor decode_png(std::span<const uint8_t> bytes, PicturePlace& place);
+/// uint8 H x W x 1 (grey) or 3 (RGB, palettes looked up), alpha dropped. Gamma and colour profiles are ignored, as in
+/// PIL. `slot` is asked before memory for pixels is allocated. Throws BadInput with the reason, without a file name.
+Tensor decode_png(std::span<const uint8_t> bytes, PictureSlot& slot);
 
 }  // namespace eidolon

@@ -1,5 +1,7 @@
 #include "finetuning/best_so_far.h"
 
+#include <string>
+
 #include "base/error.h"
 
 namespace eidolon {

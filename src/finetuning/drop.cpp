@@ -1,5 +1,7 @@
 #include "finetuning/drop.h"
 
+#include <vector>
+
 namespace eidolon {
 namespace {
 

@@ -2,6 +2,8 @@
 // anew at every step. That keeps the weights from fitting the errors of the few images.
 #pragma once
 
+#include <vector>
+
 #include "base/tensor.h"
 #include "numerics/random.h"
 

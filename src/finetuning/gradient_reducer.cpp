@@ -1,6 +1,7 @@
 #include "finetuning/gradient_reducer.h"
 
 #include <functional>
+#include <utility>
 
 namespace eidolon {
 

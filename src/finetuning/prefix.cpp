@@ -1,5 +1,9 @@
 #include "finetuning/prefix.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 namespace eidolon {
 namespace {
 

@@ -1,11 +1,12 @@
 #include "finetuning/synthetic_images.h"
 
 #include <set>
+#include <string>
 
 #include "base/error.h"
 #include "base/pulse.h"
+#include "storage/atomic_file.h"
 #include "storage/image_shard.h"
-#include "storage/late_file.h"
 
 namespace eidolon {
 

@@ -1,5 +1,7 @@
 #include "finetuning/training.h"
 
+#include <vector>
+
 namespace eidolon {
 namespace {
 

@@ -1,6 +1,8 @@
 // One step of data-parallel training.
 #pragma once
 
+#include <vector>
+
 #include "finetuning/gradient_reducer.h"
 #include "finetuning/phase.h"
 

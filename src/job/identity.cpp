@@ -1,6 +1,8 @@
 #include "job/identity.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "job/format_version.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <numeric>
+#include <system_error>
 
 #include "base/error.h"
 #include "job/nearest.h"

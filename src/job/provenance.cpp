@@ -4,6 +4,7 @@
 
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "job/format_version.h"
 

@@ -1,6 +1,10 @@
 #include "job/reader.h"
 
 #include <algorithm>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <variant>
 
 #include "base/error.h"
 #include "job/assign.h"

@@ -9,6 +9,9 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
 
 #include "base/error.h"
 #include "job/reader.h"

@@ -1,5 +1,6 @@
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "job/reader.h"
 #include "job/schema.h"

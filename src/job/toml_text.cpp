@@ -3,6 +3,9 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "job/job_path.h"
 

@@ -1,6 +1,7 @@
 #include "job/unknown_names.h"
 
 #include <algorithm>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"

@@ -1,6 +1,8 @@
 #include "job/used_keys.h"
 
 #include <map>
+#include <string_view>
+#include <type_traits>
 
 namespace eidolon {
 namespace {

@@ -1,4 +1,4 @@
-// Adam (Kingma & Ba, 2015) on one tensor, with its state in plain sight so that it can be written to a file and read back.
+// Adam (Kingma and Ba, 2015) on one tensor. Its state is a plain value, so that it can be saved and restored.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct AdamMoments {
   static AdamMoments zeros_like(const Tensor& parameter);
 };
 
-/// One step, in place, on the parameter's device. `rate` is a scalar tensor or one that broadcasts to the parameter's shape (a
-/// rate per output channel).
+/// One step, in place, on the parameter's device. `rate` is a scalar tensor, or one that broadcasts to the parameter's
+/// shape (e.g. a learning rate per output channel).
 void adam_step(Tensor& parameter, const Tensor& gradient, AdamMoments& moments, const Tensor& rate,
                const AdamSettings& settings);
 

@@ -1,7 +1,7 @@
-// Counter-based random numbers: a draw depends on (seed, purpose, index, iteration) and on nothing that ran before it.
+// Counter-based random numbers: a draw depends only on (seed, purpose, index, iteration) and not on earlier draws.
 //
-// Philox 4x32-10 (Salmon et al., SC 2011), LibTorch's engine: key = seed, subsequence = purpose << 48 | index,
-// offset = iteration << 32. Always drawn on the CPU, so that every device sees the same numbers.
+// The engine is LibTorch's Philox 4x32-10 (Salmon et al., SC 2011): key = seed, subsequence = purpose << 48 | index,
+// offset = iteration << 32. Numbers are drawn on the CPU, so they do not depend on the device.
 #pragma once
 
 #include <ATen/core/PhiloxRNGEngine.h>
@@ -15,7 +15,7 @@
 
 namespace eidolon {
 
-/// What a number is drawn for. Part of every artefact's identity: never renumber, only append.
+/// What a number is drawn for. The values decide the bits of all artefacts: never renumber, only append.
 enum class Purpose : uint64_t {
   start_noise = 1,
   prior = 2,
@@ -42,8 +42,8 @@ class RandomStream {
   int64_t below(int64_t bound);             ///< in {0, ..., bound - 1}
   double normal();                          ///< N(0, 1), Box-Muller
   Tensor normals(at::IntArrayRef shape);    ///< float32
-  /// bool, each element true with `probability`, which is rounded to a multiple of 2^-16. Costs one word of the engine per 32
-  /// elements at 0.5, sixteen at worst.
+  /// bool; each element is true with `probability`, rounded to a multiple of 2^-16. Draws one word of the engine per 32
+  /// elements for a probability of 0.5, and at most sixteen.
   Tensor mask(at::IntArrayRef shape, double probability);
   std::vector<int64_t> permutation(int64_t size);
 

@@ -1,4 +1,7 @@
-#include "procedural/coloured_noise.h"
+#include <cstddef>
+
+#include "procedural/families.h"
+#include "procedural/noise_field.h"
 
 namespace eidolon {
 

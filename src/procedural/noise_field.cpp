@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+
+#include "base/tensor.h"
 
 namespace eidolon {
 namespace {
 
-/// Scales the half-plane spectrum S x (S / 2 + 1); the mean goes.
+/// Scales the half-plane spectrum S x (S / 2 + 1) by f^-exponent, and sets the mean to zero.
 void colour_spectrum(Tensor& spectrum, int64_t size, double exponent) {
   auto* bins = spectrum.mutable_data_ptr<c10::complex<float>>();
   for (int64_t row = 0; row < size; ++row) {
@@ -29,8 +32,8 @@ void standardise(std::vector<float>& values) {
   for (float& value : values) value = static_cast<float>((value - mean) * scale);
 }
 
-int wrapped(int place, int size) {
-  const int rest = place % size;
+int wrapped(int index, int size) {
+  const int rest = index % size;
   return rest < 0 ? rest + size : rest;
 }
 
@@ -48,7 +51,7 @@ float NoiseField::at(double x, double y) const {
 }
 
 NoiseField draw_noise_field(RandomStream& random, int64_t size, double exponent) {
-  // From real noise, so that the spectrum is Hermitian in the columns that a half-plane holds twice.
+  // The spectrum is that of real noise, so it is Hermitian in the columns that a half-plane stores twice.
   Tensor spectrum = at::fft_rfft2(random.normals({size, size})).contiguous();
   colour_spectrum(spectrum, size, exponent);
   const Tensor real = at::fft_irfft2(spectrum, at::IntArrayRef{size, size}).contiguous();

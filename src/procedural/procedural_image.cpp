@@ -4,11 +4,8 @@
 #include <array>
 
 #include "base/error.h"
-#include "procedural/coloured_noise.h"
-#include "procedural/dead_leaves.h"
-#include "procedural/exposure.h"
-#include "procedural/scenes.h"
-#include "procedural/textures.h"
+#include "procedural/canvas.h"
+#include "procedural/families.h"
 
 namespace eidolon {
 namespace {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <numbers>
 
 namespace eidolon {
 namespace {
 
-/// -1 to 1, period 1.
+/// A triangle wave from -1 to 1 of period 1.
 float triangle_wave(double t) {
   return static_cast<float>(4 * std::abs(t - std::floor(t) - 0.5) - 1);
 }

@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 
 #include <charconv>
+#include <system_error>
 
 #include "base/error.h"
 

@@ -1,5 +1,7 @@
 #include "quantization/quantizer.h"
 
+#include <vector>
+
 #include "base/error.h"
 
 namespace eidolon {

@@ -1,4 +1,4 @@
-// metrics.jsonl: one JSON object per line, append only; cut back to the checkpoint's step on resume.
+// metrics.jsonl: one JSON object per line. It is appended to, and truncated to the step of the checkpoint on resume.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@ namespace eidolon {
 class MetricsLog {
  public:
   explicit MetricsLog(std::filesystem::path file, bool active = true);  ///< inactive on ranks other than 0
-  /// {"stage":..,"step":..,"time":<unix seconds>,<figures>}; a figure that is not finite is null, and "undefined" says why:
-  /// {"loss": "not a number"}. Fault if it cannot be written.
+  /// Appends {"stage":..,"step":..,"time":<Unix seconds>,<figures>}. A figure that is not finite becomes null, and the
+  /// member "undefined" says why: {"loss": "not a number"}. Throws Fault if the file cannot be written.
   void append(const std::string& stage, int64_t step, const Figures& figures);
-  /// Removes lines of `stage` and of stages below it ("finetune" covers "finetune/distill") whose step is greater than `step`,
-  /// and a torn last line. Atomic.
+  /// Removes the lines of `stage` and its substages ("finetune" covers "finetune/distill") whose step is greater than
+  /// `step`, and an incomplete last line. Atomic.
   void cut_back(const std::string& stage, int64_t step);
 
  private:

@@ -1,4 +1,4 @@
-// Progress of a long stage: a bar with rate, ETA and loss terms on a terminal, a plain line now and then when not.
+// Progress of a long stage: a bar with rate, ETA and losses on a terminal, otherwise a text line now and then.
 #pragma once
 
 #include <cstdint>
@@ -9,19 +9,19 @@
 
 namespace eidolon {
 
-/// Named figures shown behind the bar, e.g. {{"loss", 1.2}, {"prior", 3e-4}}.
+/// Named figures to show after the bar, e.g. {{"loss", 1.2}, {"prior", 3e-4}}.
 using Figures = std::vector<std::pair<std::string, double>>;
 
 class Progress {
  public:
-  /// `total` steps of `unit` ("views", "images", "steps"); silent if `visible` is false (ranks other than 0).
+  /// `total` steps of `unit` ("views", "images", "steps"). Prints nothing if `visible` is false (ranks other than 0).
   Progress(std::string stage, double total, std::string unit, bool visible);
   Progress(Progress&&) noexcept;
   ~Progress();
   void advance(double steps, const Figures& figures = {});
-  void done_before(double steps);  ///< counts towards the total, not towards the rate (resumed work)
+  void done_before(double steps);  ///< work of earlier runs, which counts towards the total but not towards the rate
 
-  // Counted also where it is not visible.
+  // Valid on all ranks, visible or not.
   double done() const;
   double total() const;
   double rate() const;  ///< steps per second of this run

@@ -1,4 +1,4 @@
-// The way of a result to whoever asked for it. Nothing else in src/ writes to standard output, which tests/structure checks.
+// Output of results. Nothing else in src/ writes to standard output; tests/structure checks this.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -7,14 +7,15 @@
 
 namespace eidolon {
 
-/// To be called before any file is opened. A standard stream that is closed (`>&-`) is occupied, so that no file takes its
-/// number and receives what is printed. A reader that goes away is an error to report, not a signal that ends the process.
+/// Prepares the standard streams; call it before any file is opened. A closed stream (`>&-`) is opened on /dev/null, so
+/// that no other file gets its descriptor. SIGPIPE is ignored, so that a reader that closes the pipe causes an error
+/// and not a signal.
 void hold_standard_streams();
 
-/// Writes all of `text` to standard output. Fault if it does not take it: a full disk, a closed stream, a reader that has left.
+/// Writes all of `text` to standard output. Throws Fault on failure: a full disk, a closed stream or a closed pipe.
 void print_result(std::string_view text);
 
-/// On one line, or indented by `indent`. Bytes that are not UTF-8, as names of files may have, become U+FFFD.
+/// JSON on one line, or indented by `indent`. Invalid UTF-8, which file names may contain, becomes U+FFFD.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
 
 }  // namespace eidolon

@@ -1,5 +1,8 @@
 #include "stages/checkpoint_store.h"
 
+#include <string>
+#include <system_error>
+
 #include "base/error.h"
 #include "cluster/log.h"
 #include "stages/student_source.h"

@@ -1,14 +1,19 @@
 #include <torch/version.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "cluster/agreement.h"
 #include "cluster/collective_timing.h"
-#include "cluster/nccl_version.h"
+#include "cluster/communicator.h"
+#include "cluster/launch/placement.h"
+#include "cluster/mpi/session.h"
 #include "cluster/on_root.h"
-#include "cluster/rank_table.h"
 #include "job/provenance.h"
 #include "reporting/result.h"
 #include "stages/file_system_check.h"

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "cluster/log.h"
 #include "cluster/on_root.h"

@@ -1,4 +1,8 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "cluster/log.h"
 #include "cluster/on_root.h"

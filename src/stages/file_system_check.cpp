@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
+#include <system_error>
 
 #include "base/error.h"
-#include "cluster/heartbeat_file.h"
+#include "cluster/liveness/heartbeat.h"
 #include "cluster/on_root.h"
 #include "stages/stopwatch.h"
 #include "storage/atomic_file.h"
-#include "storage/late_file.h"
 
 namespace eidolon {
 namespace {

@@ -1,4 +1,9 @@
 #include <cmath>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "cluster/log.h"
 #include "finetuning/lanes.h"

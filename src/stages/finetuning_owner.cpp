@@ -1,5 +1,9 @@
 #include "stages/finetuning_owner.h"
 
+#include <filesystem>
+#include <string>
+#include <utility>
+
 #include "cluster/on_root.h"
 #include "storage/atomic_file.h"
 

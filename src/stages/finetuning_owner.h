@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "cluster/claim.h"
+#include "cluster/liveness/claim.h"
 #include "stages/run_context.h"
 
 namespace eidolon {

@@ -1,6 +1,8 @@
 #include "stages/given_images.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "cluster/on_root.h"
 #include "storage/tensor_archive.h"

@@ -1,5 +1,6 @@
 #include "stages/held_out_figures.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>

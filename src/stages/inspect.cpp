@@ -1,6 +1,12 @@
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <string>
+#include <string_view>
+#include <system_error>
 
 #include "job/toml_sections.h"
 #include "model/loading/teacher.h"

@@ -1,6 +1,7 @@
 #include "stages/labelled_set.h"
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "cluster/log.h"
 #include "cluster/on_root.h"

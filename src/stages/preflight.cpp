@@ -1,6 +1,9 @@
 #include "stages/preflight.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
+#include <vector>
 
 #include "base/error.h"
 #include "base/pulse.h"

@@ -4,16 +4,18 @@
 #include <torch/version.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
 
 #include "cluster/agreement.h"
-#include "cluster/cuda_devices.h"
-#include "cluster/heartbeat_file.h"
+#include "cluster/launch/cuda_devices.h"
+#include "cluster/launch/placement.h"
+#include "cluster/liveness/heartbeat.h"
 #include "cluster/log.h"
+#include "cluster/mpi/session.h"
 #include "cluster/on_root.h"
-#include "cluster/rank_table.h"
 #include "job/provenance.h"
 #include "job/reader.h"
 #include "job/schema.h"

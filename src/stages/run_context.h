@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "cluster/claim.h"
 #include "cluster/cluster.h"
-#include "cluster/heartbeat.h"
+#include "cluster/liveness/claim.h"
+#include "cluster/liveness/heartbeat.h"
 #include "job/identity.h"
 #include "job/job.h"
 #include "job/run_directory.h"

@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <functional>
 #include <limits>
+#include <system_error>
+#include <utility>
 
 #include "base/error.h"
 #include "job/reader.h"

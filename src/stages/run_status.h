@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/heartbeat_file.h"
+#include "cluster/liveness/heartbeat.h"
 #include "job/job.h"
 
 namespace eidolon {

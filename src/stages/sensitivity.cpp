@@ -1,8 +1,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "cluster/on_root.h"
 #include "evaluation/metrics.h"

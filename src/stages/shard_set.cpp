@@ -7,7 +7,7 @@
 #include "cluster/log.h"
 #include "cluster/on_root.h"
 #include "stages/stopwatch.h"
-#include "storage/late_file.h"
+#include "storage/atomic_file.h"
 #include "storage/tensor_archive.h"
 
 namespace eidolon {

@@ -1,7 +1,9 @@
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <string>
 
 #include "reporting/progress_text.h"
 #include "reporting/result.h"

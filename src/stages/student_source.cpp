@@ -1,7 +1,12 @@
 #include "stages/student_source.h"
 
+#include <algorithm>
+#include <functional>
 #include <numeric>
 #include <sstream>
+#include <string>
+#include <system_error>
+#include <utility>
 
 #include "base/error.h"
 #include "cluster/broadcast_tensors.h"

@@ -1,5 +1,7 @@
 #include <chrono>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "cluster/log.h"
 #include "cluster/on_root.h"

@@ -1,9 +1,15 @@
 #include "stages/unit_work.h"
 
 #include <cmath>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
-#include "cluster/claim.h"
+#include "cluster/liveness/claim.h"
 #include "cluster/log.h"
 #include "reporting/metrics_log.h"
 #include "storage/atomic_file.h"

@@ -1,6 +1,8 @@
 // One unit of synthesis, from its claim to its shard.
 #pragma once
 
+#include <vector>
+
 #include "reporting/progress.h"
 #include "stages/checkpoint_clock.h"
 #include "stages/run_context.h"

@@ -5,19 +5,20 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <span>
 #include <system_error>
+#include <thread>
 
 #include "base/error.h"
-#include "storage/host_name.h"
+#include "base/pulse.h"
 #include "storage/posix_file.h"
 
 namespace eidolon {
-
 namespace {
 
-/// The name beside `target` under which its bytes come to be. Whatever has that name at the end is removed: what went wrong
-/// leaves nothing behind.
+/// The temporary file beside `target` that is written first. The destructor removes it if it still exists, so that
+/// failures leave nothing behind.
 class PartFile {
  public:
   explicit PartFile(const std::filesystem::path& target) : path_(target) {
@@ -47,7 +48,7 @@ void sync_file(const std::filesystem::path& path) {
   file.close();
 }
 
-/// Makes a name that was given or taken durable.
+/// Syncs the folder of `target`, which makes a new or removed name durable.
 void sync_folder_of(const std::filesystem::path& target) {
   const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
   PosixFile file = PosixFile::open_folder(folder);
@@ -55,7 +56,7 @@ void sync_folder_of(const std::filesystem::path& target) {
   file.close();
 }
 
-/// Gives the finished file its name. False if it is not there: nobody wrote it, or somebody removed it.
+/// Renames the finished file. False if it does not exist: it was not written, or another process removed it.
 bool give_name(const std::filesystem::path& part, const std::filesystem::path& target) {
   std::error_code error, unknown;
   if (!std::filesystem::exists(part, unknown)) return false;
@@ -75,12 +76,23 @@ bool create_without_links(const std::filesystem::path& target, std::string_view 
   ::close(descriptor);
   try {
     write_text_atomically(target, text);
-  } catch (...) {  // an empty file would say that the name is taken
+  } catch (...) {  // an empty file would look like a taken name
     std::error_code ignored;
     std::filesystem::remove(target, ignored);
     throw;
   }
   return true;
+}
+
+/// Lists the folder, which makes a network file system ask its server again. It may cache that a single name is
+/// missing.
+bool appears(const std::filesystem::path& path) {
+  std::error_code ignored;
+  for (std::filesystem::directory_iterator entry(path.parent_path(), ignored), end; !ignored && entry != end;
+       entry.increment(ignored)) {
+    if (entry->path().filename() == path.filename()) return true;
+  }
+  return std::filesystem::exists(path, ignored);
 }
 
 }  // namespace
@@ -100,7 +112,7 @@ void write_text_atomically(const std::filesystem::path& target, std::string_view
 }
 
 void remove_parts(const std::filesystem::path& folder, const std::string& prefix) {
-  std::error_code ignored;  // what cannot be removed costs space, nothing else
+  std::error_code ignored;  // a file that cannot be removed only costs space
   std::filesystem::directory_iterator entry(folder, ignored);
   for (; !ignored && entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
     const std::string name = entry->path().filename().string();
@@ -109,7 +121,7 @@ void remove_parts(const std::filesystem::path& folder, const std::string& prefix
   }
 }
 
-// link() refuses a name that is taken, and gives the new name to a file that is already whole.
+// link() fails if the name exists, and it names a file that is already complete.
 bool create_exclusively(const std::filesystem::path& target, std::string_view text) {
   int code = 0;
   {
@@ -131,6 +143,19 @@ std::string read_text(const std::filesystem::path& path) {
   std::array<char, 1 << 16> block;
   while (const std::size_t count = file.read(std::as_writable_bytes(std::span(block)))) text.append(block.data(), count);
   return text;
+}
+
+bool await_file(const std::filesystem::path& path, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) return true;
+  const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
+  while (Clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    pulse();  // this wait has a deadline, so it is no hang
+    if (appears(path)) return true;
+  }
+  return false;
 }
 
 }  // namespace eidolon

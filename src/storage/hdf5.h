@@ -1,11 +1,11 @@
-// Checked HDF5 handles: one function per C call we need; every failure becomes a Fault with HDF5's first cause, the file and
-// the object's name. Serial HDF5 1.10.7 or later, one file per call chain, one thread.
+// Checked wrappers of the HDF5 calls in use. A failure becomes a Fault with HDF5's first cause, the file and the
+// object. Serial HDF5 1.10.7 or later; one thread.
 //
-// Files may come from strangers: what could read other files, run a filter, or ask for more memory than the file has bytes is
-// refused by name before it is read (BadInput).
+// Files may come from an untrusted source. Features that read other files, run a filter, or need more memory than the
+// file has bytes are refused by name before they are read (BadInput).
 //
-// Files are created in memory and only read from disk: HDF5 caches, and a disk that fills up while it flushes leaves a file
-// that it can neither write nor close. The bytes of a finished image are ours to write, and a failure ours to report.
+// New files are made in memory, and HDF5 only reads from disk. HDF5 caches: if the disk is full when it flushes, it can
+// neither write nor close the file. The caller writes the finished bytes itself and can report a failure.
 #pragma once
 
 #include <hdf5.h>
@@ -25,7 +25,7 @@
 
 namespace eidolon::hdf5 {
 
-/// An open HDF5 identifier, closed at the end of its life. Move only.
+/// An open HDF5 identifier, closed by the destructor. Move only.
 class Handle {
  public:
   using Close = herr_t (*)(hid_t);
@@ -49,13 +49,13 @@ class Handle {
   Close close_;
 };
 
-/// An open file and the name that its errors give it.
+/// An open file and its name for error messages.
 struct File {
   Handle handle;
   std::string name;
 };
 
-/// Returns what an HDF5 call returned; negative: Fault "HDF5 cannot <action> of <file>: <first cause>".
+/// Returns `result` of an HDF5 call. Throws Fault "HDF5 cannot <action> of <file>: <first cause>" if it is negative.
 int64_t check(int64_t result, const std::string& action, const std::string& file);
 
 /// The bytes of a finished file in memory.
@@ -69,35 +69,37 @@ struct Image {
   std::span<std::byte> bytes() const { return {memory.get(), size}; }
 };
 
-/// Makes a file in memory, lets `fill` write into it and closes it. `user_block` bytes (0, or a power of 2 from 512) in front
-/// are zero. Format bounds V110, no time stamps: equal contents written in the same order are equal bytes, unused ones are
-/// zero. `name` is for messages only.
+/// Makes a file in memory, lets `fill` write into it and closes it. It begins with `user_block` zero bytes (0, or a
+/// power of 2 from 512). Format bounds V110, no time stamps, unused bytes are zero: equal contents written in the same
+/// order give equal bytes. `name` is for messages only.
 Image make_image(const std::string& name, std::size_t user_block, const std::function<void(const File&)>& fill);
 
-/// Read only, without file locks (network file systems refuse them; finished files do not change).
+/// Opens a file read-only and without file locks: network file systems refuse them, and finished files do not change.
 File open_file(const std::filesystem::path& path);
 
-/// Access properties of every file: format bounds, no locks. Also stops HDF5 from printing its errors.
+/// The access properties of every file: format bounds, no locks. Also keeps HDF5 from printing errors.
 Handle file_access(const std::string& name);
 
-/// Paths of all datasets, sorted, without a leading slash: "student/blocks.0.norm1.weight". BadInput if the file holds a link
-/// (soft, external or a user's own), or groups nested deeper than 16.
+/// The paths of all datasets, sorted, without a leading slash: "student/blocks.0.norm1.weight". Throws BadInput if the
+/// file holds a soft, external or user-defined link, or groups nested deeper than 16.
 std::vector<std::string> dataset_names(const File& file);
 
-/// Any device; uint8, int32, int64, float32, float64, bool (stored as uint8). Groups on the way are made. One chunk per first
-/// index if the rank is at least 4 and there is more than one, else contiguous.
+/// Writes a tensor of any device; uint8, int32, int64, float32, float64, bool (stored as uint8). Missing groups are
+/// created. A tensor of rank 4 or more is chunked by its first index if that has more than one value; others are
+/// contiguous.
 void write_tensor(const File& file, const std::string& name, const Tensor& tensor);
-Tensor read_tensor(const File& file, const std::string& name);  ///< CPU, own memory; BadInput as require_plain()
+Tensor read_tensor(const File& file, const std::string& name);  ///< on the CPU, in its own memory; throws as require_plain()
 
-/// BadInput "cannot <action> of <file>: <reason>; <remedy>" unless the dataset's values lie whole in this file: no virtual or
-/// external dataset, no filter, no missing chunk, and no more bytes declared than are stored and the file has.
+/// Throws BadInput "cannot <action> of <file>: <reason>; <remedy>" unless all values of the dataset are stored in this
+/// file. It must not be virtual or external, nor have filters or missing chunks. Its declared size must not exceed the
+/// stored bytes.
 void require_plain(const File& file, const Handle& dataset, const std::string& action);
 
-int64_t file_size(const File& file);  ///< bytes, with the user block
+int64_t file_size(const File& file);  ///< in bytes, including the user block
 
-/// Attributes of the root group: variable-length UTF-8 (h5py: str). Text with a zero byte is refused.
+/// Writes an attribute of the root group as variable-length UTF-8 (str in h5py). Text with a zero byte is refused.
 void write_attribute(const File& file, const std::string& name, const std::string& text);
-/// Fixed-length text is read as well; Fault if an attribute is not text.
+/// All attributes of the root group, of fixed-length text too. Throws Fault if one is not text.
 std::map<std::string, std::string> read_attributes(const File& file);
 
 }  // namespace eidolon::hdf5

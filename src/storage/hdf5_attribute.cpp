@@ -1,3 +1,7 @@
+#include <map>
+#include <string>
+#include <vector>
+
 #include "base/error.h"
 #include "storage/hdf5.h"
 

@@ -1,4 +1,8 @@
 #include <algorithm>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "storage/hdf5.h"

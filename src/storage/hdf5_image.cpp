@@ -1,4 +1,7 @@
+#include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <string>
 
 #include "storage/hdf5.h"
 
@@ -6,9 +9,10 @@ namespace eidolon::hdf5 {
 
 namespace {
 
-// What HDF5's core driver calls for the memory of a file. It frees that memory when the file is closed, which is the first
-// moment at which the bytes are complete (until then they are marked as open for writing): the last one keeps it instead.
-// H5Fget_file_image is no way out: with a user block and format V110, HDF5 1.10.8 returns bytes that it cannot read back.
+// What HDF5's core driver calls for the memory of a file. It frees that memory when the file is closed, which is the
+// first moment at which the bytes are complete (until then they are marked as open for writing): the last one keeps it
+// instead. H5Fget_file_image is no way out: with a user block and format V110, HDF5 1.10.8 returns bytes that it cannot
+// read back.
 
 void* allocate(size_t size, H5FD_file_image_op_t, void* image) {
   static_cast<Image*>(image)->size = size;

@@ -1,3 +1,6 @@
+#include <string>
+#include <vector>
+
 #include "base/error.h"
 #include "storage/hdf5.h"
 

@@ -1,4 +1,4 @@
-// Bytes that are no text, written as text.
+// Percent encoding: any bytes as printable ASCII text.
 #pragma once
 
 #include <string>
@@ -6,11 +6,11 @@
 
 namespace eidolon {
 
-/// Every byte that is not printable ASCII, the percent sign and the bytes of `others` as %XX, as in a URL: a host or a path of
-/// any bytes becomes a text that JSON, logs and file names hold, and that names the same host or path again.
+/// Encodes as %XX every byte that is not printable ASCII, the percent sign and the bytes of `others`, as in a URL. A
+/// host name or a path of any bytes so fits into JSON, logs and file names, and can be decoded again.
 std::string percent_encoded(std::string_view bytes, std::string_view others = "");
 
-/// The bytes that percent_encoded() was given; a percent sign that no two hexadecimal digits follow stands for itself.
+/// The inverse of percent_encoded(). A percent sign that is not followed by two hexadecimal digits stands for itself.
 std::string percent_decoded(std::string_view text);
 
 }  // namespace eidolon

@@ -5,14 +5,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
+#include <cstring>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "base/error.h"
+#include "storage/percent_encoding.h"
 
 namespace eidolon {
-
 namespace {
 
 const char* remedy_for(int code) {
@@ -121,6 +123,12 @@ void PosixFile::sync_folder() {
 void PosixFile::close() {
   // Linux releases the descriptor even if close fails, so it must not be closed a second time.
   if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) throw_system_error("close", path_, errno);
+}
+
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};  // a longer name is cut; the last byte stays 0
+  if (gethostname(name, sizeof name - 1) != 0) throw Fault(std::string("gethostname failed: ") + std::strerror(errno));
+  return percent_encoded(name, "/");
 }
 
 }  // namespace eidolon

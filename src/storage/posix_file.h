@@ -1,23 +1,24 @@
-// Checked POSIX files: a full disk, a broken read or a refused permission becomes a Fault that names the path and the remedy.
+// Checked POSIX calls. A full disk, a failed read or a refused permission becomes a Fault with the path and the remedy.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace eidolon {
 
-/// Fault "cannot <action> <path>: <strerror(code)>; <remedy>".
+/// Throws Fault "cannot <action> <path>: <strerror(code)>; <remedy>".
 [[noreturn]] void throw_system_error(std::string_view action, const std::filesystem::path& path, int code);
 
-/// An open file descriptor. Move only; every call throws Fault.
+/// An open file descriptor. Move only. Every member function but the destructor throws Fault if the call fails.
 class PosixFile {
  public:
   static PosixFile open_for_reading(const std::filesystem::path& path);
   static PosixFile open_folder(const std::filesystem::path& path);
-  static PosixFile create(const std::filesystem::path& path);  ///< replaces what is there
+  static PosixFile create(const std::filesystem::path& path);  ///< truncates an existing file
 
   PosixFile(PosixFile&& other) noexcept;
   PosixFile& operator=(PosixFile&& other) noexcept;
@@ -25,15 +26,15 @@ class PosixFile {
 
   uint64_t size() const;
   void seek(uint64_t offset);
-  /// Fills `bytes` as far as the file reaches and returns how many were read; fewer than asked means the end of the file.
+  /// Reads bytes.size() bytes, or fewer at the end of the file. Returns the number of bytes read.
   std::size_t read(std::span<std::byte> bytes);
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
-  void sync();  ///< fsync: on return the bytes are on the disk
-  /// The same for a folder, whose entries (a rename) become durable. Tolerates EINVAL: some network file systems cannot sync
-  /// a folder and keep the order themselves.
+  void sync();  ///< fsync: the bytes are on the disk on return
+  /// The same for a folder, which makes its entries (e.g. a rename) durable. Ignores EINVAL: some network file systems
+  /// cannot sync a folder and keep the order themselves.
   void sync_folder();
-  void close();  ///< throws, unlike the destructor: some file systems report a full disk only here
+  void close();  ///< unlike the destructor it throws: some file systems report a full disk only here
 
  private:
   PosixFile(const std::filesystem::path& path, int flags, std::string_view action);
@@ -41,5 +42,8 @@ class PosixFile {
   std::filesystem::path path_;
   int descriptor_ = -1;
 };
+
+/// The result of gethostname(), percent-encoded so that it fits file names and JSON. A slash is encoded too.
+std::string host_name();
 
 }  // namespace eidolon

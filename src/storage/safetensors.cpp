@@ -4,6 +4,7 @@
 #include <bit>
 #include <functional>
 #include <span>
+#include <system_error>
 
 #include "base/error.h"
 #include "storage/atomic_file.h"

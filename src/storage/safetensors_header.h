@@ -1,4 +1,4 @@
-// The JSON header of a safetensors file: where each tensor lies in the bytes that follow.
+// The JSON header of a safetensors file: the dtype, shape and byte range of each tensor.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct StoredTensor {
   std::string name;
   at::ScalarType dtype = at::kFloat;
   std::vector<int64_t> shape;
-  uint64_t begin = 0, end = 0;  ///< bytes after the header
+  uint64_t begin = 0, end = 0;  ///< byte range, from the end of the header
 };
 
 struct SafetensorsHeader {
@@ -25,12 +25,13 @@ struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
 };
 
-/// Throws BadInput with the cause alone (the reader adds the file) unless the tensors cover `data_size` bytes exactly.
+/// Throws BadInput unless the header is valid and its tensors cover exactly `data_size` bytes. The message is the cause
+/// alone; the reader adds the file.
 SafetensorsHeader parse_safetensors_header(std::string_view json, uint64_t data_size);
 
-/// JSON padded with spaces so that the tensors, 8 bytes after its length field, start at a multiple of 8.
+/// The JSON text, padded with spaces so that the tensors begin at a multiple of 8 bytes in the file.
 std::string format_safetensors_header(const SafetensorsHeader& header);
 
-std::string safetensors_dtype(at::ScalarType dtype);  ///< "F32", ...; BadInput if the format has no name for it
+std::string safetensors_dtype(at::ScalarType dtype);  ///< e.g. "F32"; BadInput if the format lacks the dtype
 
 }  // namespace eidolon

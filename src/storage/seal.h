@@ -1,8 +1,8 @@
-// The 512-byte user block in front of an HDF5 file: what it is in words, and what proves that nothing in it has changed.
+// The seal: the 512-byte user block of an HDF5 file. It holds a readable title and checksums.
 //
 //   eidolon image shard
 //   sha256 <64 digits>    of all bytes after the block: tail -c +513 FILE | sha256sum
-//   seal <64 digits>      of the two lines above, so that the block itself is covered too
+//   seal <64 digits>      SHA-256 of the two lines above, so that the block itself is covered too
 //   zeros up to byte 512
 #pragma once
 
@@ -15,10 +15,11 @@ namespace eidolon {
 
 inline constexpr std::size_t seal_size = 512;
 
-/// `digest` is the SHA-256 of all bytes after the block. Throws Fault for a title that is not one line of at most 200 bytes.
+/// `digest` is the SHA-256 of all bytes after the block. Throws Fault for a title that is not one line of at most 200
+/// bytes.
 std::string make_seal(std::string_view title, std::string_view digest);
 
-/// The digest that a block states; nothing if any byte of the block is not as make_seal() writes it.
+/// The digest stated by a block; none if any byte of the block is not as make_seal() writes it.
 std::optional<std::string> sealed_digest(std::string_view block);
 
 }  // namespace eidolon

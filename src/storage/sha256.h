@@ -18,7 +18,7 @@ class Sha256 {
   Sha256& operator=(Sha256&&) noexcept;
   void update(std::span<const std::byte> bytes);
   void update(std::string_view text);
-  std::string hex();  ///< 64 lower-case digits; ends the object's use
+  std::string hex();  ///< 64 lower-case digits; call it once, as the last function
 
  private:
   struct State;
@@ -26,7 +26,7 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view text);
-/// Of the bytes of a file from `offset` on. Throws Fault naming the path.
+/// The hash of the bytes of a file from `offset` on. Throws Fault with the path.
 std::string sha256_of_file(const std::filesystem::path& path, std::size_t offset = 0);
 
 }  // namespace eidolon

@@ -1,7 +1,9 @@
 #include "storage/tensor_archive.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
+#include <system_error>
 
 #include "base/error.h"
 #include "storage/atomic_file.h"

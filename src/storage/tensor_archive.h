@@ -1,8 +1,8 @@
-// A sealed HDF5 file of named tensors and text attributes: what checkpoints, unit states and image shards are made of.
+// A sealed HDF5 file of named tensors and text attributes, the format of checkpoints, unit states and image shards.
 //
-// Layout: a 512-byte user block (h5py and h5dump skip it) whose first line is readable and whose second holds the SHA-256 of
-// all bytes after the block, so that `tail -c +513 FILE | sha256sum` verifies the file; then HDF5, format bounds V110. Tensor
-// names are paths ("student/blocks.0.norm1.weight"), each level a group. Written atomically (storage/atomic_file.h).
+// Layout: the seal, a 512-byte user block that h5py and h5dump skip (storage/seal.h), then HDF5 with format bounds
+// V110. `tail -c +513 FILE | sha256sum` verifies a file. Tensor names are paths ("student/blocks.0.norm1.weight") whose
+// levels are groups. Files are written atomically (storage/atomic_file.h).
 #pragma once
 
 #include <filesystem>
@@ -15,25 +15,25 @@
 namespace eidolon {
 
 struct TensorArchive {
-  TensorMap tensors;  ///< uint8, int32, int64, float32, float64, bool stored as uint8; any shape, 0-d too
+  TensorMap tensors;                              ///< uint8, int32, int64, float32, float64, bool (stored as uint8); any shape
   std::map<std::string, std::string> attributes;  ///< of the root group, UTF-8
 };
 
 enum class ArchiveState { absent, damaged, sound };
 
-/// `title` is the readable line, e.g. "eidolon image shard". Datasets whose first dimension is > 1 and which have rank >= 4 are
-/// chunked by their first index (one image per chunk), the others contiguous; no compression.
+/// `title` is the readable line of the seal, e.g. "eidolon image shard". Tensors of rank 4 or more are chunked by their
+/// first index (one image per chunk), the others contiguous; without compression.
 void write_archive(const std::filesystem::path& path, const std::string& title, const TensorArchive& archive);
 
-/// Reads the seal and recomputes the hash, without parsing HDF5. Never throws for a file that is merely damaged.
+/// Reads the seal and recomputes the hash, without parsing HDF5. A damaged file is no error.
 ArchiveState verify_archive(const std::filesystem::path& path);
 
-/// Reads all tensors (or those whose names start with `prefix`) and all attributes. Verifies first: throws Fault
-/// "… is damaged; remove it and run again" otherwise. A seal proves that nothing has changed, not who wrote it: what HDF5
-/// offers beyond plain datasets is refused (storage/hdf5.h), and nobody gets more bytes of memory than twice the file's.
+/// Reads the tensors whose names start with `prefix`, and all attributes. Throws Fault "... is damaged; remove it and
+/// run again" if the seal does not verify. A seal does not prove who wrote the file, so HDF5 features beyond plain
+/// datasets are refused (storage/hdf5.h). Reading takes at most twice the file's size of memory.
 TensorArchive read_archive(const std::filesystem::path& path, const std::string& prefix = "");
 
-/// Attributes alone; cheap. Verifies the seal too unless `verify` is false.
+/// Reads the attributes alone. Verifies the seal, which reads the whole file, unless `verify` is false.
 std::map<std::string, std::string> read_attributes(const std::filesystem::path& path, bool verify = true);
 
 }  // namespace eidolon

@@ -1,5 +1,6 @@
 #include "synthesis/crops.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace eidolon {

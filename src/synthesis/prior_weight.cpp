@@ -1,5 +1,6 @@
 #include "synthesis/prior_weight.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"

@@ -1,6 +1,8 @@
 #include "synthesis/semantic_targets.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "numerics/random.h"

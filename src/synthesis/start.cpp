@@ -1,5 +1,8 @@
 #include "synthesis/start.h"
 
+#include <string>
+#include <vector>
+
 #include "job/mixture.h"
 #include "numerics/random.h"
 #include "procedural/procedural_image.h"

@@ -1,6 +1,8 @@
 // What the pixels start from.
 #pragma once
 
+#include <string>
+
 #include "base/tensor.h"
 #include "job/job.h"
 #include "model/preprocessing.h"

@@ -1,6 +1,7 @@
 #include "synthesis/total_variation.h"
 
 #include <cmath>
+#include <vector>
 
 #include "numerics/random.h"
 

@@ -4,7 +4,6 @@
 
 #include "cluster/collective_timing.h"
 #include "cluster/on_root.h"
-#include "cluster/rank_table.h"
 
 namespace eidolon {
 namespace {
@@ -47,39 +46,6 @@ TEST(Agreement, FingerprintsAreFull) {
   EXPECT_NE(cpu_capability(), "unknown");
 }
 
-TEST(RankTable, PutsNeighboursAlikeOnOneLine) {
-  const Communicator communicator = Communicator::world();
-  const int rank = communicator.rank();
-  Placement placement;
-  placement.host = rank < 2 ? "n1" : "n2";
-  placement.cores = std::to_string(2 * rank) + "-" + std::to_string(2 * rank + 1);
-  placement.threads = 2;
-  const std::vector<std::string> lines = rank_table(communicator, placement);
-  if (communicator.size() == 1) {
-    EXPECT_EQ(lines, std::vector<std::string>{"rank 0 on n1: cpu, 2 threads each; cores 0-1"});
-  } else if (communicator.size() == 4) {
-    const std::vector<std::string> expected{"ranks 0-1 on n1: cpu, 2 threads each; cores 0-1, cores 2-3",
-                                            "ranks 2-3 on n2: cpu, 2 threads each; cores 4-5, cores 6-7"};
-    EXPECT_EQ(lines, expected);
-  }
-}
-
-TEST(RankTable, SaysWhatBoundTheThreads) {
-  const Communicator communicator = Communicator::world();
-  Placement placement;
-  placement.host = "n1";
-  placement.cores = "0-63";
-  placement.threads_bound_by = "CPU quota of 1.5 cores";
-  const std::string line = rank_table(communicator, placement).at(0);
-  EXPECT_NE(line.find(" on n1: cpu, 1 thread each (CPU quota of 1.5 cores); cores 0-63"), std::string::npos) << line;
-}
-
-TEST(RankTable, WritesNumbersAsRanges) {
-  EXPECT_EQ(number_ranges({}), "");
-  EXPECT_EQ(number_ranges({3}), "3");
-  EXPECT_EQ(number_ranges({0, 1, 2, 5, 7, 8}), "0-2,5,7-8");
-}
-
 TEST(CollectiveTiming, GivesATimeForEachSize) {
   const Communicator communicator = Communicator::world();
   const auto timings = time_all_reduce(communicator, at::kCPU);
@@ -87,14 +53,6 @@ TEST(CollectiveTiming, GivesATimeForEachSize) {
   EXPECT_EQ(timings.front().bytes, 4);
   EXPECT_EQ(timings.back().bytes, 64 << 20);
   for (const CollectiveTiming& timing : timings) EXPECT_GT(timing.seconds, 0);
-}
-
-TEST(Barrier, LooksAroundWhileItWaits) {
-  const Communicator communicator = Communicator::world();
-  int looks = 0;
-  if (communicator.rank() == 0) usleep(300'000);
-  communicator.barrier([&] { ++looks; });
-  EXPECT_GE(looks, communicator.rank() == 1 ? 2 : 0);
 }
 
 }  // namespace

@@ -1,10 +1,11 @@
 #include "cluster/communicator.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/error.h"
-#include "cluster/communicator_mpi.h"
-#include "cluster/cuda_devices.h"
+#include "cluster/launch/cuda_devices.h"
+#include "cluster/mpi/collectives.h"
 
 namespace eidolon {
 namespace {
@@ -127,6 +128,14 @@ TEST(Communicator, MovesCudaTensorsByNccl) {
   for (int repeat = 0; repeat < 200; ++repeat) communicator.broadcast(tensor, communicator.size() - 1);
   communicator.barrier();
   EXPECT_TRUE(at::equal(tensor.cpu(), whole(communicator, 100003, at::kFloat)));
+}
+
+TEST(Barrier, LooksAroundWhileItWaits) {
+  const Communicator communicator = Communicator::world();
+  int looks = 0;
+  if (communicator.rank() == 0) usleep(300'000);
+  communicator.barrier([&] { ++looks; });
+  EXPECT_GE(looks, communicator.rank() == 1 ? 2 : 0);
 }
 
 }  // namespace

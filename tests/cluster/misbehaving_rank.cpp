@@ -8,9 +8,10 @@
 #include "base/error.h"
 #include "base/pulse.h"
 #include "cluster/cluster.h"
-#include "cluster/end_launch.h"
-#include "cluster/heartbeat.h"
+#include "cluster/launch/launch.h"
+#include "cluster/liveness/heartbeat.h"
 #include "cluster/log.h"
+#include "cluster/mpi/session.h"
 
 using namespace eidolon;
 

@@ -2,6 +2,11 @@
 
 #include <sys/wait.h>
 
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "base/pulse.h"
 #include "storage/posix_file.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/full_disk.h"
@@ -186,6 +191,25 @@ TEST(ExclusiveFile, OfManyProcessesThatTryOneSucceeds) {
     const std::string name = std::to_string(round);
     EXPECT_TRUE(std::filesystem::exists(folder / (name + ".won-by-" + read_text(folder / name)))) << name;
   }
+}
+
+TEST(LateFile, IsWaitedForWithSignsOfLife) {
+  const TemporaryFolder folder;
+  const int64_t before = pulses();
+  std::thread writer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    std::ofstream(folder / "late");
+  });
+  EXPECT_TRUE(await_file(folder / "late", 30));
+  writer.join();
+  EXPECT_GT(pulses(), before);
+}
+
+TEST(LateFile, ThatNeverComesIsGivenUp) {
+  const TemporaryFolder folder;
+  EXPECT_FALSE(await_file(folder / "never", 0.3));
+  EXPECT_FALSE(await_file(folder / "never", 0));
+  EXPECT_FALSE(await_file(folder / "no folder" / "never", 0.3));
 }
 
 }  // namespace

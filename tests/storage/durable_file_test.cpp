@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "storage/atomic_file.h"
-#include "storage/host_name.h"
 #include "storage/posix_file.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/full_disk.h"
