@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cluster/claim.h"
 #include "cluster/log.h"
+#include "job/format_version.h"
 #include "reporting/metrics_log.h"
 #include "storage/atomic_file.h"
 #include "storage/tensor_archive.h"
@@ -70,7 +71,8 @@ UnitState state_of(UnitWorkshop& workshop, const Unit& unit) {
   auto resumed = read_unit_state(file, context.shard_owner(), context.device());
   if (resumed) return std::move(*resumed);
   if (std::filesystem::exists(file)) {
-    log::warn(file.string() + " is damaged or of another job; " + unit_name(unit) + " starts anew");
+    log::warn(file.string() + " is damaged, or of another job or format version than " + std::to_string(format_version) + "; " + unit_name(unit) +
+              " starts anew");
   }
   return start_unit(workshop.teacher, context.job.synthesis, unit);
 }

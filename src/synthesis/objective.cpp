@@ -17,17 +17,25 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& targets) {
 }
 
 bool uses_prior(const SynthesisJob& job) {
-  return job.prior_weight.value_or(1.0) != 0.0;
+  return job.method == "sardfq" && job.sardfq.prior_weight.value_or(1.0) != 0.0;
 }
 
 bool uses_crops(const SynthesisJob& job) {
-  return job.crops > 0;
+  return most_crops(job) > 0;
+}
+
+double entropy_weight(const SynthesisJob& job) {
+  return job.method == "psaq" ? job.psaq.entropy_weight : 0.0;
+}
+
+double head_similarity_weight(const SynthesisJob& job) {
+  return job.method == "psaq" ? job.psaq.head_similarity_weight : 0.0;
 }
 
 void check_terms(const SynthesisJob& job, const Plan& plan) {
   const auto has_one_head = [](const Attention& attention) { return attention.heads < 2; };
-  if (job.head_similarity_weight != 0.0 && std::ranges::any_of(plan.attention, has_one_head)) {
-    throw BadInput("synthesis.head_similarity_weight compares attention heads, but the teacher has one; set it to 0");
+  if (head_similarity_weight(job) != 0.0 && std::ranges::any_of(plan.attention, has_one_head)) {
+    throw BadInput("synthesis.psaq.head_similarity_weight compares attention heads, but the teacher has one; set it to 0");
   }
 }
 
@@ -40,7 +48,7 @@ struct Readings {
 
 /// Only what is used is kept: of attention's B+M x H x N x N probabilities the B x H x N of the class token.
 Tap reader(Readings& readings, const SynthesisJob& job, const Plan& plan, const AttentionPrior& prior, int64_t batch) {
-  const bool rows = uses_prior(job), mixed = job.entropy_weight != 0.0, products = job.head_similarity_weight != 0.0;
+  const bool rows = uses_prior(job), mixed = entropy_weight(job) != 0.0, products = head_similarity_weight(job) != 0.0;
   if (!rows && !mixed && !products) return {};
   return [&readings, &plan, rows, mixed, products, first_block = prior.first_block, batch](NodeId node, const Tensor& tensor) {
     const auto whole = [&] { return tensor.narrow(0, 0, batch); };
@@ -74,10 +82,10 @@ void evaluate_views(LossTerms& terms, const SynthesisTeacher& teacher, const Syn
     terms.crops = at::mv(semantics.crop_shares, per_crop);
   }
   if (uses_prior(job)) terms.prior = prior_loss(objective.prior, readings.rows, static_cast<int64_t>(plan.attention.size()));
-  if (job.entropy_weight != 0.0) {
-    terms.entropy = patch_entropy_loss(readings.mixed, plan.attention.front().heads, job.entropy_form);
+  if (entropy_weight(job) != 0.0) {
+    terms.entropy = patch_entropy_loss(readings.mixed, plan.attention.front().heads, job.psaq.entropy_form);
   }
-  if (job.head_similarity_weight != 0.0) terms.head_similarity = head_similarity_loss(readings.queries, readings.keys);
+  if (head_similarity_weight(job) != 0.0) terms.head_similarity = head_similarity_loss(readings.queries, readings.keys);
   for (const Tensor& row : readings.rows) terms.attention_rows.push_back(row.detach());
 }
 
@@ -111,10 +119,10 @@ Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Prepr
   };
   add(terms.semantic, 1.0);
   add(terms.crops, 1.0);
-  if (terms.prior.defined()) add(terms.prior, job.prior_weight.value());
+  if (terms.prior.defined()) add(terms.prior, job.sardfq.prior_weight.value());
   add(terms.variation, job.variation_weight / variation_scale(preprocessing));
-  add(terms.entropy, job.entropy_weight);
-  add(terms.head_similarity, job.head_similarity_weight);
+  add(terms.entropy, entropy_weight(job));
+  add(terms.head_similarity, head_similarity_weight(job));
   return loss.sum();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "job/synthesis_methods.h"
 #include "numerics/schedule.h"
 
 namespace eidolon {
@@ -15,9 +16,10 @@ struct RoundPosition {
 };
 
 RoundPosition round_at(const SynthesisJob& job, int64_t iteration) {
-  const int64_t even = job.iterations / job.rounds;
-  const int64_t round = std::min(iteration / even, job.rounds - 1);
-  const int64_t length = round == job.rounds - 1 ? job.iterations - round * even : even;
+  const int64_t rounds = std::min(synthesis_method(job.method).rounds.count, job.iterations);
+  const int64_t even = job.iterations / rounds;
+  const int64_t round = std::min(iteration / even, rounds - 1);
+  const int64_t length = round == rounds - 1 ? job.iterations - round * even : even;
   return {iteration - round * even, length};
 }
 
@@ -25,7 +27,7 @@ RoundPosition round_at(const SynthesisJob& job, int64_t iteration) {
 
 double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocessing, int64_t iteration) {
   const RoundPosition position = round_at(job, iteration);
-  const int64_t warmup = std::min(job.warmup_iterations, position.length / 5);
+  const int64_t warmup = std::min(synthesis_method(job.method).rounds.warmup_iterations, position.length / 5);
   return job.learning_rate * 0.226 / preprocessing.mean_std() * warmup_then_cosine(position.step, position.length, warmup);
 }
 

@@ -14,7 +14,7 @@ double rounded_to_two_digits(double value) {
 
 /// The weight must not depend on what else is switched on.
 SynthesisJob with_prior_and_semantics_alone(SynthesisJob job) {
-  job.variation_weight = job.entropy_weight = job.head_similarity_weight = 0.0;
+  job.variation_weight = 0.0;
   return job;
 }
 
@@ -33,7 +33,7 @@ double balanced_prior_weight(const SynthesisTeacher& teacher, const SynthesisJob
   };
   const double weight = gradient_norm(semantic) / gradient_norm(terms.prior);
   if (!std::isfinite(weight) || weight <= 0) {
-    throw Fault("synthesis.prior_weight = \"auto\" found no gradient of the prior term at the start; give it a number");
+    throw Fault("synthesis.sardfq.prior_weight = \"auto\" found no gradient of the prior term at the start; give it a number");
   }
   return rounded_to_two_digits(weight);
 }

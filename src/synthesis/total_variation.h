@@ -13,7 +13,7 @@ namespace eidolon {
 /// targets: B.
 Tensor total_variation_loss(const Tensor& images, const Tensor& targets);
 
-/// v ~ U(low, high) for 3 x 224 x 224 pixels normalised by ImageNet's constants (mean std 0.226), times variation_scale().
+/// v ~ U(442, 530) for 3 x 224 x 224 pixels normalised by ImageNet's constants (mean std 0.226), times variation_scale().
 Tensor draw_variation_targets(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit);
 
 /// sqrt(C S S / 150528) * 0.226 / mean(std): what the norms above grow by at another image size or normalisation. The term's

@@ -68,7 +68,7 @@ void stamp(ImageShard& shard, const SynthesisJob& job, const Unit& unit, const P
                       {"preprocessing", to_json(preprocessing)},
                       {"layout", "NCHW"},
                       {"channels", preprocessing.channels() == 3 ? "RGB" : std::to_string(preprocessing.channels())},
-                      {"method", is_optimised(job, unit) ? job.method : start_of(job)},
+                      {"method", is_optimised(job, unit) ? job.method : job.start},
                       {"data_free", "true"},
                       {"job", owner.job},
                       {"versions", owner.versions}};

@@ -29,20 +29,21 @@ Views Views::to(at::Device device) const {
 }
 
 Views draw_views(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit, int64_t iteration) {
-  if (job.smallest_view == 1.0 && job.view_colour == 0.0) return {};
+  const ViewsJob& views = job.views;
+  if (job.method != "views" || (views.smallest_side == 1.0 && views.colour == 0.0)) return {};
   const int64_t channels = preprocessing.channels();
   const auto size = static_cast<double>(preprocessing.image_size);
   const double imagenet_pixel = 0.226 / preprocessing.mean_std();
   std::vector<float> top, left, sides, gain, offset;
   for (int64_t image = unit.first; image <= unit.last(); ++image) {
     RandomStream random(job.seed, Purpose::views, image, iteration);
-    const double side = size * random.uniform(job.smallest_view, 1.0);
+    const double side = size * random.uniform(views.smallest_side, 1.0);
     sides.push_back(static_cast<float>(side));
     top.push_back(static_cast<float>(random.uniform() * (size - side)));
     left.push_back(static_cast<float>(random.uniform() * (size - side)));
     for (int64_t channel = 0; channel < channels; ++channel) {
-      gain.push_back(static_cast<float>(std::exp(job.view_colour * random.uniform(-1.0, 1.0))));
-      offset.push_back(static_cast<float>(job.view_colour * imagenet_pixel * random.uniform(-1.0, 1.0)));
+      gain.push_back(static_cast<float>(std::exp(views.colour * random.uniform(-1.0, 1.0))));
+      offset.push_back(static_cast<float>(views.colour * imagenet_pixel * random.uniform(-1.0, 1.0)));
     }
   }
   const auto per_channel = [&](const std::vector<float>& values) {

@@ -20,10 +20,10 @@ using testing::small_teacher;
 
 constexpr Unit unit{0, 4};
 
-/// Every term that there is.
-SynthesisJob job_of_all_terms() {
-  SynthesisJob job = small_job();
-  job.entropy_weight = 0.5, job.head_similarity_weight = 2.0;
+/// The terms that SARDFQ does not have. SARDFQ's are those of small_job().
+SynthesisJob psaq_job() {
+  SynthesisJob job = small_job("psaq");
+  job.psaq.entropy_weight = 0.5, job.psaq.head_similarity_weight = 2.0;
   return job;
 }
 
@@ -36,28 +36,29 @@ double cross_entropy(const Tensor& logits, const Tensor& target) {
 /// Not of the prior term, which holds a part of its target fixed: attention_prior_test.cpp.
 TEST(Objective, GradientOfEveryTermMatchesDifferences) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = job_of_all_terms();
-  const UnitObjective objective = draw_objective(teacher, job, unit);
-  const auto check = [&](const char* name, Tensor LossTerms::*term) {
+  const auto check = [&](const SynthesisJob& job, const char* name, Tensor LossTerms::*term) {
     SCOPED_TRACE(name);
+    const UnitObjective objective = draw_objective(teacher, job, unit);
     const auto function = [&](const Tensor& x) { return (evaluate_objective(teacher, job, objective, x).*term).sum(); };
     testing::expect_gradient_matches_differences(function, small_pixels(4), 5e-3, 5e-3);
   };
-  check("semantic", &LossTerms::semantic);
-  check("crops", &LossTerms::crops);
-  check("variation", &LossTerms::variation);
-  check("head similarity", &LossTerms::head_similarity);
+  check(small_job(), "semantic", &LossTerms::semantic);
+  check(small_job(), "crops", &LossTerms::crops);
+  check(small_job(), "variation", &LossTerms::variation);
+  check(psaq_job(), "head similarity", &LossTerms::head_similarity);
 }
 
 TEST(Objective, GradientOfTheWeightedSumMatchesDifferences) {
   const SynthesisTeacher teacher = small_teacher();
-  SynthesisJob job = job_of_all_terms();
-  job.prior_weight = 0.0, job.entropy_weight = 0.0;
-  const UnitObjective objective = draw_objective(teacher, job, unit);
-  const auto loss = [&](const Tensor& x) {
-    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
-  };
-  testing::expect_gradient_matches_differences(loss, small_pixels(4), 5e-3, 5e-3);
+  SynthesisJob sardfq = small_job(), psaq = psaq_job();
+  sardfq.sardfq.prior_weight = 0.0, psaq.psaq.entropy_weight = 0.0;
+  for (const SynthesisJob& job : {sardfq, psaq}) {
+    const UnitObjective objective = draw_objective(teacher, job, unit);
+    const auto loss = [&](const Tensor& x) {
+      return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
+    };
+    testing::expect_gradient_matches_differences(loss, small_pixels(4), 5e-3, 5e-3);
+  }
 }
 
 TEST(Objective, SemanticTermIsTheSoftCrossEntropyOfTheImage) {
@@ -109,7 +110,7 @@ TEST(Objective, PriorTermReadsTheClassTokensRowsOfTheLaterBlocks) {
 
 TEST(Objective, EntropyTermReadsTheOutputsOfTheHeadsOfTheWholeImages) {
   const SynthesisTeacher teacher = small_teacher();
-  SynthesisJob job = job_of_all_terms();
+  SynthesisJob job = psaq_job();
   const UnitObjective objective = draw_objective(teacher, job, unit);
   const Tensor pixels = small_pixels(4);
   std::vector<Tensor> mixed, probabilities, values;
@@ -123,7 +124,7 @@ TEST(Objective, EntropyTermReadsTheOutputsOfTheHeadsOfTheWholeImages) {
     mixed.push_back(at::matmul(probabilities[block], values[block]).transpose(1, 2).reshape({4, 17, 12}));
   }
   for (const char* const form : {"kernel", "gaussian"}) {
-    job.entropy_form = form;
+    job.psaq.entropy_form = form;
     const Tensor entropy = evaluate_objective(teacher, job, objective, pixels).entropy;
     EXPECT_LT(largest_difference(entropy, patch_entropy_loss(mixed, 2, form)), 1e-9) << form;
   }
@@ -131,7 +132,7 @@ TEST(Objective, EntropyTermReadsTheOutputsOfTheHeadsOfTheWholeImages) {
 
 TEST(Objective, HeadTermReadsQueriesAndKeysOfEveryBlock) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = job_of_all_terms();
+  const SynthesisJob job = psaq_job();
   const Tensor pixels = small_pixels(4);
   std::vector<Tensor> queries, keys;
   const Tap tap = [&](NodeId node, const Tensor& tensor) {
@@ -146,40 +147,44 @@ TEST(Objective, HeadTermReadsQueriesAndKeysOfEveryBlock) {
 
 TEST(Objective, WeightedSumIsTheSumOfTheWeightedTerms) {
   const SynthesisTeacher teacher = small_teacher();
-  SynthesisJob job = job_of_all_terms();
-  job.prior_weight = 50.0, job.variation_weight = 0.1;
-  const LossTerms terms = evaluate_objective(teacher, job, draw_objective(teacher, job, unit), small_pixels(4));
   const auto sum = [](const Tensor& term) { return term.to(at::kDouble).sum().item<double>(); };
-  const double expected = sum(terms.semantic) + sum(terms.crops) + 50.0 * sum(terms.prior) +
-                          0.1 / variation_scale(teacher.preprocessing) * sum(terms.variation) + 0.5 * sum(terms.entropy) +
-                          2.0 * sum(terms.head_similarity);
-  EXPECT_NEAR(weighted_sum(terms, job, teacher.preprocessing).item<double>(), expected, 1e-5 * std::abs(expected));
+  const auto check = [&](const SynthesisJob& job, const auto& others) {
+    const LossTerms terms = evaluate_objective(teacher, job, draw_objective(teacher, job, unit), small_pixels(4));
+    const double variation = job.variation_weight / variation_scale(teacher.preprocessing) * sum(terms.variation);
+    const double expected = sum(terms.semantic) + variation + others(terms);
+    EXPECT_NEAR(weighted_sum(terms, job, teacher.preprocessing).item<double>(), expected, 1e-5 * std::abs(expected));
+  };
+  check(small_job(), [&](const LossTerms& terms) { return sum(terms.crops) + 100.0 * sum(terms.prior); });
+  check(psaq_job(), [&](const LossTerms& terms) { return 0.5 * sum(terms.entropy) + 2.0 * sum(terms.head_similarity); });
 }
 
 TEST(Objective, NoTermCouplesTwoImages) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = job_of_all_terms();
-  const UnitObjective objective = draw_objective(teacher, job, unit);
-  const auto loss = [&](const Tensor& x) {
-    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
-  };
-  const Tensor pixels = small_pixels(4);
-  Tensor changed = pixels.clone();
-  changed[1] = small_pixels(1, 99)[0];
-  const Tensor before = gradient_of(loss, pixels), after = gradient_of(loss, changed);
-  for (const int64_t untouched : {0, 2, 3}) EXPECT_LT(largest_difference(before[untouched], after[untouched]), 1e-6);
-  EXPECT_GT(largest_difference(before[1], after[1]), 1e-3);
+  for (const SynthesisJob& job : {small_job(), psaq_job()}) {
+    const UnitObjective objective = draw_objective(teacher, job, unit);
+    const auto loss = [&](const Tensor& x) {
+      return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
+    };
+    const Tensor pixels = small_pixels(4);
+    Tensor changed = pixels.clone();
+    changed[1] = small_pixels(1, 99)[0];
+    const Tensor before = gradient_of(loss, pixels), after = gradient_of(loss, changed);
+    for (const int64_t untouched : {0, 2, 3}) EXPECT_LT(largest_difference(before[untouched], after[untouched]), 1e-6);
+    EXPECT_GT(largest_difference(before[1], after[1]), 1e-3);
+  }
 }
 
 TEST(Objective, OfAnImageIsTheSameInUnitsOfFourAndOfEight) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = job_of_all_terms();
   const Tensor pixels = small_pixels(8);
-  const LossTerms whole = evaluate_objective(teacher, job, draw_objective(teacher, job, {0, 8}), pixels);
-  const LossTerms half = evaluate_objective(teacher, job, draw_objective(teacher, job, {4, 4}), pixels.narrow(0, 4, 4));
-  for (const auto term : {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation,
-                          &LossTerms::entropy, &LossTerms::head_similarity}) {
-    EXPECT_LT(largest_difference((whole.*term).narrow(0, 4, 4), half.*term), 1e-5);
+  for (const SynthesisJob& job : {small_job(), psaq_job()}) {
+    const LossTerms whole = evaluate_objective(teacher, job, draw_objective(teacher, job, {0, 8}), pixels);
+    const LossTerms half = evaluate_objective(teacher, job, draw_objective(teacher, job, {4, 4}), pixels.narrow(0, 4, 4));
+    for (const auto term : {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation,
+                            &LossTerms::entropy, &LossTerms::head_similarity}) {
+      EXPECT_EQ((whole.*term).defined(), (half.*term).defined());
+      if ((whole.*term).defined()) EXPECT_LT(largest_difference((whole.*term).narrow(0, 4, 4), half.*term), 1e-5);
+    }
   }
 }
 
@@ -190,7 +195,7 @@ TEST(Objective, SwitchedOffTermsLeaveNoTrace) {
   const auto semantic = [&](const Tensor& x) { return evaluate_objective(teacher, job, objective, x).semantic.sum(); };
   const Tensor expected = gradient_of(semantic, small_pixels(4));
 
-  job.prior_weight = 0.0, job.crops = 0, job.variation_weight = 0.0;
+  job.sardfq.prior_weight = 0.0, job.sardfq.crops = 0, job.variation_weight = 0.0;
   for (Tensor& map : objective.prior.maps) map.fill_(std::numeric_limits<double>::quiet_NaN());
   objective.semantics.crop_targets.fill_(std::numeric_limits<double>::quiet_NaN());
   objective.variation_targets.fill_(std::numeric_limits<double>::quiet_NaN());
@@ -225,7 +230,7 @@ TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
 TEST(LossTable, HoldsZerosForWhatIsSwitchedOffAndAFiniteFloorForOneHotTargets) {
   const SynthesisTeacher teacher = small_teacher();
   SynthesisJob job = small_job();
-  job.prior_weight = 0.0, job.crops = 0, job.soft_labels = false;
+  job.sardfq = {.prior_weight = 0.0, .crops = 0, .soft_labels = false};
   const UnitObjective objective = draw_objective(teacher, job, unit);
   const LossTable table = loss_table(evaluate_objective(teacher, job, objective, small_pixels(4)), objective);
   EXPECT_TRUE(table.values.isfinite().all().item<bool>());

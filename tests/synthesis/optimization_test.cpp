@@ -29,7 +29,7 @@ TEST(Optimization, LowersTheLoss) {
 TEST(Optimization, LowersEachTermThatOutweighsTheOthers) {
   const SynthesisTeacher teacher = tiny_teacher();
   SynthesisJob semantic_alone = small_job();
-  semantic_alone.crops = 0, semantic_alone.variation_weight = 0.0, semantic_alone.prior_weight = 0.0;
+  semantic_alone.sardfq.crops = 0, semantic_alone.variation_weight = 0.0, semantic_alone.sardfq.prior_weight = 0.0;
   const auto lowers = [&](const char* name, Tensor LossTerms::*term, const auto& choose) {
     SynthesisJob job = semantic_alone;
     choose(job);
@@ -45,15 +45,23 @@ TEST(Optimization, LowersEachTermThatOutweighsTheOthers) {
     EXPECT_LT(value(), before - 0.001 * std::abs(before)) << name;
   };
   lowers("semantic", &LossTerms::semantic, [](SynthesisJob&) {});
-  lowers("crops", &LossTerms::crops, [](SynthesisJob& job) { job.crops = 4; });
-  lowers("prior", &LossTerms::prior, [](SynthesisJob& job) { job.prior_weight = 1e5; });
+  lowers("crops", &LossTerms::crops, [](SynthesisJob& job) { job.sardfq.crops = 4; });
+  lowers("prior", &LossTerms::prior, [](SynthesisJob& job) { job.sardfq.prior_weight = 1e5; });
   lowers("variation", &LossTerms::variation, [](SynthesisJob& job) { job.variation_weight = 100; });
-  lowers("entropy of kernels", &LossTerms::entropy, [](SynthesisJob& job) { job.entropy_weight = 100; });
-  lowers("entropy of the normal law", &LossTerms::entropy, [](SynthesisJob& job) {
-    job.entropy_weight = 100;
-    job.entropy_form = "gaussian";
+  lowers("entropy of kernels", &LossTerms::entropy, [](SynthesisJob& job) {
+    job.method = "psaq";
+    job.psaq.entropy_weight = 0;
+    job.psaq.entropy_weight = 100;
   });
-  lowers("head similarity", &LossTerms::head_similarity, [](SynthesisJob& job) { job.head_similarity_weight = 100; });
+  lowers("entropy of the normal law", &LossTerms::entropy, [](SynthesisJob& job) {
+    job.method = "psaq";
+    job.psaq = {.entropy_weight = 100, .entropy_form = "gaussian", .head_similarity_weight = 0};
+  });
+  lowers("head similarity", &LossTerms::head_similarity, [](SynthesisJob& job) {
+    job.method = "psaq";
+    job.psaq.entropy_weight = 0;
+    job.psaq.head_similarity_weight = 100;
+  });
 }
 
 TEST(Optimization, ReturnsTheTermsBeforeTheStep) {
@@ -67,8 +75,9 @@ TEST(Optimization, ReturnsTheTermsBeforeTheStep) {
 
 TEST(Optimization, LooksThroughTheViewsOfTheIteration) {
   const SynthesisTeacher teacher = tiny_teacher();
-  SynthesisJob job = small_job();
-  job.smallest_view = 0.5, job.view_colour = 0.3;
+  SynthesisJob job = small_job("views");
+  job.views = {.smallest_side = 0.5, .colour = 0.3};
+  job.variation_weight = 0.1;
   const Unit unit{4, 4};
   const UnitObjective objective = draw_objective(teacher, job, unit);
   UnitState state = start_unit(teacher, job, unit);
@@ -85,9 +94,8 @@ TEST(Optimization, LooksThroughTheViewsOfTheIteration) {
 
 TEST(Optimization, LowersTheLossOfWholeImagesThroughViews) {
   const SynthesisTeacher teacher = tiny_teacher();
-  SynthesisJob job = small_job();
-  job.crops = 0, job.prior_weight = 0.0, job.variation_weight = 0.0;
-  job.smallest_view = 0.4, job.view_colour = 0.3;
+  SynthesisJob job = small_job("views");
+  job.start = "gaussian", job.learning_rate = 0.2;
   const UnitObjective objective = draw_objective(teacher, job, {0, 4});
   UnitState state = start_unit(teacher, job, {0, 4});
   const double before = loss_of(teacher, job, objective, state.pixels);
@@ -119,8 +127,8 @@ TEST(Optimization, StartsAdamAnewEachRound) {
 }
 
 TEST(LearningRate, IsStatedForImageNetsNormalisation) {
-  SynthesisJob job = small_job();
-  job.warmup_iterations = 0;
+  SynthesisJob job = small_job("psaq");
+  job.iterations = 8;  // too few for a warm-up
   Preprocessing preprocessing;
   preprocessing.std = {0.226, 0.226, 0.226};
   EXPECT_DOUBLE_EQ(learning_rate_at(job, preprocessing, 0), job.learning_rate);
@@ -141,7 +149,7 @@ TEST(LearningRate, RepeatsItsScheduleEachRound) {
 
 TEST(LearningRate, LastRoundTakesTheRestAndWarmupIsAtMostAFifth) {
   SynthesisJob job = small_job();
-  job.iterations = 23, job.warmup_iterations = 100;
+  job.iterations = 23;
   const Preprocessing preprocessing = testing::small_preprocessing();
   const double peak = job.learning_rate * 0.226 / 0.25;
   EXPECT_NEAR(learning_rate_at(job, preprocessing, 1), peak, 1e-12);   // 11 / 5 = 2 iterations of warm-up

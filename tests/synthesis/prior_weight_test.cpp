@@ -11,7 +11,7 @@ using testing::tiny_teacher;
 
 SynthesisJob automatic_job() {
   SynthesisJob job = testing::small_job();
-  job.prior_weight.reset();
+  job.sardfq.prior_weight.reset();
   return job;
 }
 

@@ -14,8 +14,8 @@ const ShardOwner owner{"0123abcd", "{}", "[synthesis]\n", "{}"};
 
 TEST(UnitState, ReadBackContinuesToTheSameBits) {
   const SynthesisTeacher teacher = tiny_teacher();
-  SynthesisJob job = small_job();
-  job.entropy_weight = 0.1, job.head_similarity_weight = 1.0;
+  SynthesisJob job = small_job("psaq");
+  job.psaq.entropy_weight = 0.1, job.psaq.head_similarity_weight = 1.0;
   const auto advance = [&](UnitState& state, int64_t until) {
     const UnitObjective objective = draw_objective(teacher, job, {4, 4});  // drawn anew by whoever goes on
     while (state.iteration < until) optimise_once(teacher, job, objective, state);
