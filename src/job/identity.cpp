@@ -32,7 +32,8 @@ json json_of(const Key& key, const std::optional<Value>& field) {
 }
 
 json::json_pointer place_of(const Key& key) {
-  std::string path = "/" + full_name(key);
+  std::string path("/");
+  path += full_name(key);
   std::ranges::replace(path, '.', '/');
   return json::json_pointer(path);
 }

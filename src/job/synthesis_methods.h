@@ -8,8 +8,8 @@
 
 namespace eidolon {
 
-/// Adam and its learning-rate schedule start anew each round. No keys, and so not part of an identity by themselves: who changes
-/// them raises the format version.
+/// Adam and its learning-rate schedule start anew each round. No keys, and so not part of an identity by themselves: who
+/// changes them raises the format version.
 struct OptimisationRounds {
   int64_t count = 1;
   int64_t warmup_iterations = 0;  ///< linear, per round; at most a fifth of a round

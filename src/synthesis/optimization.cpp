@@ -36,21 +36,21 @@ UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, c
   return {pixels, AdamMoments::zeros_like(pixels), 0};
 }
 
-LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
-                        UnitState& state) {
+std::vector<TermLoss> optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
+                                    UnitState& state) {
   const Preprocessing& preprocessing = teacher.preprocessing;
   if (round_at(job, state.iteration).step == 0) state.moments = AdamMoments::zeros_like(state.pixels);
   const Tensor pixels = state.pixels.detach().requires_grad_(true);
   const Views views = draw_views(job, preprocessing, objective.unit, state.iteration).to(teacher.device());
-  const LossTerms terms = evaluate_objective(teacher, job, objective, pixels, views);
-  const Tensor gradient = torch::autograd::grad({weighted_sum(terms, job, preprocessing)}, {pixels})[0];
+  const std::vector<TermLoss> losses = losses_of(objective, look(teacher, objective, pixels, views));
+  const Tensor gradient = torch::autograd::grad({weighted_sum(losses)}, {pixels})[0];
 
   const double rate = learning_rate_at(job, preprocessing, state.iteration);
   adam_step(state.pixels, gradient, state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
   const at::NoGradGuard no_gradients;
   state.pixels.clamp_(objective.valid.lowest, objective.valid.highest);
   ++state.iteration;
-  return terms;
+  return losses;
 }
 
 }  // namespace eidolon

@@ -59,8 +59,8 @@ int64_t most_crops(const SynthesisJob& job) {
   return job.method == "sardfq" ? job.sardfq.crops : 0;
 }
 
-SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Plan& plan, const Unit& unit) {
-  const int64_t classes = plan.output.size, batch = unit.images;
+SemanticTargets draw_semantic_targets(const SynthesisJob& job, const TeacherShape& teacher, const Unit& unit) {
+  const int64_t classes = teacher.classes, batch = unit.images;
   const int64_t most = most_crops(job);
   const bool soft = job.method == "sardfq" && job.sardfq.soft_labels;
   if (most > classes) {
@@ -79,15 +79,15 @@ SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Plan& plan,
     const auto relevant = draw_classes(job, classes, image, std::max<int64_t>(crops, 1));
     const auto labels = [&](int64_t draw) { return RandomStream(job.seed, Purpose::soft_labels, image, draw); };
     image_targets.push_back(target_of(relevant, soft, classes, labels(0)));
-    const std::vector<int64_t> places = RandomStream(job.seed, Purpose::crops, image).permutation(quadrants);
+    const std::vector<int64_t> order = RandomStream(job.seed, Purpose::crops, image).permutation(quadrants);
     for (size_t k = 0; k < relevant.size(); ++k) {
       targets.classes[i][k] = relevant[k].index;
       if (soft) targets.class_logits[i][k] = relevant[k].logit;
     }
     for (int64_t k = 0; k < crops; ++k) {
-      targets.boxes[i][k] = box_of(places[k], plan.image_size);
+      targets.boxes[i][k] = box_of(order[k], teacher.image_size);
       crop_targets.push_back(target_of({relevant[k]}, soft, classes, labels(1 + k)));
-      sources.push_back(quadrants * i + places[k]);
+      sources.push_back(quadrants * i + order[k]);
       Tensor share = at::zeros({batch});
       share[i] = 1.0 / static_cast<double>(crops);
       shares.push_back(share);

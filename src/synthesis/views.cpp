@@ -8,15 +8,15 @@
 namespace eidolon {
 namespace {
 
-/// B x S places in the image, in pixels, that the S pixels of a window from `first` on show.
-Tensor places_in_window(const Tensor& first, const Tensor& side, int64_t size) {
+/// B x S positions in the image, in pixels, that the S pixels of a window from `first` on show.
+Tensor positions_in_window(const Tensor& first, const Tensor& side, int64_t size) {
   const Tensor centres = at::arange(size, first.options()).add_(0.5).div_(static_cast<double>(size));
   return (first.unsqueeze(1) + side.unsqueeze(1) * centres).sub_(0.5).clamp_(0, static_cast<double>(size - 1));
 }
 
-/// B x 1 x S x S, whose product with the columns of B x C x S x S pixels is linear interpolation at `places`.
-Tensor interpolation(const Tensor& places, const Tensor& pixels) {
-  const Tensor distance = (places.unsqueeze(2) - at::arange(pixels.size(2), places.options())).abs();
+/// B x 1 x S x S, whose product with the columns of B x C x S x S pixels is linear interpolation at `positions`.
+Tensor interpolation(const Tensor& positions, const Tensor& pixels) {
+  const Tensor distance = (positions.unsqueeze(2) - at::arange(pixels.size(2), positions.options())).abs();
   return (1 - distance).clamp_min_(0).unsqueeze(1).to(pixels.scalar_type());
 }
 
@@ -59,7 +59,8 @@ Views draw_views(const SynthesisJob& job, const Preprocessing& preprocessing, co
 Tensor seen_through(const Views& views, const Tensor& pixels) {
   if (!views.side.defined()) return pixels;
   const int64_t size = pixels.size(3);
-  const Tensor down = places_in_window(views.top, views.side, size), across = places_in_window(views.left, views.side, size);
+  const Tensor down = positions_in_window(views.top, views.side, size),
+               across = positions_in_window(views.left, views.side, size);
   const Tensor rows = at::matmul(interpolation(down, pixels), pixels);
   const Tensor windows = at::matmul(rows, interpolation(across, pixels).transpose(2, 3));
   return windows * views.gain + views.offset;

@@ -51,7 +51,8 @@ TEST(Identity, ContainsEveryKeyOfItsStageByName) {
     const auto images = nlohmann::json::parse(synthesis_facts(job, a_context()));
     const auto student = nlohmann::json::parse(student_facts(job, a_context()));
     visit_keys(job, [&](const Key& key, const auto&) {
-      std::string path = "/" + full_name(key);  // a group is an object within its section
+      std::string path("/");
+      path += full_name(key);  // a group is an object within its section
       std::ranges::replace(path, '.', '/');
       const nlohmann::json::json_pointer place(path);
       const bool decides_images = should_decide_images(full_name(key));

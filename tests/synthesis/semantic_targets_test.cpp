@@ -9,12 +9,10 @@ namespace eidolon {
 namespace {
 
 using testing::largest_difference;
-using testing::small_facts;
 using testing::small_job;
-using testing::small_plan;
 
 SemanticTargets drawn(const Unit& unit, const SynthesisJob& job = small_job()) {
-  return draw_semantic_targets(job, *small_plan(), unit);
+  return draw_semantic_targets(job, {.classes = 6, .image_size = 16}, unit);
 }
 
 TEST(SemanticTargets, ImageHasOneCropMoreThanItsIndexModuloTheMost) {
@@ -113,10 +111,8 @@ TEST(SemanticTargets, WithoutCropsAnImageHasOneClass) {
 }
 
 TEST(SemanticTargets, MoreCropsThanClassesAreRefused) {
-  VitFacts facts = small_facts();
-  facts.classes = 3;
   EXPECT_ERROR(BadInput, "synthesis.sardfq.crops is 4, but the teacher has 3 classes",
-               draw_semantic_targets(small_job(), *vit_plan(facts), {0, 4}));
+               draw_semantic_targets(small_job(), {.classes = 3, .image_size = 16}, {0, 4}));
 }
 
 }  // namespace

@@ -54,6 +54,14 @@ inline SynthesisJob small_job(std::string_view method = "sardfq") {
   return job;
 }
 
+/// The loss of the term called `name`, one value per image; undefined if it is switched off.
+inline Tensor loss_named(std::string_view name, const UnitObjective& objective, const Seen& seen) {
+  for (const TermLoss& loss : losses_of(objective, seen)) {
+    if (loss.name == name) return loss.value;
+  }
+  return {};
+}
+
 inline Tensor small_pixels(int64_t images, uint64_t seed = 5) {
   at::manual_seed(seed);
   return at::randn({images, 3, 16, 16}, at::kDouble) * 0.7;
