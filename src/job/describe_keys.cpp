@@ -76,7 +76,7 @@ std::string describe_keys(WhichKeys which) {
   visit_keys(defaults, [&]<class Field>(const Key& key, const Field& field) {
     if (!is_wanted(key, which)) return;
     const std::string value = toml_text(field), others = defaults_of_methods(key, value);
-    text += wrapped(full_name(key) + " = " + value + (others.empty() ? "" : "   (" + others + ")"), "");
+    text += wrapped(full_name(key) + " = " + value + (others.empty() ? "" : " (" + others + ")"), "");
     text += wrapped(std::string(key.help), "    ") + wrapped(accepted_text<Field>(key), "    ");
   });
   if (which == WhichKeys::common) text += "\nThese are the keys that people set; `eidolon keys --all` shows all.\n";
