@@ -37,9 +37,7 @@ def settings(options, scale):
     units = scale * max(options.ranks) if options.strong else scale
     return {
         "synthesis.images": units * UNIT_IMAGES, "synthesis.held_out_images": 0, "synthesis.unit_images": UNIT_IMAGES,
-        "synthesis.start": "gaussian", "synthesis.iterations": options.iterations, "synthesis.rounds": 1, "synthesis.warmup_iterations": 0,
-        "synthesis.optimised_share": 1.0, "synthesis.smallest_view": 1.0, "synthesis.view_colour": 0.0,
-        "synthesis.crops": 4, "synthesis.prior_weight": "auto", "synthesis.soft_labels": "true", "synthesis.variation_weight": 0.283,
+        "synthesis.method": "sardfq", "synthesis.iterations": options.iterations,
         "run.threads": 1, "run.device": "cpu", "run.checkpoint_seconds": 3600, "finetuning.iterations": options.steps,
         "finetuning.batch": BATCH if options.strong else BATCH * scale,
     }

@@ -28,13 +28,11 @@ JOB = f"""
 [teacher]
 weights = "{SOURCE / 'jobs' / 'demo' / 'teacher'}"
 [synthesis]
+method = "sardfq"
 images = 20
 held_out_images = 4
 unit_images = 4
-optimised_share = 1.0
 iterations = 50
-rounds = 2
-crops = 4
 precision = "fp32"
 [quantization]
 calibration_images = 16

@@ -48,7 +48,8 @@ void define_commands(CLI::App& app, CommandLine& line) {
   CLI::App* doctor = app.add_subcommand("doctor", "check ranks, devices, collectives and a shared folder, before a first run");
   doctor->add_option("folder", line.target, "where run directories will lie (default: here)")->default_val(".");
   doctor->add_flag("--json", line.evaluate.json, "as one JSON object");
-  app.add_subcommand("keys", "every key of a job, with default and meaning");
+  CLI::App* keys = app.add_subcommand("keys", "the keys of a job that people set, with default and meaning");
+  keys->add_flag("--all", line.all_keys, "every key");
   app.set_version_flag("--version", program_version());
   app.require_subcommand(1);
 }

@@ -114,7 +114,7 @@ ExitCode dispatch(const CommandLine& line, int argc, char** argv) {
   if (uses_ranks(line)) return run_on_cluster(line, argc, argv);
   if (line.command == "status") return eidolon::status(line.target, line.evaluate.json);
   if (line.command == "inspect") return eidolon::inspect(line.target);
-  print_result(line.command == "keys" ? describe_keys() : line.answer);
+  print_result(line.command == "keys" ? describe_keys(line.all_keys ? WhichKeys::all : WhichKeys::common) : line.answer);
   return ExitCode::done;
 }
 

@@ -58,8 +58,10 @@ void require_own_checkpoint(const std::filesystem::path& path, const std::map<st
                             const CheckpointOwner& owner) {
   if (attribute_of(path, attributes, "student_id") == owner.student_id) return;
   std::string difference = first_difference(owner.facts, attribute_of(path, attributes, "identity"));
-  if (difference.starts_with("synthesis_id ") && attributes.contains("images")) {
-    difference = "its images were made otherwise, " + first_difference(owner.images, attributes.at("images"));
+  if (attributes.contains("images")) {
+    const std::string of_images = first_difference(owner.images, attributes.at("images"));
+    if (of_images.starts_with("format_version ")) difference = of_images;
+    if (difference.starts_with("synthesis_id ")) difference = "its images were made otherwise, " + of_images;
   }
   throw BadInput(path.string() + " belongs to another student: " + difference +
                  "; give this job its own --run-dir (images can be shared: run.shards), or remove the checkpoints");

@@ -53,7 +53,7 @@ std::vector<Trainable> Distillation::begin() {
   held_out_outputs.advance_to(plan().section_count());
   std::vector<Trainable> trainables = trainable_weights(student, calibrated, plan().products, length.learning_rate);
   for (const NodeId node : plan().all_nodes()) {
-    const double rate = plan().is_weight(node) ? job.weight_scale_learning_rate : job.scale_learning_rate;
+    const double rate = plan().is_weight(node) ? job.scales.weight_learning_rate : job.scales.activation_learning_rate;
     for (Trainable& scale : trainable_scales(student, calibrated, {node}, rate)) trainables.push_back(std::move(scale));
   }
   trained = student_tensors_of(trainables);
@@ -71,7 +71,7 @@ Tensor Distillation::loss(const std::vector<int64_t>& of, int64_t step) const {
     wanted = forward_outputs(teacher, input);
   }
   const std::vector<Tensor> given = forward_outputs(student.model, input, quantizing_tap(student));
-  const Tensor features = job.distill_feature_weight * relative_error(plan(), wanted, given);
+  const Tensor features = job.distill.feature_weight * relative_error(plan(), wanted, given);
   return (divergence(plan().output, wanted.back(), given.back()) + features).sum();
 }
 
@@ -125,7 +125,7 @@ Phase distillation_phase(const FinetuningJob& job, const DistillationLength& len
                    .models = models,
                    .images = images,
                    .communicator = communicator,
-                   .stream = {images.training, images.preprocessing, mixture_cycle(job.distill_images), job.seed},
+                   .stream = {images.training, images.preprocessing, mixture_cycle(job.distill.images), job.seed},
                    .held_out_outputs = Prefix(models.teacher, {}, images.held_out, images.preprocessing, cache_bytes)});
   Phase phase;
   phase.name = "distill";

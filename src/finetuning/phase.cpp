@@ -26,7 +26,7 @@ std::vector<Phase> phases_of(const FinetuningJob& job, const Models& models, con
     throw BadInput("finetuning.method '" + job.method + "' is not one of blockwise, distill, none");
   }
   std::vector<Phase> phases = reconstruction_phases(job, models, images, communicator, cache_bytes);
-  if (job.distill_iterations > 0) phases.push_back(distillation(job.distill_iterations, job.distill_learning_rate));
+  if (job.distill.iterations > 0) phases.push_back(distillation(job.distill.iterations, job.distill.learning_rate));
   return phases;
 }
 

@@ -13,6 +13,8 @@
 namespace eidolon {
 namespace {
 
+constexpr double rounding_weight = 0.01;  ///< of the penalty that makes AdaRound's variables decide, as in its paper
+
 void append(std::vector<Trainable>& all, std::vector<Trainable> further) {
   for (Trainable& entry : further) all.push_back(std::move(entry));
 }
@@ -108,17 +110,17 @@ std::vector<Trainable> SectionTrainer::trainables() {
   std::vector<NodeId> weights, activations;
   for (const NodeId node : plan().nodes_of(section)) (plan().is_weight(node) ? weights : activations).push_back(node);
 
-  const double rate = job.learning_rate * falling_to_the_middle(section, plan().section_count(), job.early_rate);
+  const double rate = job.learning_rate * falling_to_the_middle(section, plan().section_count(), job.learning_rate_multiplier);
   std::vector<Trainable> all;
   if (job.rounding == "adaround") {
     roundings = learned_roundings(calibrated, weights);
-    append(all, trainable_roundings(roundings, plan(), job.rounding_learning_rate));
+    append(all, trainable_roundings(roundings, plan(), job.adaround.learning_rate));
     append(all, trainable_biases(student, calibrated, products, rate));
   } else {
     append(all, trainable_weights(student, calibrated, products, rate));
   }
-  append(all, trainable_scales(student, calibrated, activations, job.scale_learning_rate));
-  append(all, trainable_scales(student, calibrated, weights, job.weight_scale_learning_rate));
+  append(all, trainable_scales(student, calibrated, activations, job.scales.activation_learning_rate));
+  append(all, trainable_scales(student, calibrated, weights, job.scales.weight_learning_rate));
   return all;
 }
 
@@ -145,7 +147,7 @@ Tensor SectionTrainer::loss(const std::vector<int64_t>& images, int64_t step) co
   for (const LearnedRounding& rounding : roundings) {
     // Once per image, since train_step() divides by their number over all ranks.
     if (beta)
-      loss = loss + job.rounding_weight * static_cast<double>(images.size()) * rounding_penalty(rounding.variable, *beta);
+      loss = loss + rounding_weight * static_cast<double>(images.size()) * rounding_penalty(rounding.variable, *beta);
   }
   return loss;
 }

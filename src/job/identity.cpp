@@ -1,5 +1,6 @@
 #include "job/identity.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -32,16 +33,23 @@ json json_of(const Key& key, const std::optional<Value>& field) {
   return *field;
 }
 
+json::json_pointer place_of(const Key& key) {
+  std::string path("/");
+  path += full_name(key);
+  std::ranges::replace(path, '.', '/');
+  return json::json_pointer(path);
+}
+
 bool computes_on_cpu(const IdentityContext& context) {
   return context.device == "cpu";
 }
 
-/// {"synthesis": {"crops": 4, ...}} of the keys that decide `artefact` and have an effect.
+/// {"synthesis": {"images": 64, "sardfq": {"crops": 4}}}: the keys that decide `artefact` and have an effect.
 json keys_that_decide(const Job& job, Decides artefact) {
   json facts = json::object();
   visit_keys(job, [&](const Key& key, const auto& field) {
     if (key.decides == artefact && is_used(job, key)) {
-      facts[std::string(key.section)][std::string(key.name)] = json_of(key, field);
+      facts[place_of(key)] = json_of(key, field);
     }
   });
   return facts;

@@ -1,7 +1,7 @@
 // The job: everything a run is told, as one plain struct.
 //
-// Every field has a type and a default. job/schema.h lists the TOML key, the allowed range and one line of help of each;
-// the reader, --set, --print-config and the identities all walk that list. std::nullopt stands for "auto".
+// Every field has a type and a default. job/schema.h lists the TOML key, the allowed range and one line of help of each.
+// The reader, --set, --print-config and the identities all walk that list. std::nullopt stands for "auto".
 #pragma once
 
 #include <cstdint>
@@ -15,36 +15,42 @@ struct TeacherJob {
   std::filesystem::path weights;  ///< folder with model.safetensors and config.json
 };
 
+/// Of synthesis.method = "views": what the teacher sees of an image at an iteration (synthesis/views.h).
+struct ViewsJob {
+  double smallest_side = 0.4;  ///< of the random windows, as a share of the image's side
+  double colour = 0.3;         ///< log of the gain and offset per channel, at most
+};
+
+/// Of synthesis.method = "sardfq" (arXiv 2412.16553).
+struct SardfqJob {
+  std::optional<double> prior_weight;  ///< alpha_1; 0: no attention priors; auto: synthesis/prior_weight.h
+  int64_t crops = 4;                   ///< K_MSR, crops per image at most; 0: none
+  bool soft_labels = true;             ///< false: equal shares of the classes that are shown
+};
+
+/// Of synthesis.method = "psaq" (arXiv 2203.02250).
+struct PsaqJob {
+  double entropy_weight = 1.0;          ///< of the entropy of patch similarities, summed over the blocks
+  std::string entropy_form = "kernel";  ///< kernel | gaussian
+  double head_similarity_weight = 0.0;  ///< of MimiQ's inter-head similarity, which goes well with it
+};
+
+/// The defaults are those of the method "views"; job/synthesis_methods.h has those of the others.
 struct SynthesisJob {
-  std::string method = "sardfq";     ///< sardfq | gaussian | given (run.shards has them)
-  std::optional<std::string> start;  ///< what the pixels start from; auto: leaves, scenes, textures (method gaussian: noise)
-  int64_t images = 256;              ///< decides the student, but no image: raising it only adds units
-  int64_t held_out_images = 32;      ///< further images, never trained on, at least so many; decides the student, but no image
-  int64_t unit_images = 16;          ///< consecutive images optimised together, one shard
-  double optimised_share = 0.5;      ///< of the units; the images of the others are their starts
-  int64_t iterations = 100;          ///< of an optimised unit; 0: none is optimised
-  int64_t rounds = 1;                ///< Adam and its schedule start anew each round
-  int64_t warmup_iterations = 4;     ///< linear, per round; at most a fifth of a round
+  std::string method = "views";                    ///< views | sardfq | psaq | gaussian | given (run.shards has them)
+  std::string start = "leaves, scenes, textures";  ///< what the pixels start from
+  int64_t images = 256;                            ///< decides the student, but no image: raising it only adds units
+  int64_t held_out_images = 32;  ///< further images, never trained on, at least so many; decides the student, but no image
+  int64_t unit_images = 16;      ///< consecutive images optimised together, one shard
+  double optimised_share = 0.5;  ///< of the units; the images of the others are their starts
+  int64_t iterations = 100;      ///< of an optimised unit; 0: none is optimised
   uint64_t seed = 1;
   std::optional<std::string> precision;  ///< auto | fp32 | bf16
   double learning_rate = 0.05;           ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
-  double smallest_view = 0.4;            ///< the teacher sees a new window each iteration, of at least this share of the side
-  double view_colour = 0.3;              ///< and in colours scaled and shifted at most so much
-
-  std::optional<double> prior_weight = 0.0;  ///< alpha_1, 0: no attention priors; auto: see synthesis/prior_weight.h
-
-  int64_t crops = 0;         ///< K_MSR, crops per image at most; 0 switches the crops off
-  bool soft_labels = false;  ///< false: one-hot targets
-  double soft_label_low = 5.0;
-  double soft_label_high = 10.0;
-
-  double variation_weight = 0.0;  ///< of the total-variation term, per image; published: 0.05 * sqrt(32) = 0.283
-  double variation_low = 442;     ///< target ~ U(low, high), for 3x224x224 ImageNet-normalised pixels
-  double variation_high = 530;
-
-  double entropy_weight = 0.0;          ///< of PSAQ-ViT's patch-similarity entropy, summed over the blocks
-  std::string entropy_form = "kernel";  ///< kernel | gaussian
-  double head_similarity_weight = 0.0;  ///< of MimiQ's inter-head similarity
+  double variation_weight = 0.0;         ///< of the total-variation term, per image
+  ViewsJob views;
+  SardfqJob sardfq;
+  PsaqJob psaq;
 };
 
 struct QuantizationJob {
@@ -61,28 +67,41 @@ struct QuantizationJob {
   std::string bits_for;                         ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
   int64_t calibration_images = 32;
   std::string correction = "bias";  ///< none | bias | rounding | ridge: closed-form correction of each linear layer
-  double ridge = 0.3;               ///< penalty on changed weights, relative to the energy of a layer's inputs
+};
+
+/// Training of the quantizers' scales, beside the weights.
+struct ScalesJob {
+  double activation_learning_rate = 0.0;  ///< Adam, relative to each scale; 0 freezes them
+  double weight_learning_rate = 0.0;      ///< the same for weight scales
+};
+
+/// Of finetuning.rounding = "adaround" (arXiv 2004.10568).
+struct AdaroundJob {
+  double learning_rate = 0.02;  ///< Adam, of the rounding variables
+};
+
+/// End-to-end distillation.
+struct DistillJob {
+  int64_t iterations = 0;         ///< after the blocks
+  double learning_rate = 1e-3;    ///< of these, as finetuning.learning_rate
+  double feature_weight = 1.0;    ///< of the relative squared error of block outputs, beside KL in nats
+  std::string images = "stored";  ///< a mixture of "stored" (the shards', shifted and mirrored) and procedural families
 };
 
 struct FinetuningJob {
   std::string method = "blockwise";           ///< blockwise | distill | none
-  int64_t batch = 16;                         ///< global, over all ranks; equals the number of lanes
-  int64_t iterations = 100;                   ///< per block (blockwise) or in all (distill)
+  int64_t batch = 16;                         ///< global, over all ranks; equals the number of shards of a batch
+  int64_t iterations = 100;                   ///< per section (blockwise) or in all (distill)
   double learning_rate = 1e-2;                ///< Adam, weights: in steps of each channel's quantizer per iteration
-  double early_rate = 4.0;                    ///< blockwise: so many times that in the first quarter, falling to 1 midway
-  double scale_learning_rate = 0.0;           ///< Adam, activation scales: relative to each scale; 0 freezes them
-  double weight_scale_learning_rate = 0.0;    ///< the same for weight scales
+  double learning_rate_multiplier = 4.0;      ///< blockwise: of the first quarter of the sections, falling to 1 midway
   double input_mix = 0.5;                     ///< probability that an element of a block's input is the teacher's
   std::string rounding = "straight_through";  ///< straight_through | adaround: how weights are trained
-  double rounding_learning_rate = 0.02;       ///< Adam, of AdaRound's variables
-  double rounding_weight = 0.01;              ///< of the term that drives AdaRound's variables to a decision
   std::string importance = "gradient";        ///< none | gradient: weights of a block's squared error
   bool token_units = true;                    ///< a token's error is relative to its deviation over channels
-  int64_t distill_iterations = 0;             ///< end-to-end steps after the blocks
-  double distill_learning_rate = 1e-3;        ///< of these, as learning_rate
-  double distill_feature_weight = 1.0;        ///< of the relative squared error of block outputs, beside KL in nats
-  std::string distill_images = "stored";  ///< a mixture of "stored" (the shards', shifted and mirrored) and procedural families
   uint64_t seed = 1;
+  ScalesJob scales;
+  AdaroundJob adaround;
+  DistillJob distill;
 };
 
 struct EvaluationJob {

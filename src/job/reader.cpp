@@ -8,8 +8,10 @@
 
 #include "base/error.h"
 #include "job/assign.h"
+#include "job/key_groups.h"
 #include "job/nearest.h"
 #include "job/schema.h"
+#include "job/synthesis_methods.h"
 #include "job/toml_sections.h"
 #include "job/unknown_names.h"
 #include "storage/atomic_file.h"
@@ -19,22 +21,15 @@ namespace {
 
 enum class UnknownKeys { refused, ignored };
 
-/// `--set section.key=value`, taken apart.
-struct Override {
-  std::string text, section, key, value;
-};
+/// A value for a key, from a file or from --set.
+struct Setting {
+  std::string section, key;
+  TomlValue value;
+  std::filesystem::path base;  ///< of relative paths
+  std::string where;           ///< "job.toml:3" or "--set synthesis.images=3"
 
-/// False if there is no such key.
-bool set_key(Job& job, const std::string& section, const TomlEntry& entry, const std::filesystem::path& base) {
-  bool known = false;
-  visit_keys(job, [&](const Key& key, auto& field) {
-    if (key.section == section && key.name == entry.name) {
-      known = true;
-      assign(field, entry.value, key, base);
-    }
-  });
-  return known;
-}
+  std::string name() const { return section + "." + key; }
+};
 
 /// Runs `action`; puts where the input stands in front of what is wrong with it.
 template <class Action>
@@ -46,34 +41,67 @@ void located(const std::string& where, Action&& action) {
   }
 }
 
-/// A path that an override replaces is not read from the file: it may contain variables that are not set here.
-bool is_replaced_path(const std::string& section, const TomlEntry& entry, const std::vector<Override>& overrides) {
-  const auto same = [&](const Override& one) { return one.section == section && one.key == entry.name; };
-  bool is_path = false;
-  const Job keys;
-  visit_keys(keys, [&]<class Field>(const Key& key, const Field&) {
-    if constexpr (std::is_same_v<Field, std::filesystem::path>) is_path |= key.section == section && key.name == entry.name;
+/// False if there is no such key.
+bool set_key(Job& job, const Setting& setting, UnknownKeys unknown) {
+  bool known = false;
+  visit_keys(job, [&](const Key& key, auto& field) {
+    if (key.section != setting.section || key.name != setting.key) return;
+    known = true;
+    if (unknown == UnknownKeys::refused) require_choice(job, key);
+    assign(field, setting.value, key, setting.base);
   });
-  return is_path && std::holds_alternative<std::string>(entry.value) && std::ranges::any_of(overrides, same);
+  return known;
 }
 
-void apply_section(Job& job, const TomlSection& section, const std::string& file, UnknownKeys unknown,
-                   const std::vector<Override>& overrides) {
-  const bool strict = unknown == UnknownKeys::refused;
-  if (strict && !section.name.empty()) {
-    located(file + ":" + std::to_string(section.line), [&] { require_section(section.name); });
+void apply(Job& job, const Setting& setting, UnknownKeys unknown) {
+  located(setting.where, [&] {
+    if (!set_key(job, setting, unknown) && unknown == UnknownKeys::refused) refuse_key(setting.section, setting.key);
+  });
+}
+
+/// The choices first, since they decide what the other keys are by default and whether they are allowed.
+void apply_all(Job& job, const std::vector<Setting>& settings, UnknownKeys unknown) {
+  for (const Setting& setting : settings) {
+    if (is_choice(setting.name())) apply(job, setting, unknown);
   }
-  for (const TomlEntry& entry : section.entries) {
-    if (is_replaced_path(section.name, entry, overrides)) continue;
-    located(file + ":" + std::to_string(entry.line), [&] {
-      if (strict && section.name.empty()) {
-        refuse_outside_sections(entry.name);
+  job.synthesis = synthesis_method(job.synthesis.method).defaults();
+  for (const Setting& setting : settings) apply(job, setting, unknown);
+}
+
+bool is_path(const Setting& setting) {
+  bool found = false;
+  const Job keys;
+  visit_keys(keys, [&]<class Field>(const Key& key, const Field&) {
+    if constexpr (std::is_same_v<Field, std::filesystem::path>) found |= full_name(key) == setting.name();
+  });
+  return found && std::holds_alternative<std::string>(setting.value);
+}
+
+/// Without the paths that an override replaces: they may contain variables that are not set here.
+std::vector<Setting> without_replaced_paths(std::vector<Setting> settings, const std::vector<Setting>& overrides) {
+  std::erase_if(settings, [&](const Setting& setting) {
+    const auto same = [&](const Setting& other) { return other.name() == setting.name(); };
+    return is_path(setting) && std::ranges::any_of(overrides, same);
+  });
+  return settings;
+}
+
+std::vector<Setting> settings_of(const std::vector<TomlSection>& sections, const std::string& file, UnknownKeys unknown) {
+  const std::filesystem::path base = std::filesystem::absolute(file).lexically_normal().parent_path();
+  std::vector<Setting> settings;
+  for (const TomlSection& section : sections) {
+    const auto where = [&](uint32_t line) { return file + ":" + std::to_string(line); };
+    if (unknown == UnknownKeys::refused && !section.name.empty()) {
+      located(where(section.line), [&] { require_section(section.name); });
+    }
+    for (const TomlEntry& entry : section.entries) {
+      if (unknown == UnknownKeys::refused && section.name.empty()) {
+        located(where(entry.line), [&] { refuse_outside_sections(entry.name); });
       }
-      if (!set_key(job, section.name, entry, job.file.parent_path()) && strict) {
-        refuse_key(section.name, entry.name);
-      }
-    });
+      settings.push_back({section.name, entry.name, entry.value, base, where(entry.line)});
+    }
   }
+  return settings;
 }
 
 std::string trimmed(std::string_view text) {
@@ -82,51 +110,34 @@ std::string trimmed(std::string_view text) {
   return first == std::string_view::npos ? std::string() : std::string(text.substr(first, last - first + 1));
 }
 
-Override parsed_override(const std::string& text) {
-  Override result{text, {}, {}, {}};
-  located("--set " + printable(text), [&] {
+/// `--set section.key=value`, where the section may be a group: synthesis.sardfq.crops=2.
+Setting parsed_override(const std::string& text) {
+  Setting result{
+      .section = {}, .key = {}, .value = {}, .base = std::filesystem::current_path(), .where = "--set " + printable(text)};
+  located(result.where, [&] {
     const std::size_t equals = text.find('=');
     const std::string key = trimmed(std::string_view(text).substr(0, equals));
-    const std::size_t dot = key.find('.');
+    const std::size_t dot = key.rfind('.');
     if (equals == std::string::npos || dot == std::string::npos) {
       throw BadInput("expected section.key=value, such as synthesis.images=256");
     }
     result.section = key.substr(0, dot);
     result.key = key.substr(dot + 1);
-    result.value = trimmed(std::string_view(text).substr(equals + 1));
+    result.value = toml_value_or_word(trimmed(std::string_view(text).substr(equals + 1)));
     require_section(result.section);
   });
   return result;
 }
 
-void apply_override(Job& job, const Override& given) {
-  located("--set " + printable(given.text), [&] {
-    if (!set_key(job, given.section, {given.key, toml_value_or_word(given.value), 0}, std::filesystem::current_path())) {
-      refuse_key(given.section, given.key);
-    }
-  });
-}
-
 /// What no single key can tell.
 void check(const Job& job) {
   const SynthesisJob& synthesis = job.synthesis;
-  const auto require_order = [](const char* low_name, auto low, const char* high_name, auto high) {
-    if (low > high) {
-      throw BadInput(std::string("'") + low_name + "' is " + toml_text(low) + ", more than '" + high_name + "', which is " +
-                     toml_text(high));
-    }
-  };
   if (job.teacher.weights.empty()) {
     throw BadInput("'teacher.weights' is missing; give the folder that holds model.safetensors and config.json");
   }
-  require_order("synthesis.soft_label_low", synthesis.soft_label_low, "synthesis.soft_label_high", synthesis.soft_label_high);
-  require_order("synthesis.variation_low", synthesis.variation_low, "synthesis.variation_high", synthesis.variation_high);
-  if (synthesis.method == "gaussian" && synthesis.start.value_or("gaussian") != "gaussian") {
+  if (synthesis.method == "gaussian" && synthesis.start != "gaussian") {
     throw BadInput("'synthesis.method' is 'gaussian', which is noise alone, but 'synthesis.start' is '" +
-                   printable(*synthesis.start) + "'; for other starts alone set synthesis.iterations = 0 instead");
-  }
-  if (synthesis.iterations > 0) {
-    require_order("synthesis.rounds", synthesis.rounds, "synthesis.iterations", synthesis.iterations);
+                   printable(synthesis.start) + "'; for other starts alone set synthesis.iterations = 0 instead");
   }
 }
 
@@ -149,23 +160,23 @@ std::string job_text(const std::filesystem::path& file) {
   }
 }
 
-Job job_of_file(const std::filesystem::path& file, UnknownKeys unknown, const std::vector<Override>& overrides) {
+Job named_after(const std::filesystem::path& file) {
   Job job;
   job.file = std::filesystem::absolute(file).lexically_normal();
   job.name = job.file.stem().string();
-  for (const TomlSection& section : toml_sections(job_text(file), file.string())) {
-    apply_section(job, section, file.string(), unknown, overrides);
-  }
   return job;
 }
 
 }  // namespace
 
 Job read_job(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  std::vector<Override> given;
+  std::vector<Setting> given;
   for (const std::string& text : overrides) given.push_back(parsed_override(text));
-  Job job = job_of_file(file, UnknownKeys::refused, given);
-  for (const Override& one : given) apply_override(job, one);
+  const std::vector<TomlSection> sections = toml_sections(job_text(file), file.string());
+  std::vector<Setting> settings = without_replaced_paths(settings_of(sections, file.string(), UnknownKeys::refused), given);
+  settings.insert(settings.end(), given.begin(), given.end());
+  Job job = named_after(file);
+  apply_all(job, settings, UnknownKeys::refused);
   located(file.string(), [&] { check(job); });
   return job;
 }
@@ -174,9 +185,8 @@ Job read_resolved_text(const std::string& text, const Job& like) {
   Job job;
   job.file = like.file;
   job.name = like.name;
-  for (const TomlSection& section : toml_sections(text, like.file.string())) {
-    apply_section(job, section, like.file.string(), UnknownKeys::ignored, {});
-  }
+  const std::string file = like.file.string();
+  apply_all(job, settings_of(toml_sections(text, file), file, UnknownKeys::ignored), UnknownKeys::ignored);
   return job;
 }
 
@@ -188,7 +198,9 @@ Job read_resolved_job(const std::filesystem::path& file) {
                    " was emptied or cut short, as it states no run.threads; restore it, or remove it and what was " +
                    "\"auto\" is decided anew");
   }
-  return job_of_file(file, UnknownKeys::ignored, {});
+  Job job = named_after(file);
+  apply_all(job, settings_of(sections, file.string(), UnknownKeys::ignored), UnknownKeys::ignored);
+  return job;
 }
 
 }  // namespace eidolon

@@ -30,7 +30,7 @@ struct Allowed {
 };
 
 struct Key {
-  std::string_view section;
+  std::string_view section;  ///< "synthesis"; of a group, which is a nested table: "synthesis.sardfq"
   std::string_view name;
   Decides decides;
   Allowed allowed;
@@ -78,13 +78,13 @@ void visit_teacher_keys(AnyJob& job, Visitor&& visit) {
 }
 
 template <class AnyJob, class Visitor>
-void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
+void visit_synthesis_keys(AnyJob& job, Visitor&& visit) {
   auto& synthesis = job.synthesis;
   const auto key = [](std::string_view name, Allowed allowed, std::string_view help, Decides decides = Decides::images) {
     return Key{"synthesis", name, decides, std::move(allowed), help};
   };
-  visit(key("method", one_of({"sardfq", "gaussian", "given"}),
-            "how images are made; gaussian is noise; given: run.shards has them"),
+  visit(key("method", one_of({"views", "sardfq", "psaq", "gaussian", "given"}),
+            "how images are made; gaussian: noise; given: run.shards has them"),
         synthesis.method);
   visit(key("start", mixture_of({"gaussian", "pink", "leaves", "scenes", "textures"}), "what the pixels start from"),
         synthesis.start);
@@ -95,43 +95,39 @@ void visit_optimisation_keys(AnyJob& job, Visitor&& visit) {
   visit(key("unit_images", between(1, 4096), "consecutive images optimised together, one shard"), synthesis.unit_images);
   visit(key("optimised_share", between(0, 1), "share of the units that are optimised; the others stay as they start"),
         synthesis.optimised_share);
-  visit(key("iterations", between(0, large), "optimisation steps of a unit, over all rounds; 0: the start is the image"),
-        synthesis.iterations);
-  visit(key("rounds", between(1, large), "Adam and its schedule start anew each round"), synthesis.rounds);
-  visit(key("warmup_iterations", between(0, large), "linear warm-up per round; at most a fifth of a round"),
-        synthesis.warmup_iterations);
+  visit(key("iterations", between(0, large), "optimisation steps of a unit; 0: the start is the image"), synthesis.iterations);
   visit(key("seed", at_least(0), "of every random draw of the images"), synthesis.seed);
   visit(key("precision", one_of({"fp32", "bf16"}), "of the teacher's forward and backward pass"), synthesis.precision);
   visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels"), synthesis.learning_rate);
-  visit(key("smallest_view", between(0.05, 1), "side of the random windows that the teacher sees, at least; 1: whole images"),
-        synthesis.smallest_view);
-  visit(key("view_colour", between(0, 2), "random change of contrast and brightness of what it sees; 0: none"),
-        synthesis.view_colour);
+  visit(key("variation_weight", between(0, large), "of the total-variation term, per image"), synthesis.variation_weight);
 }
 
 template <class AnyJob, class Visitor>
-void visit_loss_keys(AnyJob& job, Visitor&& visit) {
-  auto& synthesis = job.synthesis;
-  const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
-    return Key{"synthesis", name, Decides::images, std::move(allowed), help};
+void visit_synthesis_group_keys(AnyJob& job, Visitor&& visit) {
+  auto& views = job.synthesis.views;
+  auto& sardfq = job.synthesis.sardfq;
+  auto& psaq = job.synthesis.psaq;
+  const auto key = [](std::string_view group, std::string_view name, Allowed allowed, std::string_view help) {
+    return Key{group, name, Decides::images, std::move(allowed), help};
   };
-  visit(key("prior_weight", between(0, large), "of the attention prior term; 0: none; auto: balanced at the start"),
-        synthesis.prior_weight);
-  visit(key("crops", between(0, 4), "crops per image with a class of their own, at most; 0: none"), synthesis.crops);
-  visit(key("soft_labels", anything(), "false: one-hot targets"), synthesis.soft_labels);
-  visit(key("soft_label_low", between(-1000, 1000), "least logit drawn for a class that is shown"), synthesis.soft_label_low);
-  visit(key("soft_label_high", between(-1000, 1000), "greatest logit drawn for a class that is shown"),
-        synthesis.soft_label_high);
-  visit(key("variation_weight", between(0, large), "of the total-variation term, per image"), synthesis.variation_weight);
-  visit(key("variation_low", between(0, large), "least total variation aimed at, for 3x224x224 ImageNet-normalised pixels"),
-        synthesis.variation_low);
-  visit(key("variation_high", between(0, large), "greatest total variation aimed at"), synthesis.variation_high);
-  visit(key("entropy_weight", between(0, large), "of the entropy of patch similarities (PSAQ-ViT), summed over blocks"),
-        synthesis.entropy_weight);
-  visit(key("entropy_form", one_of({"kernel", "gaussian"}), "its density: of kernels, or taken for normal"),
-        synthesis.entropy_form);
-  visit(key("head_similarity_weight", between(0, large), "of the likeness of the heads' attention (MimiQ)"),
-        synthesis.head_similarity_weight);
+  visit(key("synthesis.views", "smallest_side", between(0.05, 1),
+            "of the random windows that the teacher sees, as a share of the image's side; 1: whole images"),
+        views.smallest_side);
+  visit(key("synthesis.views", "colour", between(0, 2), "random change of contrast and brightness of what it sees; 0: none"),
+        views.colour);
+  visit(key("synthesis.sardfq", "prior_weight", between(0, large),
+            "of the attention prior term; 0: none; auto: its gradient is as large as the semantic one's at the start"),
+        sardfq.prior_weight);
+  visit(key("synthesis.sardfq", "crops", between(0, 4), "crops per image with a class of their own, at most; 0: none"),
+        sardfq.crops);
+  visit(key("synthesis.sardfq", "soft_labels", anything(), "false: equal shares of the classes that are shown"),
+        sardfq.soft_labels);
+  visit(key("synthesis.psaq", "entropy_weight", between(0, large), "of the entropy of patch similarities, summed over blocks"),
+        psaq.entropy_weight);
+  visit(key("synthesis.psaq", "entropy_form", one_of({"kernel", "gaussian"}), "its density: of kernels, or taken for normal"),
+        psaq.entropy_form);
+  visit(key("synthesis.psaq", "head_similarity_weight", between(0, large), "of the likeness of the heads' attention (MimiQ)"),
+        psaq.head_similarity_weight);
 }
 
 template <class AnyJob, class Visitor>
@@ -171,8 +167,6 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("correction", one_of({"none", "bias", "rounding", "ridge"}),
             "closed-form fit of each linear layer to its own unrounded output"),
         quantization.correction);
-  visit(key("ridge", between(1e-6, large), "penalty of correction = ridge on changed weights, relative to the layer's inputs"),
-        quantization.ridge);
 }
 
 template <class AnyJob, class Visitor>
@@ -183,34 +177,46 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
   };
   visit(key("method", one_of({"blockwise", "distill", "none"}), "reconstruct block by block, distil end to end, or neither"),
         finetuning.method);
-  visit(key("batch", between(1, 65536), "global batch over all ranks; the number of lanes"), finetuning.batch);
-  visit(key("iterations", between(0, large), "steps per block (blockwise) or in all (distill)"), finetuning.iterations);
+  visit(key("batch", between(1, 65536), "global batch over all ranks"), finetuning.batch);
+  visit(key("iterations", between(0, large), "steps per section (blockwise) or in all (distill)"), finetuning.iterations);
   visit(key("learning_rate", between(0, large), "of the weights, in steps of each channel's quantizer"),
         finetuning.learning_rate);
-  visit(key("early_rate", between(1e-3, 1e3),
-            "blockwise: so many times that in the first quarter of the sections, falling to 1 at the middle"),
-        finetuning.early_rate);
-  visit(key("scale_learning_rate", between(0, large), "of the activation scales, relative to each; 0 freezes them"),
-        finetuning.scale_learning_rate);
-  visit(key("weight_scale_learning_rate", between(0, large), "of the weight scales, relative to each; 0 freezes them"),
-        finetuning.weight_scale_learning_rate);
+  visit(key("learning_rate_multiplier", between(1e-3, 1e3),
+            "blockwise: of the first quarter of the sections, falling to 1 at the middle"),
+        finetuning.learning_rate_multiplier);
   visit(key("input_mix", between(0, 1), "QDrop, blockwise: share of a block's input that is the teacher's"),
         finetuning.input_mix);
   visit(key("rounding", one_of({"straight_through", "adaround"}), "how blockwise trains weights"), finetuning.rounding);
-  visit(key("rounding_learning_rate", between(0, large), "of AdaRound's variables"), finetuning.rounding_learning_rate);
-  visit(key("rounding_weight", between(0, large), "of the term that makes AdaRound decide"), finetuning.rounding_weight);
   visit(key("importance", one_of({"none", "gradient"}), "weights of the blockwise error, by the teacher's logits"),
         finetuning.importance);
   visit(key("token_units", anything(), "a token's error is relative to its deviation over channels, as a LayerNorm sees it"),
         finetuning.token_units);
-  visit(key("distill_iterations", between(0, large), "end-to-end steps after the blocks"), finetuning.distill_iterations);
-  visit(key("distill_learning_rate", between(0, large), "of these, as learning_rate"), finetuning.distill_learning_rate);
-  visit(key("distill_feature_weight", between(0, large), "of the block outputs' error, beside the logits' KL"),
-        finetuning.distill_feature_weight);
-  visit(key("distill_images", mixture_of({"stored", "pink", "leaves", "scenes", "textures"}),
-            "what these steps see; stored: the shards' images, shifted and mirrored; others: made anew at every step"),
-        finetuning.distill_images);
   visit(key("seed", at_least(0), "of the order of the images and of what is dropped"), finetuning.seed);
+}
+
+template <class AnyJob, class Visitor>
+void visit_finetuning_group_keys(AnyJob& job, Visitor&& visit) {
+  auto& scales = job.finetuning.scales;
+  auto& distill = job.finetuning.distill;
+  const auto key = [](std::string_view group, std::string_view name, Allowed allowed, std::string_view help) {
+    return Key{group, name, Decides::student, std::move(allowed), help};
+  };
+  visit(key("finetuning.scales", "activation_learning_rate", between(0, large),
+            "of the activation scales, relative to each; 0 freezes them"),
+        scales.activation_learning_rate);
+  visit(key("finetuning.scales", "weight_learning_rate", between(0, large),
+            "of the weight scales, relative to each; 0 freezes them"),
+        scales.weight_learning_rate);
+  visit(key("finetuning.adaround", "learning_rate", between(0, large), "of AdaRound's variables"),
+        job.finetuning.adaround.learning_rate);
+  visit(key("finetuning.distill", "iterations", between(0, large), "end-to-end steps after the blocks"), distill.iterations);
+  visit(key("finetuning.distill", "learning_rate", between(0, large), "of these, as finetuning.learning_rate"),
+        distill.learning_rate);
+  visit(key("finetuning.distill", "feature_weight", between(0, large), "of the block outputs' error, beside the logits' KL"),
+        distill.feature_weight);
+  visit(key("finetuning.distill", "images", mixture_of({"stored", "pink", "leaves", "scenes", "textures"}),
+            "what these steps see; stored: the shards' images, shifted and mirrored; others: made anew at every step"),
+        distill.images);
 }
 
 template <class AnyJob, class Visitor>
@@ -251,10 +257,11 @@ template <class AnyJob, class Visitor>
 requires std::is_same_v<std::remove_const_t<AnyJob>, Job>
 void visit_keys(AnyJob& job, Visitor&& visit) {
   visit_teacher_keys(job, visit);
-  visit_optimisation_keys(job, visit);
-  visit_loss_keys(job, visit);
+  visit_synthesis_keys(job, visit);
+  visit_synthesis_group_keys(job, visit);
   visit_quantization_keys(job, visit);
   visit_finetuning_keys(job, visit);
+  visit_finetuning_group_keys(job, visit);
   visit_evaluation_keys(job, visit);
   visit_run_keys(job, visit);
 }

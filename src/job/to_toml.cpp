@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "job/key_groups.h"
 #include "job/reader.h"
 #include "job/schema.h"
 #include "job/toml_text.h"
@@ -28,11 +29,11 @@ std::string to_toml(const Job& job, const std::function<bool(const Key&)>& wante
 }  // namespace
 
 std::string to_toml(const Job& job) {
-  return to_toml(job, [](const Key&) { return true; });
+  return to_toml(job, [&](const Key& key) { return applies(job, key); });
 }
 
 std::string to_toml(const Job& job, Decides artefact) {
-  return to_toml(job, [&](const Key& key) { return key.decides == artefact; });
+  return to_toml(job, [&](const Key& key) { return key.decides == artefact && applies(job, key); });
 }
 
 }  // namespace eidolon

@@ -58,13 +58,19 @@ TomlValue value_of(const toml::node& node) {
   return OtherToml{what_is(node)};
 }
 
-std::vector<TomlEntry> entries_of(const toml::table& table) {
-  std::vector<TomlEntry> entries;
+/// Appends the table as a section, and each table in it as a section of its own: "synthesis", "synthesis.sardfq".
+void append_sections(std::vector<TomlSection>& sections, const std::string& name, uint32_t line, const toml::table& table) {
+  TomlSection section{name, line, {}};
   for (const auto& [key, node] : table) {
-    entries.push_back({std::string(key.str()), value_of(node), key.source().begin.line});
+    const uint32_t at = key.source().begin.line;
+    if (const toml::table* inner = node.as_table()) {
+      append_sections(sections, (name.empty() ? "" : name + ".") + std::string(key.str()), at, *inner);
+    } else {
+      section.entries.push_back({std::string(key.str()), value_of(node), at});
+    }
   }
-  std::ranges::stable_sort(entries, {}, &TomlEntry::line);  // the library sorts by name
-  return entries;
+  std::ranges::stable_sort(section.entries, {}, &TomlEntry::line);  // the library sorts by name
+  sections.push_back(std::move(section));
 }
 
 toml::table parsed(std::string_view text, const std::string& name) {
@@ -83,22 +89,11 @@ toml::table parsed(std::string_view text, const std::string& name) {
 }  // namespace
 
 std::vector<TomlSection> toml_sections(std::string_view text, const std::string& name) {
-  const toml::table document = parsed(text, name);
   std::vector<TomlSection> sections;
-  TomlSection outside;
-  for (const auto& [key, node] : document) {
-    const uint32_t line = key.source().begin.line;
-    if (const toml::table* table = node.as_table()) {
-      sections.push_back({std::string(key.str()), line, entries_of(*table)});
-    } else {
-      outside.entries.push_back({std::string(key.str()), value_of(node), line});
-    }
-  }
+  append_sections(sections, "", 0, parsed(text, name));
+  // What stands outside any section comes first, then in the order of the lines.
   std::ranges::stable_sort(sections, {}, &TomlSection::line);
-  if (!outside.entries.empty()) {
-    std::ranges::stable_sort(outside.entries, {}, &TomlEntry::line);
-    sections.insert(sections.begin(), std::move(outside));
-  }
+  std::erase_if(sections, [](const TomlSection& section) { return section.name.empty() && section.entries.empty(); });
   return sections;
 }
 

@@ -1,5 +1,5 @@
-// TOML text as the two levels that a job has: sections and their values, with line numbers. The only file that knows the
-// TOML library.
+// TOML text as sections and their values, with line numbers. A nested table is a section of its own, "synthesis.sardfq". The
+// only file that knows the TOML library.
 #pragma once
 
 #include <cstdint>

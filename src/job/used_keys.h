@@ -1,6 +1,6 @@
 // Which keys of a job have an effect on what it makes.
 //
-// A key that nothing reads, such as the ridge of a correction without one, may be edited freely: it belongs to no identity.
+// A key that nothing reads, such as the form of an entropy of weight 0, may be edited freely: it belongs to no identity.
 #pragma once
 
 #include <string>

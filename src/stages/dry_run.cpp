@@ -90,7 +90,7 @@ Estimate time_finetuning(const RunContext& context) {
   // A whole pass forward and back is what one distillation step, or one reconstruction step of every section, costs.
   const double per_step = watch.seconds() / timed_iterations;
   const double checkpoints = static_cast<double>(context.job.run.keep_checkpoints + 1) * parameter_count(teacher) * 4 / 1e6;
-  const int64_t behind = job.method == "blockwise" ? job.distill_iterations : 0;
+  const int64_t behind = job.method == "blockwise" ? job.distill.iterations : 0;
   return {job.method == "none" ? 0 : per_step * static_cast<double>(job.iterations + behind), checkpoints};
 }
 

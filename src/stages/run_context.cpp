@@ -48,9 +48,9 @@ double agreed_prior_weight(const RunContext& context) {
 void resolve_autos(RunContext& context, Access access) {
   Job& job = context.job;
   if (!job.synthesis.precision) job.synthesis.precision = fastest_precision(context.device());
-  job.synthesis.start = start_of(job.synthesis);
-  if (!job.synthesis.prior_weight && access != Access::look) {
-    job.synthesis.prior_weight = images_are_starts(job.synthesis) ? 0.0 : agreed_prior_weight(context);
+  auto& prior_weight = job.synthesis.sardfq.prior_weight;
+  if (job.synthesis.method == "sardfq" && !prior_weight && access != Access::look) {
+    prior_weight = images_are_starts(job.synthesis) ? 0.0 : agreed_prior_weight(context);
   }
 }
 

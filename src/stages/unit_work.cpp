@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "cluster/liveness/claim.h"
 #include "cluster/log.h"
+#include "job/format_version.h"
 #include "reporting/metrics_log.h"
 #include "storage/atomic_file.h"
 #include "storage/tensor_archive.h"
@@ -31,15 +32,15 @@ Claimant maker(const RunContext& context) {
 }
 
 /// Named means over the unit's images.
-Figures figures_of(const LossTerms& terms, const Unit& unit, int64_t iteration) {
+Figures figures_of(const std::vector<TermLoss>& losses, const Unit& unit, int64_t iteration) {
   Figures figures;
-  for (const auto& [name, term] : named_terms(terms)) {
-    const double mean = term.detach().mean().item<double>();
+  for (const TermLoss& loss : losses) {
+    const double mean = loss.value.detach().mean().item<double>();
     if (!std::isfinite(mean)) {
-      throw Fault(unit_name(unit) + ", iteration " + std::to_string(iteration) + ": the loss term '" + name +
+      throw Fault(unit_name(unit) + ", iteration " + std::to_string(iteration) + ": the loss term '" + std::string(loss.name) +
                   "' is not finite; lower synthesis.learning_rate or use precision = \"fp32\"");
     }
-    figures.emplace_back(name, mean);
+    figures.emplace_back(loss.name, mean);
   }
   return figures;
 }
@@ -52,10 +53,10 @@ bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& obj
   MetricsLog metrics(context.run.synthesis_metrics(context.cluster.launch), context.cluster.is_root());
 
   while (state.iteration < job.iterations) {
-    const LossTerms terms = optimise_once(workshop.teacher, job, objective, state);
+    const std::vector<TermLoss> losses = optimise_once(workshop.teacher, job, objective, state);
     Figures figures;
     if (state.iteration % log_interval == 0 || state.iteration == job.iterations) {
-      figures = figures_of(terms, unit, state.iteration);
+      figures = figures_of(losses, unit, state.iteration);
       metrics.append("synthesize/" + unit_name(unit), state.iteration, figures);
     }
     workshop.progress.advance(views, figures);
@@ -76,7 +77,8 @@ UnitState state_of(UnitWorkshop& workshop, const Unit& unit) {
   auto resumed = read_unit_state(file, context.shard_owner(), context.device());
   if (resumed) return std::move(*resumed);
   if (std::filesystem::exists(file)) {
-    log::warn(file.string() + " is damaged or of another job; " + unit_name(unit) + " starts anew");
+    log::warn(file.string() + " is damaged, or of another job or format version than " + std::to_string(format_version) + "; " +
+              unit_name(unit) + " starts anew");
   }
   return start_unit(workshop.teacher, context.job.synthesis, unit);
 }
@@ -88,7 +90,7 @@ std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& un
   UnitState state = state_of(workshop, unit);
   workshop.progress.done_before(static_cast<double>(state.iteration) * views_per_iteration(job, unit));
   if (!optimise(workshop, unit, objective, state)) return std::nullopt;
-  return finished_shard(workshop.teacher, job, unit, objective, state);
+  return finished_shard(workshop.teacher, unit, objective, state);
 }
 
 }  // namespace

@@ -1,149 +1,60 @@
 #include "synthesis/objective.h"
 
-#include <algorithm>
-
-#include "base/error.h"
 #include "synthesis/crops.h"
-#include "synthesis/head_similarity.h"
-#include "synthesis/patch_entropy.h"
-#include "synthesis/total_variation.h"
 
 namespace eidolon {
-namespace {
-
-/// -sum_c T_c log p_c, per row.
-Tensor soft_cross_entropy(const Tensor& logits, const Tensor& targets) {
-  return -(targets * logits.log_softmax(-1, at::kFloat)).sum(-1);
-}
-
-bool uses_prior(const SynthesisJob& job) {
-  return job.prior_weight.value_or(1.0) != 0.0;
-}
-
-bool uses_crops(const SynthesisJob& job) {
-  return job.crops > 0;
-}
-
-void check_terms(const SynthesisJob& job, const Plan& plan) {
-  const auto has_one_head = [](const Attention& attention) { return attention.heads < 2; };
-  if (job.head_similarity_weight != 0.0 && std::ranges::any_of(plan.attention, has_one_head)) {
-    throw BadInput("synthesis.head_similarity_weight compares attention heads, but the teacher has one; set it to 0");
-  }
-}
-
-/// What the terms read inside the teacher, of the whole images alone.
-struct Readings {
-  std::vector<Tensor> rows;           ///< the class token's attention in the prior's blocks, B x H x N
-  std::vector<Tensor> mixed;          ///< outputs of the heads, B x N x D
-  std::vector<Tensor> queries, keys;  ///< B x H x N x D/H
-};
-
-/// Only what is used is kept: of attention's B+M x H x N x N probabilities the B x H x N of the class token.
-Tap reader(Readings& readings, const SynthesisJob& job, const Plan& plan, const AttentionPrior& prior, int64_t batch) {
-  const bool rows = uses_prior(job), mixed = job.entropy_weight != 0.0, products = job.head_similarity_weight != 0.0;
-  if (!rows && !mixed && !products) return {};
-  return [&readings, &plan, rows, mixed, products, first_block = prior.first_block, batch](NodeId node, const Tensor& tensor) {
-    const auto whole = [&] { return tensor.narrow(0, 0, batch); };
-    for (size_t block = 0; block < plan.attention.size(); ++block) {
-      const Attention& attention = plan.attention[block];
-      const bool in_prior = static_cast<int>(block) >= first_block;
-      if (rows && in_prior && node == attention.probabilities) readings.rows.push_back(whole().select(2, 0));
-      if (mixed && node == plan.products[attention.proj].input) readings.mixed.push_back(whole());
-      if (products && node == attention.query) readings.queries.push_back(whole());
-      if (products && node == attention.key) readings.keys.push_back(whole());
-    }
-    return tensor;
-  };
-}
-
-/// The terms that look through the teacher.
-void evaluate_views(LossTerms& terms, const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
-                    const Tensor& pixels, const Views& through) {
-  const SemanticTargets& semantics = objective.semantics;
-  const Plan& plan = *teacher.model.plan;
-  const int64_t batch = pixels.size(0);
-  std::vector<Tensor> views{seen_through(through, pixels)};
-  if (uses_crops(job)) views.push_back(enlarged_quadrants(pixels, semantics.crop_quadrants));
-
-  Readings readings;
-  const Tap tap = reader(readings, job, plan, objective.prior, batch);
-  const Tensor logits = forward(teacher.model, at::cat(views).to(teacher.precision()), tap);
-  terms.semantic = soft_cross_entropy(logits.narrow(0, 0, batch), semantics.image_targets);
-  if (uses_crops(job)) {
-    const Tensor per_crop = soft_cross_entropy(logits.narrow(0, batch, semantics.crops()), semantics.crop_targets);
-    terms.crops = at::mv(semantics.crop_shares, per_crop);
-  }
-  if (uses_prior(job)) terms.prior = prior_loss(objective.prior, readings.rows, static_cast<int64_t>(plan.attention.size()));
-  if (job.entropy_weight != 0.0) {
-    terms.entropy = patch_entropy_loss(readings.mixed, plan.attention.front().heads, job.entropy_form);
-  }
-  if (job.head_similarity_weight != 0.0) terms.head_similarity = head_similarity_loss(readings.queries, readings.keys);
-  for (const Tensor& row : readings.rows) terms.attention_rows.push_back(row.detach());
-}
-
-}  // namespace
 
 UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
-  const Plan& plan = *teacher.model.plan;
-  check_terms(job, plan);
   UnitObjective objective;
   objective.unit = unit;
-  objective.semantics = draw_semantic_targets(job, plan, unit).to(teacher.device());
-  if (uses_prior(job)) objective.prior = draw_attention_prior(job, plan, unit).to(teacher.device());
-  objective.variation_targets = draw_variation_targets(job, teacher.preprocessing, unit).to(teacher.device());
+  objective.semantics =
+      draw_semantic_targets(job, {.classes = teacher.plan().output.size, .image_size = teacher.plan().image_size}, unit).to(teacher.device());
   objective.valid = valid_pixels(teacher.preprocessing, at::TensorOptions(at::kFloat).device(teacher.device()));
+  const TermContext context{teacher, job, unit, objective.semantics};
+  for (const Term& term : terms()) {
+    const double weight = term.weight(job, teacher.preprocessing);
+    if (weight == 0.0) continue;
+    objective.terms.push_back({.name = term.name, .weight = weight, .drawn = term.draw(context)});
+    objective.reads = objective.reads | term.reads;
+  }
   return objective;
 }
 
-LossTerms evaluate_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
-                             const Tensor& pixels, const Views& views) {
-  LossTerms terms;
-  evaluate_views(terms, teacher, job, objective, pixels, views);
-  if (job.variation_weight != 0.0) terms.variation = total_variation_loss(pixels, objective.variation_targets);
-  return terms;
+Seen look(const SynthesisTeacher& teacher, const UnitObjective& objective, const Tensor& pixels, const Views& views) {
+  const int64_t images = pixels.size(0), crops = objective.semantics.crops();
+  std::vector<Tensor> batch{seen_through(views, pixels)};
+  if (crops > 0) batch.push_back(enlarged_quadrants(pixels, objective.semantics.crop_quadrants));
+  Seen seen{.pixels = pixels, .logits = {}, .crop_logits = {}, .attention = {}};
+  const Tap tap = reading_tap(teacher.plan(), objective.reads, images, seen.attention);
+  const Tensor logits = forward(teacher.model, at::cat(batch).to(teacher.precision()), tap);
+  seen.logits = logits.narrow(0, 0, images);
+  if (crops > 0) seen.crop_logits = logits.narrow(0, images, crops);
+  return seen;
 }
 
-Tensor weighted_sum(const LossTerms& terms, const SynthesisJob& job, const Preprocessing& preprocessing) {
-  Tensor loss;
-  const auto add = [&](const Tensor& term, double weight) {
-    if (!term.defined() || weight == 0.0) return;
-    loss = loss.defined() ? loss + term * weight : term * weight;
-  };
-  add(terms.semantic, 1.0);
-  add(terms.crops, 1.0);
-  if (terms.prior.defined()) add(terms.prior, job.prior_weight.value());
-  add(terms.variation, job.variation_weight / variation_scale(preprocessing));
-  add(terms.entropy, job.entropy_weight);
-  add(terms.head_similarity, job.head_similarity_weight);
-  return loss.sum();
+std::vector<TermLoss> losses_of(const UnitObjective& objective, const Seen& seen) {
+  std::vector<TermLoss> losses;
+  for (const ActiveTerm& term : objective.terms) losses.push_back({term.name, term.weight, term.drawn.loss(seen)});
+  return losses;
 }
 
-std::vector<std::pair<std::string, Tensor>> named_terms(const LossTerms& terms) {
-  std::vector<std::pair<std::string, Tensor>> named{{"semantic", terms.semantic}, {"crops", terms.crops},
-                                                    {"prior", terms.prior},       {"variation", terms.variation},
-                                                    {"entropy", terms.entropy},   {"head_similarity", terms.head_similarity}};
-  std::erase_if(named, [](const auto& term) { return !term.second.defined(); });
-  return named;
+Tensor weighted_sum(const std::vector<TermLoss>& losses) {
+  Tensor sum;
+  for (const TermLoss& loss : losses) sum = sum.defined() ? sum + loss.value * loss.weight : loss.value * loss.weight;
+  return sum.sum();
 }
 
-LossTable loss_table(const LossTerms& terms, const UnitObjective& objective) {
-  const Tensor& targets = objective.semantics.image_targets;
-  const Tensor floor = -(targets * targets.clamp_min(1e-30).log()).sum(-1);
-  const Tensor alignment = terms.attention_rows.empty() ? Tensor() : prior_alignment(objective.prior, terms.attention_rows);
+LossTable loss_table(const UnitObjective& objective, const Seen& seen) {
   LossTable table;
   std::vector<Tensor> columns;
-  const auto add = [&](const char* name, const Tensor& term) {
+  const auto add = [&](std::string_view name, const Tensor& values) {
     table.names.emplace_back(name);
-    columns.push_back((term.defined() ? term : at::zeros_like(floor)).detach().to(at::kCPU, at::kFloat));
+    columns.push_back(values.detach().to(at::kCPU, at::kFloat));
   };
-  add("prior", terms.prior);
-  add("semantic", terms.semantic);
-  add("semantic_floor", floor);
-  add("crops", terms.crops);
-  add("variation", terms.variation);
-  add("alignment", alignment);
-  add("entropy", terms.entropy);
-  add("head_similarity", terms.head_similarity);
+  for (const ActiveTerm& term : objective.terms) {
+    add(term.name, term.drawn.loss(seen));
+    if (!term.drawn.figure.empty()) add(term.drawn.figure, term.drawn.figure_of(seen));
+  }
   table.values = at::stack(columns, 1).contiguous();
   return table;
 }

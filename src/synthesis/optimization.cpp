@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "job/synthesis_methods.h"
 #include "numerics/schedule.h"
 
 namespace eidolon {
@@ -15,9 +16,10 @@ struct RoundPosition {
 };
 
 RoundPosition round_at(const SynthesisJob& job, int64_t iteration) {
-  const int64_t even = job.iterations / job.rounds;
-  const int64_t round = std::min(iteration / even, job.rounds - 1);
-  const int64_t length = round == job.rounds - 1 ? job.iterations - round * even : even;
+  const int64_t rounds = std::min(synthesis_method(job.method).rounds.count, job.iterations);
+  const int64_t even = job.iterations / rounds;
+  const int64_t round = std::min(iteration / even, rounds - 1);
+  const int64_t length = round == rounds - 1 ? job.iterations - round * even : even;
   return {iteration - round * even, length};
 }
 
@@ -25,7 +27,7 @@ RoundPosition round_at(const SynthesisJob& job, int64_t iteration) {
 
 double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocessing, int64_t iteration) {
   const RoundPosition position = round_at(job, iteration);
-  const int64_t warmup = std::min(job.warmup_iterations, position.length / 5);
+  const int64_t warmup = std::min(synthesis_method(job.method).rounds.warmup_iterations, position.length / 5);
   return job.learning_rate * 0.226 / preprocessing.mean_std() * warmup_then_cosine(position.step, position.length, warmup);
 }
 
@@ -34,21 +36,21 @@ UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, c
   return {pixels, AdamMoments::zeros_like(pixels), 0};
 }
 
-LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
-                        UnitState& state) {
+std::vector<TermLoss> optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
+                                    UnitState& state) {
   const Preprocessing& preprocessing = teacher.preprocessing;
   if (round_at(job, state.iteration).step == 0) state.moments = AdamMoments::zeros_like(state.pixels);
   const Tensor pixels = state.pixels.detach().requires_grad_(true);
   const Views views = draw_views(job, preprocessing, objective.unit, state.iteration).to(teacher.device());
-  const LossTerms terms = evaluate_objective(teacher, job, objective, pixels, views);
-  const Tensor gradient = torch::autograd::grad({weighted_sum(terms, job, preprocessing)}, {pixels})[0];
+  const std::vector<TermLoss> losses = losses_of(objective, look(teacher, objective, pixels, views));
+  const Tensor gradient = torch::autograd::grad({weighted_sum(losses)}, {pixels})[0];
 
   const double rate = learning_rate_at(job, preprocessing, state.iteration);
   adam_step(state.pixels, gradient, state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
   const at::NoGradGuard no_gradients;
   state.pixels.clamp_(objective.valid.lowest, objective.valid.highest);
   ++state.iteration;
-  return terms;
+  return losses;
 }
 
 }  // namespace eidolon

@@ -20,8 +20,8 @@ UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, c
 /// One iteration: gradient of the unit's loss, Adam step (betas 0.5, 0.9; warm-up then cosine, anew each round), clamp to valid
 /// pixels. The teacher sees the views drawn for the iteration, whose few numbers are copied to the device. Returns the terms
 /// before the step; reads nothing back.
-LossTerms optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
-                        UnitState& state);
+std::vector<TermLoss> optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
+                                    UnitState& state);
 
 /// Adam's rate at an iteration, in normalised units: learning_rate * 0.226 / mean(std) * schedule.
 double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocessing, int64_t iteration);

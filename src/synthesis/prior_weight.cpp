@@ -13,28 +13,27 @@ double rounded_to_two_digits(double value) {
   return std::round(value / unit) * unit;
 }
 
-/// The weight must not depend on what else is switched on.
-SynthesisJob with_prior_and_semantics_alone(SynthesisJob job) {
-  job.variation_weight = job.entropy_weight = job.head_similarity_weight = 0.0;
-  return job;
-}
-
 }  // namespace
 
 double balanced_prior_weight(const SynthesisTeacher& teacher, const SynthesisJob& job) {
+  SynthesisJob prior_and_semantics = job;  // the weight must not depend on what else is switched on
+  prior_and_semantics.sardfq.prior_weight = 1.0;
+  prior_and_semantics.variation_weight = 0.0;
   const Unit probe{0, std::min<int64_t>(job.unit_images, 8)};
-  const SynthesisJob terms_of_probe = with_prior_and_semantics_alone(job);
-  const UnitObjective objective = draw_objective(teacher, terms_of_probe, probe);
+  const UnitObjective objective = draw_objective(teacher, prior_and_semantics, probe);
   const Tensor pixels = start_pixels(job, teacher.preprocessing, probe).to(teacher.device()).requires_grad_(true);
-  const LossTerms terms = evaluate_objective(teacher, terms_of_probe, objective, pixels);
+  Tensor prior, semantic;
+  for (const TermLoss& loss : losses_of(objective, look(teacher, objective, pixels))) {
+    Tensor& sum = loss.name == "prior" ? prior : semantic;
+    sum = sum.defined() ? sum + loss.value : loss.value;
+  }
 
-  const Tensor semantic = terms.crops.defined() ? terms.semantic + terms.crops : terms.semantic;
   const auto gradient_norm = [&](const Tensor& term) {
     return torch::autograd::grad({term.sum()}, {pixels}, {}, true)[0].norm().item<double>();
   };
-  const double weight = gradient_norm(semantic) / gradient_norm(terms.prior);
+  const double weight = gradient_norm(semantic) / gradient_norm(prior);
   if (!std::isfinite(weight) || weight <= 0) {
-    throw Fault("synthesis.prior_weight = \"auto\" found no gradient of the prior term at the start; give it a number");
+    throw Fault("synthesis.sardfq.prior_weight = \"auto\" found no gradient of the prior term at the start; give it a number");
   }
   return rounded_to_two_digits(weight);
 }

@@ -11,6 +11,7 @@ namespace eidolon {
 namespace {
 
 constexpr int64_t quadrants = 4;
+constexpr double soft_label_low = 5, soft_label_high = 10;  ///< eps_1 and eps_2 of the paper
 
 struct RelevantClass {
   int64_t index;
@@ -34,7 +35,7 @@ std::vector<RelevantClass> draw_classes(const SynthesisJob& job, int64_t classes
   while (static_cast<int64_t>(relevant.size()) < count) {
     const int64_t candidate = random.below(classes);
     const bool taken = std::any_of(relevant.begin(), relevant.end(), [&](auto& entry) { return entry.index == candidate; });
-    if (!taken) relevant.push_back({candidate, random.uniform(job.soft_label_low, job.soft_label_high)});
+    if (!taken) relevant.push_back({candidate, random.uniform(soft_label_low, soft_label_high)});
   }
   return relevant;
 }
@@ -56,10 +57,16 @@ SemanticTargets SemanticTargets::to(at::Device device) const {
           crop_shares.to(device)};
 }
 
-SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Plan& plan, const Unit& unit) {
-  const int64_t classes = plan.output.size, batch = unit.images;
-  if (job.crops > classes) {
-    throw BadInput("synthesis.crops is " + std::to_string(job.crops) + ", but the teacher has " + std::to_string(classes) +
+int64_t most_crops(const SynthesisJob& job) {
+  return job.method == "sardfq" ? job.sardfq.crops : 0;
+}
+
+SemanticTargets draw_semantic_targets(const SynthesisJob& job, const TeacherShape& teacher, const Unit& unit) {
+  const int64_t classes = teacher.classes, batch = unit.images;
+  const int64_t most = most_crops(job);
+  const bool soft = job.method == "sardfq" && job.sardfq.soft_labels;
+  if (most > classes) {
+    throw BadInput("synthesis.sardfq.crops is " + std::to_string(most) + ", but the teacher has " + std::to_string(classes) +
                    " classes and every crop of an image shows another one; lower it");
   }
   SemanticTargets targets;
@@ -70,19 +77,19 @@ SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Plan& plan,
   std::vector<int64_t> sources;
 
   for (int64_t i = 0; i < batch; ++i) {
-    const int64_t image = unit.first + i, crops = job.crops == 0 ? 0 : 1 + image % job.crops;
+    const int64_t image = unit.first + i, crops = most == 0 ? 0 : 1 + image % most;
     const auto relevant = draw_classes(job, classes, image, std::max<int64_t>(crops, 1));
     const auto labels = [&](int64_t draw) { return RandomStream(job.seed, Purpose::soft_labels, image, draw); };
-    image_targets.push_back(target_of(relevant, job.soft_labels, classes, labels(0)));
-    const std::vector<int64_t> places = RandomStream(job.seed, Purpose::crops, image).permutation(quadrants);
+    image_targets.push_back(target_of(relevant, soft, classes, labels(0)));
+    const std::vector<int64_t> order = RandomStream(job.seed, Purpose::crops, image).permutation(quadrants);
     for (size_t k = 0; k < relevant.size(); ++k) {
       targets.classes[i][k] = relevant[k].index;
-      if (job.soft_labels) targets.class_logits[i][k] = relevant[k].logit;
+      if (soft) targets.class_logits[i][k] = relevant[k].logit;
     }
     for (int64_t k = 0; k < crops; ++k) {
-      targets.boxes[i][k] = box_of(places[k], plan.image_size);
-      crop_targets.push_back(target_of({relevant[k]}, job.soft_labels, classes, labels(1 + k)));
-      sources.push_back(quadrants * i + places[k]);
+      targets.boxes[i][k] = box_of(order[k], teacher.image_size);
+      crop_targets.push_back(target_of({relevant[k]}, soft, classes, labels(1 + k)));
+      sources.push_back(quadrants * i + order[k]);
       Tensor share = at::zeros({batch});
       share[i] = 1.0 / static_cast<double>(crops);
       shares.push_back(share);

@@ -4,10 +4,15 @@
 
 #include "base/tensor.h"
 #include "job/job.h"
-#include "model/plan.h"
 #include "synthesis/unit.h"
 
 namespace eidolon {
+
+/// What targets depend on in the teacher.
+struct TeacherShape {
+  int64_t classes = 0;
+  int64_t image_size = 0;  ///< pixels a side
+};
 
 /// Drawn once per image and fixed: the class of a region must be stable to emerge. B images, M crops in all, C classes.
 struct SemanticTargets {
@@ -23,9 +28,12 @@ struct SemanticTargets {
   SemanticTargets to(at::Device device) const;
 };
 
-/// Image i has 1 + (i mod job.crops) crops, in different quadrants, with different classes (none if job.crops is 0: one class
-/// and no crop). Relevant logits ~ U(low, high), all others N(0, 1), targets softmax of them; without soft labels, equal shares
-/// of the relevant classes. BadInput if the teacher has fewer classes than job.crops.
-SemanticTargets draw_semantic_targets(const SynthesisJob& job, const Plan& plan, const Unit& unit);
+/// K_MSR of the job: crops per image at most, 0 for methods without crops.
+int64_t most_crops(const SynthesisJob& job);
+
+/// Image i has 1 + (i mod K_MSR) crops, in different quadrants, with different classes (none if K_MSR is 0: one class
+/// and no crop). Relevant logits ~ U(5, 10), all others N(0, 1), targets softmax of them; without soft labels, equal shares
+/// of the relevant classes. BadInput if the teacher has fewer classes than K_MSR.
+SemanticTargets draw_semantic_targets(const SynthesisJob& job, const TeacherShape& teacher, const Unit& unit);
 
 }  // namespace eidolon

@@ -21,17 +21,13 @@ Tensor start_image(const std::string& kind, const SynthesisJob& job, int64_t ind
 
 }  // namespace
 
-std::string start_of(const SynthesisJob& job) {
-  return job.start.value_or(job.method == "gaussian" ? "gaussian" : "leaves, scenes, textures");
-}
-
 PixelRange valid_pixels(const Preprocessing& preprocessing, at::TensorOptions options) {
   const Tensor mean = preprocessing.mean_tensor(options), std = preprocessing.std_tensor(options);
   return {-mean / std, (1.0 - mean) / std};
 }
 
 Tensor start_pixels(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
-  const std::vector<std::string> kinds = mixture_cycle(start_of(job));
+  const std::vector<std::string> kinds = mixture_cycle(job.start);
   std::vector<Tensor> images;
   for (int64_t index = unit.first; index <= unit.last(); ++index) {
     const std::string& kind = kinds[static_cast<size_t>(index) % kinds.size()];

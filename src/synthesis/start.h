@@ -16,11 +16,8 @@ struct PixelRange {
 };
 PixelRange valid_pixels(const Preprocessing& preprocessing, at::TensorOptions options = at::kFloat);
 
-/// job.start, or what auto stands for.
-std::string start_of(const SynthesisJob& job);
-
 /// Normalised float32 B x C x S x S on the CPU, within the valid range. Each image is a function of (seed, global index)
-/// and its kind alone, and its kind one of start_of(job) and the index (job/mixture.h): "gaussian" - N(0, 1) in
+/// and its kind alone, and its kind one of job.start and the index (job/mixture.h): "gaussian" - N(0, 1) in
 /// normalised units, clamped - or a family of procedural/.
 Tensor start_pixels(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit);
 

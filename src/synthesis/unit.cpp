@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "synthesis/semantic_targets.h"
+
 namespace eidolon {
 
 namespace {
@@ -65,7 +67,7 @@ std::string kinds_of(const SynthesisJob& job, const std::vector<Unit>& units) {
   int64_t optimised = 0, starts = 0;
   for (const Unit& unit : units) (is_optimised(job, unit) ? optimised : starts) += unit.images;
   if (job.method == "given") return std::to_string(optimised + starts) + " given";
-  const std::string as_started = std::to_string(starts) + " as they start" + (job.start ? " (" + *job.start + ")" : "");
+  const std::string as_started = std::to_string(starts) + " as they start" + " (" + job.start + ")";
   if (optimised == 0) return as_started;
   return std::to_string(optimised) + " optimised" + (starts == 0 ? "" : ", " + as_started);
 }
@@ -83,8 +85,9 @@ bool is_optimised(const SynthesisJob& job, const Unit& unit) {
 
 double views_per_iteration(const SynthesisJob& job, const Unit& unit) {
   if (!is_optimised(job, unit)) return 0;
+  const int64_t crops = most_crops(job);
   int64_t views = unit.images;
-  for (int64_t image = unit.first; job.crops > 0 && image <= unit.last(); ++image) views += 1 + image % job.crops;
+  for (int64_t image = unit.first; crops > 0 && image <= unit.last(); ++image) views += 1 + image % crops;
   return static_cast<double>(views);
 }
 

@@ -37,8 +37,8 @@ std::optional<UnitState> read_unit_state(const std::filesystem::path& path, cons
   return state;
 }
 
-ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit,
-                          const UnitObjective& objective, const UnitState& state) {
+ImageShard finished_shard(const SynthesisTeacher& teacher, const Unit& unit, const UnitObjective& objective,
+                          const UnitState& state) {
   at::NoGradGuard no_grad;
   ImageShard shard;
   shard.images = to_bytes(teacher.preprocessing, state.pixels).cpu();
@@ -48,7 +48,7 @@ ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& j
   shard.class_logits = objective.semantics.class_logits;
   shard.soft_labels = objective.semantics.image_targets.cpu();
   const Tensor as_stored = normalise(teacher.preprocessing, shard.images.to(teacher.device()));
-  const LossTable losses = loss_table(evaluate_objective(teacher, job, objective, as_stored), objective);
+  const LossTable losses = loss_table(objective, look(teacher, objective, as_stored));
   shard.losses = losses.values;
   shard.loss_names = losses.names;
   return shard;
@@ -68,7 +68,7 @@ void stamp(ImageShard& shard, const SynthesisJob& job, const Unit& unit, const P
                       {"preprocessing", to_json(preprocessing)},
                       {"layout", "NCHW"},
                       {"channels", preprocessing.channels() == 3 ? "RGB" : std::to_string(preprocessing.channels())},
-                      {"method", is_optimised(job, unit) ? job.method : start_of(job)},
+                      {"method", is_optimised(job, unit) ? job.method : job.start},
                       {"data_free", "true"},
                       {"job", owner.job},
                       {"versions", owner.versions}};

@@ -24,8 +24,8 @@ void write_unit_state(const std::filesystem::path& path, const UnitState& state,
 std::optional<UnitState> read_unit_state(const std::filesystem::path& path, const ShardOwner& owner, at::Device device);
 
 /// The finished unit's shard: bytes, targets and the losses of the bytes themselves.
-ImageShard finished_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit,
-                          const UnitObjective& objective, const UnitState& state);
+ImageShard finished_shard(const SynthesisTeacher& teacher, const Unit& unit, const UnitObjective& objective,
+                          const UnitState& state);
 
 /// The start alone, where the unit is not optimised.
 ImageShard start_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit);

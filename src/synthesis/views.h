@@ -20,9 +20,9 @@ struct Views {
   Views to(at::Device device) const;  ///< does not wait for it
 };
 
-/// Drawn for (seed, image, iteration). Windows: sides ~ U(job.smallest_view, 1) of the image's, anywhere within; gains
-/// exp(U(-c, c)) and offsets U(-c, c) per channel with c = job.view_colour, offsets in ImageNet-normalised pixels. None where
-/// smallest_view is 1 and view_colour 0.
+/// Drawn for (seed, image, iteration). Windows: sides ~ U(smallest_side, 1) of the image's, anywhere within; gains
+/// exp(U(-c, c)) and offsets U(-c, c) per channel with c = colour, offsets in ImageNet-normalised pixels. None where
+/// smallest_side is 1 and colour 0, and none of other methods than "views".
 Views draw_views(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit, int64_t iteration);
 
 /// pixels: normalised B x C x S x S. Returns the windows enlarged to S x S by bilinear interpolation, as two matrix products,

@@ -54,12 +54,8 @@ void report(benchmark::State& state, const char* name, double per_iteration, dou
 }
 
 void synthesis(benchmark::State& state, at::ScalarType dtype) {
-  SynthesisJob job;
-  job.prior_weight = 1000.0;
-  job.smallest_view = 1.0;
-  job.view_colour = 0.0;
-  job.crops = 4;
-  job.variation_weight = 0.283;
+  SynthesisJob job = synthesis_method("sardfq").defaults();
+  job.sardfq.prior_weight = 1000.0;
   const SynthesisTeacher teacher{random_model().to(at::kCPU, dtype), imagenet};
   const Unit unit{0, job.unit_images};
   const UnitObjective objective = draw_objective(teacher, job, unit);

@@ -174,7 +174,7 @@ class CommandLine(ProgramTest):
 
         def eidolon_in_bytes(*words):
             return subprocess.run([BINARY.encode(), *words], capture_output=True, env=ENVIRONMENT)
-        quick = [b"--set", b"synthesis.iterations=1", b"--set", b"synthesis.rounds=1", b"--set", b"finetuning.iterations=1"]
+        quick = [b"--set", b"synthesis.iterations=1", b"--set", b"finetuning.iterations=1"]
         self.assertEqual(eidolon_in_bytes(b"run", os.fsencode(self.job), b"--run-dir", folder, *quick).returncode, 0)
         result = eidolon_in_bytes(b"status", folder, b"--json")
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -184,7 +184,7 @@ class CommandLine(ProgramTest):
 
 class Inspect(ProgramTest):
     def test_says_what_each_file_of_a_run_is(self):
-        quick = ["--set", "synthesis.iterations=1", "--set", "synthesis.rounds=1", "--set", "finetuning.iterations=1"]
+        quick = ["--set", "synthesis.iterations=1", "--set", "finetuning.iterations=1"]
         self.succeed("run", *quick)
         self.succeed("sensitivity", *quick)
         for pattern, text in (("job.resolved.toml", "job of a run"), ("manifest.json", "manifest: every node"),

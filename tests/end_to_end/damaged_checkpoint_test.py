@@ -116,7 +116,7 @@ class DamagedCheckpoint(ProgramTest):
     def test_scales_that_training_drives_down_stay_positive_and_can_be_evaluated(self):
         for method in ("blockwise", "distill"):
             with self.subTest(method):
-                rates = ["--set", "finetuning.scale_learning_rate=0.3", "--set", "finetuning.weight_scale_learning_rate=0.3",
+                rates = ["--set", "finetuning.scales.activation_learning_rate=0.3", "--set", "finetuning.scales.weight_learning_rate=0.3",
                          "--set", "finetuning.iterations=15", "--set", "synthesis.held_out_images=0",
                          "--set", f"finetuning.method={method}"]
                 for stage in ("synthesize", "finetune"):
@@ -130,7 +130,7 @@ class DamagedCheckpoint(ProgramTest):
 
     def test_numbers_that_are_none_are_not_saved_and_the_last_good_checkpoint_stays(self):
         self.calm()
-        wild = [f"finetuning.{key}=1e9" for key in ("learning_rate", "scale_learning_rate", "weight_scale_learning_rate")]
+        wild = [f"finetuning.{key}=1e9" for key in ("learning_rate", "scales.activation_learning_rate", "scales.weight_learning_rate")]
         said = self.refused("not finite", "finetune", *self.settings, *(word for key in wild for word in ("--set", key)),
                             code=70).stderr
         self.assertRegex(said, r"reconstruct/blocks.., step \d+: .*not finite.* lower ")

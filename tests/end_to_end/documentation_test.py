@@ -92,7 +92,7 @@ class Shell(ProgramTest):
             if word in (str(TEACHER), "digits", "classes.txt"):
                 self.assertIn(f'"{word}"', job)
         # In miniature, with nothing of what is documented changed.
-        job = job.replace("[synthesis]", "[synthesis]\niterations = 2\nrounds = 1")
+        job = job.replace("[synthesis]", "[synthesis]\niterations = 2")
         self.job.write_text(job + "\n[finetuning]\niterations = 2\n[run]\nthreads = 1\ndevice = \"cpu\"\n")
 
     def environment(self):
@@ -139,7 +139,7 @@ class Keys(ProgramTest):
 
     def test_every_key_of_a_result_is_documented(self):
         page = (SOURCE / "docs" / "formats.md").read_text()
-        quick = ["--set", "synthesis.iterations=1", "--set", "synthesis.rounds=1", "--set", "finetuning.iterations=1"]
+        quick = ["--set", "synthesis.iterations=1", "--set", "finetuning.iterations=1"]
         digits = self.folder / "digits"
         subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(digits)], check=True,
                        capture_output=True)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from program import BINARY, ENVIRONMENT, SOURCE, TEACHER, ProgramTest
 
-QUICK = ["--set", "synthesis.iterations=1", "--set", "synthesis.rounds=1", "--set", "finetuning.iterations=1"]
+QUICK = ["--set", "synthesis.iterations=1", "--set", "finetuning.iterations=1"]
 
 
 def no_constants(name):

@@ -100,7 +100,7 @@ class Pipeline(ProgramTest):
         numpy.testing.assert_array_equal(pixels[34:66, 68:100], images[7].transpose(1, 2, 0))
 
     def test_of_units_optimised_in_part_the_others_are_starts_for_any_ranks(self):
-        half = ["--set", "synthesis.optimised_share=0.5", "--set", "synthesis.smallest_view=0.4", "--set", "synthesis.view_colour=0.3"]
+        half = ["--set", "synthesis.method=views", "--set", "synthesis.optimised_share=0.5"]
         for ranks in (1, 2):
             self.succeed("synthesize", *half, ranks=ranks, run=f"ranks{ranks}")
         self.assertEqual(self.hashes("shards/*.h5", "ranks2"), self.hashes("shards/*.h5", "ranks1"))
@@ -111,7 +111,7 @@ class Pipeline(ProgramTest):
                 with h5py.File(path) as shard:
                     read[run, path.name[7:15]] = shard.attrs["method"], shard["images"][:]
         starts = "leaves, scenes, textures"
-        self.assertEqual([read["ranks1", first][0] for first in ("00000000", "00000008", "00000016")], [starts, "sardfq", starts])
+        self.assertEqual([read["ranks1", first][0] for first in ("00000000", "00000008", "00000016")], [starts, "views", starts])
         for first, same in (("00000000", True), ("00000008", False), ("00000016", True)):
             self.assertEqual(numpy.array_equal(read["ranks1", first][1], read["starts", first][1]), same)
 

@@ -21,19 +21,11 @@ JOB = """
 [teacher]
 weights = "{teacher}"
 [synthesis]
+method = "sardfq"
 images = 16
 held_out_images = 8
 unit_images = 8
-optimised_share = 1.0
 iterations = 12
-rounds = 2
-learning_rate = 0.2
-smallest_view = 1.0
-view_colour = 0.0
-crops = 4
-prior_weight = "auto"
-soft_labels = true
-variation_weight = 0.283
 precision = "fp32"
 [quantization]
 calibration_images = 16

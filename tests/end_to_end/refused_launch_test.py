@@ -6,7 +6,7 @@ import unittest
 
 from program import ProgramTest
 
-FEW = ["--set", "synthesis.iterations=2", "--set", "finetuning.iterations=2", "--set", "synthesis.rounds=1"]
+FEW = ["--set", "synthesis.iterations=2", "--set", "finetuning.iterations=2"]
 
 
 class RefusedLaunch(ProgramTest):
@@ -66,10 +66,10 @@ class RefusedLaunch(ProgramTest):
 
     def test_beside_a_fine_tuning_that_has_saved_nothing_yet(self):
         self.succeed("synthesize", *FEW)
-        launch = self.start("finetune", *FEW[:2], "--set", "synthesis.rounds=1", "--set", "finetuning.iterations=100000")
+        launch = self.start("finetune", *FEW[:2], "--set", "finetuning.iterations=100000")
         launch.wait_until(lambda: self.files("finetuning.owner.json") and self.files("checkpoints/step-00000000.h5"))
         resolved = (self.folder / "run" / "job.resolved.toml").read_bytes()
-        self.refused("belongs to rank 0 of launch", "finetune", *FEW[:2], "--set", "synthesis.rounds=1", "--set",
+        self.refused("belongs to rank 0 of launch", "finetune", *FEW[:2], "--set",
                      "finetuning.iterations=100000", "--set", "run.keep_checkpoints=7")
         self.assertEqual((self.folder / "run" / "job.resolved.toml").read_bytes(), resolved)
         self.stop(launch)
@@ -97,8 +97,8 @@ class ImagesMadeElsewhere(ProgramTest):
 
     def test_setting_without_effect_is_said_and_refuses_nothing(self):
         self.succeed("run", *FEW)
-        result = self.succeed("run", *FEW, "--set", "quantization.ridge=0.7")
-        self.assertIn("without effect in this job: quantization.ridge", result.stderr)
+        result = self.succeed("run", *FEW, "--set", "finetuning.distill.feature_weight=0.7")
+        self.assertIn("without effect in this job: finetuning.distill.feature_weight", result.stderr)
 
 
 if __name__ == "__main__":

@@ -30,16 +30,16 @@ class Resume(ProgramTest):
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, signal.SIGKILL)
 
     def test_a_phase_with_everything_trained_and_drawn_ends_in_the_same_bits(self):
-        options = ["rounding=adaround", "rounding_learning_rate=0.1", "input_mix=0.5", "importance=gradient",
-                   "scale_learning_rate=1e-3", "weight_scale_learning_rate=1e-3"]
+        options = ["rounding=adaround", "adaround.learning_rate=0.1", "input_mix=0.5", "importance=gradient",
+                   "scales.activation_learning_rate=1e-3", "scales.weight_learning_rate=1e-3"]
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options)
 
     def test_distillation_after_the_blocks_ends_in_the_same_bits(self):
-        options = ["iterations=2", "distill_iterations=60", "distill_learning_rate=0.01", "distill_images=stored, leaves"]
+        options = ["iterations=2", "distill.iterations=60", "distill.learning_rate=0.01", "distill.images=stored, leaves"]
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options, steps_in_all=7 * 2 + 60, beyond=7 * 2)
 
     def test_a_distillation_with_trained_scales_ends_in_the_same_bits(self):
-        options = ["method=distill", "scale_learning_rate=1e-3", "iterations=60"]
+        options = ["method=distill", "scales.activation_learning_rate=1e-3", "iterations=60"]
         self.assert_interruptions_leave_no_trace(signal.SIGUSR2, options=options, steps_in_all=60)
 
     def assert_interruptions_leave_no_trace(self, *hows, options=(), steps_in_all=7 * 12, beyond=0):

@@ -33,7 +33,7 @@ double held_out_divergence(const Setting& setting, const Student& student) {
 
 TEST(Distillation, LowersTheDivergenceOnHeldOutImages) {
   Setting setting;
-  setting.job.scale_learning_rate = setting.job.weight_scale_learning_rate = 1e-3;
+  setting.job.scales.activation_learning_rate = setting.job.scales.weight_learning_rate = 1e-3;
   const Phase phase = setting.distillation(length);
   std::vector<Trainable> trainables = phase.begin();
   train(setting, phase, trainables, length.iterations);
@@ -57,7 +57,7 @@ TEST(Distillation, EndsInTheBestStateEvenIfTheLastIsRuined) {
 
 TEST(Distillation, LossIsDivergenceInNatsAndErrorOfTheBlocksInTokenUnits) {
   Setting setting;
-  setting.job.distill_feature_weight = 0.5;
+  setting.job.distill.feature_weight = 0.5;
   const Phase phase = setting.distillation(length);
   phase.begin();
   const at::NoGradGuard no_grad;

@@ -115,7 +115,7 @@ TEST(Reconstruction, KeepsTrainedScalesPositive) {
   for (const std::string rounding : {"straight_through", "adaround"}) {
     Setting setting;
     setting.job.rounding = rounding;
-    setting.job.scale_learning_rate = setting.job.weight_scale_learning_rate = 3;
+    setting.job.scales.activation_learning_rate = setting.job.scales.weight_learning_rate = 3;
     const Phase phase = setting.phases().at(1);
     std::vector<Trainable> trainables = phase.begin();
     train(setting, phase, trainables, 6);
@@ -155,9 +155,9 @@ TEST(Reconstruction, KeepsWhatImprovedOnHeldOutImages) {
 }
 
 /// The rate of the first tensor that a section trains.
-double first_rate(double early_rate, size_t phase) {
+double first_rate(double multiplier, size_t phase) {
   Setting setting;
-  setting.job.early_rate = early_rate;
+  setting.job.learning_rate_multiplier = multiplier;
   return setting.phases().at(phase).begin().front().rate.mean().item<double>();
 }
 
@@ -214,8 +214,8 @@ TEST(Reconstruction, EndsOnTheGridWhereItLearnsTheRounding) {
   Setting setting;
   setting.held_out = setting.images;
   setting.job.rounding = "adaround";
-  setting.job.rounding_learning_rate = 0.1;
-  setting.job.weight_scale_learning_rate = 1e-3;
+  setting.job.adaround.learning_rate = 0.1;
+  setting.job.scales.weight_learning_rate = 1e-3;
   setting.job.iterations = 40;
   const Phase phase = setting.phases().at(1);
   std::vector<Trainable> trainables = phase.begin();
@@ -254,10 +254,10 @@ TEST(Reconstruction, MixesTheTeachersInputsIn) {
 TEST(Reconstruction, PutsTheCalibratedTensorsBackAlsoBehindLearnedRoundings) {
   Setting setting;
   setting.job.rounding = "adaround";
-  setting.job.rounding_learning_rate = 100.0;
+  setting.job.adaround.learning_rate = 100.0;
   setting.job.learning_rate = 50.0;
-  setting.job.scale_learning_rate = 0.1;
-  setting.job.weight_scale_learning_rate = 0.1;
+  setting.job.scales.activation_learning_rate = 0.1;
+  setting.job.scales.weight_learning_rate = 0.1;
   const Phase phase = setting.phases().at(1);
   std::vector<Trainable> trainables = phase.begin();
   train(setting, phase, trainables, 5);

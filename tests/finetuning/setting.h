@@ -21,7 +21,7 @@ inline FinetuningJob plain_job() {
   FinetuningJob job;
   job.input_mix = 0;
   job.importance = "none";
-  job.early_rate = 1;
+  job.learning_rate_multiplier = 1;
   job.token_units = false;
   return job;
 }

@@ -18,8 +18,8 @@ inline std::vector<Variant> variants() {
   const auto everything = [](FinetuningJob& job) {
     job.input_mix = 0.5;
     job.rounding = "adaround";
-    job.rounding_learning_rate = 0.05;
-    job.scale_learning_rate = job.weight_scale_learning_rate = 1e-3;
+    job.adaround.learning_rate = 0.05;
+    job.scales.activation_learning_rate = job.scales.weight_learning_rate = 1e-3;
     job.importance = "gradient";
     job.token_units = true;
   };
@@ -28,9 +28,9 @@ inline std::vector<Variant> variants() {
           {"adaround",
            [](FinetuningJob& job) {
              job.rounding = "adaround";
-             job.rounding_learning_rate = 0.05;
+             job.adaround.learning_rate = 0.05;
            }},
-          {"scales", [](FinetuningJob& job) { job.scale_learning_rate = job.weight_scale_learning_rate = 1e-3; }},
+          {"scales", [](FinetuningJob& job) { job.scales.activation_learning_rate = job.scales.weight_learning_rate = 1e-3; }},
           {"gradient", [](FinetuningJob& job) { job.importance = "gradient"; }},
           {"token_units",
            [](FinetuningJob& job) {

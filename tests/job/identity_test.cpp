@@ -1,11 +1,13 @@
 #include "job/identity.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "job/format_version.h"
+#include "job/key_groups.h"
 #include "job_fixture.h"
 #include "storage/sha256.h"
 
@@ -26,33 +28,41 @@ bool should_decide_student(const std::string& key) {
 }
 
 TEST(Identity, DependsOnExactlyTheKeysOfItsStage) {
-  const Job job = job_that_uses_every_key();
   std::set<std::string> unchangeable;
-  visit_keys(job, [&](const Key& key, const auto&) {
-    const std::string name = full_name(key);
-    const auto changed = with_changed(job, name);
-    if (!changed) {
-      unchangeable.insert(name);
-      return;
-    }
-    EXPECT_EQ(synthesis_id(*changed, a_context()) != synthesis_id(job, a_context()), should_decide_images(name)) << name;
-    EXPECT_EQ(student_id(*changed, a_context()) != student_id(job, a_context()), should_decide_student(name)) << name;
-  });
+  for (const Job& job : jobs_that_use_every_key()) {
+    visit_keys(job, [&](const Key& key, const auto&) {
+      const std::string name = full_name(key);
+      const auto changed = with_changed(job, name);
+      if (!changed) {
+        unchangeable.insert(name);
+        return;
+      }
+      const bool decides_images = applies(job, key) && should_decide_images(name);
+      const bool decides_student = applies(job, key) && should_decide_student(name);
+      EXPECT_EQ(synthesis_id(*changed, a_context()) != synthesis_id(job, a_context()), decides_images) << name;
+      EXPECT_EQ(student_id(*changed, a_context()) != student_id(job, a_context()), decides_student) << name;
+    });
+  }
   EXPECT_EQ(unchangeable, std::set<std::string>{}) << "only keys with a single choice cannot be tried";
 }
 
 TEST(Identity, ContainsEveryKeyOfItsStageByName) {
-  const auto images = nlohmann::json::parse(synthesis_facts(job_that_uses_every_key(), a_context()));
-  const auto student = nlohmann::json::parse(student_facts(job_that_uses_every_key(), a_context()));
-  const Job job;
-  visit_keys(job, [&](const Key& key, const auto&) {
-    const nlohmann::json::json_pointer place("/" + std::string(key.section) + "/" + std::string(key.name));
-    EXPECT_EQ(images.contains(place), should_decide_images(full_name(key))) << full_name(key);
-    EXPECT_EQ(student.contains(place), should_decide_student(full_name(key)) && !should_decide_images(full_name(key)));
-  });
-  EXPECT_EQ(images["format_version"], format_version);
-  EXPECT_EQ(images["preprocessing"]["size"], 224);
-  EXPECT_EQ(student["synthesis_id"], synthesis_id(job_that_uses_every_key(), a_context()));
+  for (const Job& job : jobs_that_use_every_key()) {
+    const auto images = nlohmann::json::parse(synthesis_facts(job, a_context()));
+    const auto student = nlohmann::json::parse(student_facts(job, a_context()));
+    visit_keys(job, [&](const Key& key, const auto&) {
+      std::string path("/");
+      path += full_name(key);  // a group is an object within its section
+      std::ranges::replace(path, '.', '/');
+      const nlohmann::json::json_pointer place(path);
+      const bool decides_images = should_decide_images(full_name(key));
+      EXPECT_EQ(images.contains(place), applies(job, key) && decides_images) << full_name(key);
+      EXPECT_EQ(student.contains(place), applies(job, key) && should_decide_student(full_name(key)) && !decides_images);
+    });
+    EXPECT_EQ(images["format_version"], format_version);
+    EXPECT_EQ(images["preprocessing"]["size"], 224);
+    EXPECT_EQ(student["synthesis_id"], synthesis_id(job, a_context()));
+  }
 }
 
 TEST(Identity, LeavesOutKeysWithoutEffect) {
@@ -61,25 +71,23 @@ TEST(Identity, LeavesOutKeysWithoutEffect) {
     ASSERT_TRUE(changed);
     EXPECT_EQ(student_id(*changed, a_context()), student_id(job, a_context())) << name;
   };
-  Job job = job_that_uses_every_key();
-  job.quantization.correction = "bias";
-  unaffected(job, "quantization.ridge");
+  Job job = jobs_that_use_every_key().back();
+  ASSERT_EQ(job.synthesis.method, "psaq");
+  for (const char* name : {"views.colour", "sardfq.crops", "sardfq.soft_labels"})
+    unaffected(job, std::string("synthesis.") + name);
   job.finetuning.rounding = "straight_through";
-  unaffected(job, "finetuning.rounding_weight");
-  unaffected(job, "finetuning.rounding_learning_rate");
-  job.finetuning.distill_iterations = 0;
-  for (const char* name : {"distill_learning_rate", "distill_feature_weight", "distill_images"})
-    unaffected(job, std::string("finetuning.") + name);
+  unaffected(job, "finetuning.adaround.learning_rate");
+  job.finetuning.distill.iterations = 0;
+  for (const char* name : {"learning_rate", "feature_weight", "images"})
+    unaffected(job, std::string("finetuning.distill.") + name);
   job.finetuning.method = "none";
-  for (const char* name :
-       {"batch", "iterations", "learning_rate", "early_rate", "input_mix", "importance", "token_units", "seed"})
+  for (const char* name : {"batch", "iterations", "learning_rate", "learning_rate_multiplier", "input_mix", "importance",
+                           "token_units", "scales.weight_learning_rate", "seed"})
     unaffected(job, std::string("finetuning.") + name);
-  job.synthesis.soft_labels = false;
-  unaffected(job, "synthesis.soft_label_low");
-  job.synthesis.variation_weight = 0;
-  unaffected(job, "synthesis.variation_high");
+  job.synthesis.psaq.entropy_weight = 0;
+  unaffected(job, "synthesis.psaq.entropy_form");
   job.synthesis.optimised_share = 0;
-  for (const char* name : {"iterations", "rounds", "learning_rate", "smallest_view", "entropy_weight", "precision"})
+  for (const char* name : {"iterations", "learning_rate", "variation_weight", "psaq.entropy_weight", "precision"})
     unaffected(job, std::string("synthesis.") + name);
 }
 
@@ -140,8 +148,9 @@ TEST(Identity, IsTheHashOfSortedFactsWithoutSpaces) {
 }
 
 TEST(Identity, RefusesAutosThatAreNotResolved) {
-  for (const char* name : {"synthesis.precision", "synthesis.prior_weight", "synthesis.start"}) {
-    Job job = resolved_job();
+  for (const char* name : {"synthesis.precision", "synthesis.sardfq.prior_weight"}) {
+    Job job = jobs_that_use_every_key()[1];
+    ASSERT_EQ(job.synthesis.method, "sardfq");
     visit_keys(job, [&](const Key& key, auto& field) {
       if constexpr (can_be_auto<std::decay_t<decltype(field)>>) {
         if (full_name(key) == name) {
@@ -159,19 +168,18 @@ TEST(Identity, RefusesAutosThatAreNotResolved) {
 }
 
 TEST(FirstDifference, NamesTheKeyAndBothValues) {
-  const Job here = job_that_uses_every_key();
-  visit_keys(here, [&](const Key& key, const auto&) {
-    const auto there = with_changed(here, full_name(key));
-    if (!there || key.decides != Decides::images) {
-      return;
-    }
-    const std::string said = first_difference(synthesis_facts(here, a_context()), synthesis_facts(*there, a_context()));
-    EXPECT_TRUE(said.starts_with(full_name(key) + " is ")) << said;
-  });
-  Job there = here;
-  there.synthesis.seed = 2;
-  EXPECT_EQ(first_difference(synthesis_facts(there, a_context()), synthesis_facts(here, a_context())),
-            "synthesis.seed is 2 here and 1 there");
+  for (const Job& here : jobs_that_use_every_key()) {
+    visit_keys(here, [&](const Key& key, const auto&) {
+      const auto there = with_changed(here, full_name(key));
+      if (!there || key.decides != Decides::images || !applies(here, key)) return;
+      const std::string said = first_difference(synthesis_facts(here, a_context()), synthesis_facts(*there, a_context()));
+      EXPECT_TRUE(said.starts_with(full_name(key) + " is ")) << said;
+    });
+    Job there = here;
+    there.synthesis.seed = 2;
+    EXPECT_EQ(first_difference(synthesis_facts(there, a_context()), synthesis_facts(here, a_context())),
+              "synthesis.seed is 2 here and 1 there");
+  }
 }
 
 TEST(FirstDifference, TakesTheFirstInSortedOrder) {

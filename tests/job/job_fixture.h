@@ -10,10 +10,12 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "job/job.h"
 #include "job/schema.h"
+#include "job/synthesis_methods.h"
 
 namespace eidolon {
 
@@ -97,17 +99,21 @@ inline Job resolved_job() {
   return job;
 }
 
-/// The same with every term and every part of fine-tuning switched on, so that every key has an effect.
-inline Job job_that_uses_every_key() {
-  Job job = resolved_job();
-  job.synthesis.crops = 3;
-  job.synthesis.soft_labels = true;
-  job.synthesis.variation_weight = 1;
-  job.synthesis.entropy_weight = 1;
-  job.quantization.correction = "ridge";
-  job.finetuning.rounding = "adaround";
-  job.finetuning.distill_iterations = 10;
-  return job;
+/// The same for each method that optimises, with every part of fine-tuning switched on, so that every key has an effect in one
+/// of these jobs.
+inline std::vector<Job> jobs_that_use_every_key() {
+  std::vector<Job> jobs;
+  for (const char* method : {"views", "sardfq", "psaq"}) {
+    Job job = resolved_job();
+    job.synthesis = synthesis_method(method).defaults();
+    job.synthesis.precision = "fp32";
+    job.synthesis.variation_weight = 1;
+    job.synthesis.sardfq.prior_weight = 2;
+    job.finetuning.rounding = "adaround";
+    job.finetuning.distill.iterations = 10;
+    jobs.push_back(job);
+  }
+  return jobs;
 }
 
 /// `job` with the one key changed; nothing if it has a single choice.

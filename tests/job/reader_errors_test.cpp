@@ -45,8 +45,34 @@ TEST_F(ReaderErrors, UnknownKeys) {
             "job.toml:4: unknown key 'quantization.weight_bit'; nearest is 'weight_bits'");
   EXPECT_EQ(of_line("synthesis", "weight_bits = 3"),
             "job.toml:4: unknown key 'synthesis.weight_bits'; nearest is 'quantization.weight_bits'");
-  EXPECT_EQ(of_line("synthesis", "\"crop\\ns\" = 3"), "job.toml:4: unknown key 'synthesis.crop?s'; nearest is 'crops'");
+  EXPECT_EQ(of_line("synthesis", "\"crop\\ns\" = 3"), "job.toml:4: unknown key 'synthesis.crop?s'; nearest is 'sardfq.crops'");
   EXPECT_EQ(of_line("synthesis", "Images = 3"), "job.toml:4: unknown key 'synthesis.Images'; nearest is 'images'");
+}
+
+TEST_F(ReaderErrors, UnknownKeysOfGroups) {
+  EXPECT_EQ(of_line("synthesis.views", "smallest_view = 1"),
+            "job.toml:4: unknown key 'synthesis.views.smallest_view'; nearest is 'smallest_side'");
+  EXPECT_EQ(of_line("synthesis", "smallest_view = 1"),
+            "job.toml:4: unknown key 'synthesis.smallest_view'; nearest is 'views.smallest_side'");
+  EXPECT_EQ(of_line("synthesis", "crops = 1"),
+            "job.toml:4: unknown key 'synthesis.crops'; nearest is 'synthesis.sardfq.crops'");
+  EXPECT_EQ(of_line("synthesis", "sardfq = 1"),
+            "job.toml:4: 'synthesis.sardfq' is a section; write [synthesis.sardfq] and its keys below");
+  EXPECT_EQ(of_line("synthesis.sardqf", "crops = 1"),
+            "job.toml:3: unknown section 'synthesis.sardqf'; nearest is 'synthesis.sardfq'");
+  EXPECT_EQ(of_override("synthesis.sardfq.crop=1"),
+            "--set synthesis.sardfq.crop=1: unknown key 'synthesis.sardfq.crop'; nearest is 'crops'");
+}
+
+TEST_F(ReaderErrors, KeysOfMethodsThatAreNotChosen) {
+  const std::string said =
+      "'synthesis.sardfq.crops' belongs to synthesis.method = \"sardfq\", which is \"views\" in this job; leave the key "
+      "out, or choose \"sardfq\"";
+  EXPECT_EQ(of_line("synthesis.sardfq", "crops = 1"), "job.toml:4: " + said);
+  EXPECT_EQ(of_override("synthesis.sardfq.crops=1"), "--set synthesis.sardfq.crops=1: " + said);
+  EXPECT_EQ(of_line("finetuning.adaround", "learning_rate = 1"),
+            "job.toml:4: 'finetuning.adaround.learning_rate' belongs to finetuning.rounding = \"adaround\", which is "
+            "\"straight_through\" in this job; leave the key out, or choose \"adaround\"");
 }
 
 TEST_F(ReaderErrors, UnknownSections) {
@@ -67,13 +93,15 @@ TEST_F(ReaderErrors, WrongTypes) {
   expect("synthesis", "images = 2.5", "'synthesis.images' is 2.5, but must be an integer from 1 to 99999999");
   expect("synthesis", "images = [1]", "'synthesis.images' is an array, but must be an integer from 1 to 99999999");
   expect("synthesis", "images = 2020-01-01", "'synthesis.images' is a date or time, but must be an integer from 1 to 99999999");
-  expect("synthesis", "soft_labels = 1", "'synthesis.soft_labels' is 1, but must be true or false");
-  expect("synthesis", "entropy_weight = true", "'synthesis.entropy_weight' is true, but must be a number from 0 to 1e+09");
-  expect("synthesis", "method = 3", "'synthesis.method' is 3, but must be \"sardfq\", \"gaussian\" or \"given\"");
+  expect("finetuning", "token_units = 1", "'finetuning.token_units' is 1, but must be true or false");
+  expect("synthesis", "learning_rate = true", "'synthesis.learning_rate' is true, but must be a number from 0 to 1e+09");
+  expect("synthesis", "method = 3",
+         "'synthesis.method' is 3, but must be \"views\", \"sardfq\", \"psaq\", \"gaussian\" or \"given\"");
   expect("evaluation", "images = 3", "'evaluation.images' is 3, but must be a path in quotes");
   expect("synthesis", "images = \"auto\"", "'synthesis.images' is 'auto', but must be an integer from 1 to 99999999");
   expect("run", "threads = \"all\"", "'run.threads' is 'all', but must be an integer from 1 to 4096 or \"auto\"");
-  EXPECT_EQ(of_file("[synthesis.crops]\n"), "job.toml:1: 'synthesis.crops' is a table, but must be an integer from 0 to 4");
+  EXPECT_EQ(of_file("[synthesis.images]\n"),
+            "job.toml:1: 'synthesis.images' is a table, but must be an integer from 1 to 99999999");
 }
 
 TEST_F(ReaderErrors, ValuesOutOfRange) {
@@ -90,13 +118,12 @@ TEST_F(ReaderErrors, ValuesOutOfRange) {
   expect("synthesis", "iterations = -1", "'synthesis.iterations' is -1, but must be an integer from 0 to 1000000000");
   expect("synthesis", "seed = -1", "'synthesis.seed' is -1, but must be an integer of at least 0");
   expect("synthesis", "method = \"gausian\"",
-         "'synthesis.method' is 'gausian', but must be \"sardfq\", \"gaussian\" or \"given\"");
+         "'synthesis.method' is 'gausian', but must be \"views\", \"sardfq\", \"psaq\", \"gaussian\" or \"given\"");
   for (const char* start : {"leafs", "", "pink:0", "pink:1.5", "pink:1,", "leaves:2, leafs:1", "pink leaves"}) {
-    expect(
-        "synthesis", std::string("start = \"") + start + "\"",
-        std::string("'synthesis.start' is '") + start +
-            "', but must be \"gaussian\", \"pink\", \"leaves\", \"scenes\", \"textures\" or \"auto\", or several with shares "
-            "(\"leaves:2, pink:1\")");
+    expect("synthesis", std::string("start = \"") + start + "\"",
+           std::string("'synthesis.start' is '") + start +
+               "', but must be \"gaussian\", \"pink\", \"leaves\", \"scenes\" or \"textures\", or several with shares "
+               "(\"leaves:2, pink:1\")");
   }
   expect("run", "device = \"gpu\"", "'run.device' is 'gpu', but must be \"cpu\", \"cuda\" or \"auto\"");
   for (const char* number : {"nan", "inf", "-inf"}) {
@@ -106,16 +133,10 @@ TEST_F(ReaderErrors, ValuesOutOfRange) {
 }
 
 TEST_F(ReaderErrors, ValuesThatContradictEachOther) {
-  EXPECT_EQ(of_line("synthesis", "soft_label_low = 12"),
-            "job.toml: 'synthesis.soft_label_low' is 12.0, more than 'synthesis.soft_label_high', which is 10.0");
-  EXPECT_EQ(of_line("synthesis", "variation_high = 1"),
-            "job.toml: 'synthesis.variation_low' is 442.0, more than 'synthesis.variation_high', which is 1.0");
   EXPECT_EQ(
       of_line("synthesis", "method = \"gaussian\"\nstart = \"pink\""),
       "job.toml: 'synthesis.method' is 'gaussian', which is noise alone, but 'synthesis.start' is 'pink'; for other starts "
       "alone set synthesis.iterations = 0 instead");
-  EXPECT_EQ(of_line("synthesis", "iterations = 1\nrounds = 2"),
-            "job.toml: 'synthesis.rounds' is 2, more than 'synthesis.iterations', which is 1");
   EXPECT_EQ(of_file(""),
             "job.toml: 'teacher.weights' is missing; give the folder that holds model.safetensors and config.json");
 }

@@ -17,11 +17,13 @@ TEST_F(Reader, FillsTheStructFromAFile) {
   const Job job = read_job(write("tiny_w4a4.toml", R"(# a recipe
 [teacher]
 weights = "/models/tiny"
+[synthesis.sardfq]
+prior_weight = 2.5
+soft_labels = false
 [synthesis]
+method = "sardfq"
 images = 64
 learning_rate = 1       # an integer where a number is expected
-prior_weight = 2.5
-soft_labels = true
 seed = 7
 [quantization]
 weight_bits = 8
@@ -34,8 +36,9 @@ threads = 3
   EXPECT_EQ(job.teacher.weights, "/models/tiny");
   EXPECT_EQ(job.synthesis.images, 64);
   EXPECT_EQ(job.synthesis.learning_rate, 1.0);
-  EXPECT_EQ(job.synthesis.prior_weight, 2.5);
-  EXPECT_TRUE(job.synthesis.soft_labels);
+  EXPECT_EQ(job.synthesis.sardfq.prior_weight, 2.5);
+  EXPECT_FALSE(job.synthesis.sardfq.soft_labels);
+  EXPECT_EQ(job.synthesis.sardfq.crops, 4);
   EXPECT_EQ(job.synthesis.seed, 7u);
   EXPECT_EQ(job.quantization.weight_bits, 8);
   EXPECT_EQ(job.quantization.activation_bits, QuantizationJob().activation_bits);
@@ -47,9 +50,9 @@ threads = 3
 TEST_F(Reader, AutoIsAWordForEveryKeyThatCanBeAuto) {
   const Job job =
       read_job(write("job.toml", std::string(minimal) +
-                                     "[synthesis]\nprior_weight = \"auto\"\n[run]\nthreads = \"auto\"\ndevice = \"auto\"\n"),
+                                     "[synthesis]\nprecision = \"auto\"\n[run]\nthreads = \"auto\"\ndevice = \"auto\"\n"),
                {});
-  EXPECT_EQ(job.synthesis.prior_weight, std::nullopt);
+  EXPECT_EQ(job.synthesis.precision, std::nullopt);
   EXPECT_EQ(job.run.threads, std::nullopt);
   EXPECT_EQ(job.run.device, std::nullopt);
 }
@@ -87,14 +90,14 @@ TEST_F(Reader, VariablesOfAPathThatAnOverrideReplacesNeedNotBeSet) {
 TEST_F(Reader, OverridesApplyInOrderAndTakeTomlValuesOrBareWords) {
   const Job job = read_job(write("job.toml", minimal),
                            {"synthesis.images=32", "synthesis.images = 48", "synthesis.method=sardfq", "run.device=\"cpu\"",
-                            "synthesis.soft_labels=true", "synthesis.prior_weight=auto", "finetuning.learning_rate=1e-3",
-                            "synthesis.start=leaves:2, pink:1", "synthesis.seed=0x10", "evaluation.images=/with space/and=sign",
-                            "evaluation.classes="});
+                            "synthesis.sardfq.soft_labels=false", "synthesis.sardfq.prior_weight=auto",
+                            "finetuning.learning_rate=1e-3", "synthesis.start=leaves:2, pink:1", "synthesis.seed=0x10",
+                            "evaluation.images=/with space/and=sign", "evaluation.classes="});
   EXPECT_EQ(job.synthesis.images, 48);
   EXPECT_EQ(job.synthesis.start, "leaves:2, pink:1");
   EXPECT_EQ(job.run.device, "cpu");
-  EXPECT_TRUE(job.synthesis.soft_labels);
-  EXPECT_EQ(job.synthesis.prior_weight, std::nullopt);
+  EXPECT_FALSE(job.synthesis.sardfq.soft_labels);
+  EXPECT_EQ(job.synthesis.sardfq.prior_weight, std::nullopt);
   EXPECT_EQ(job.finetuning.learning_rate, 1e-3);
   EXPECT_EQ(job.synthesis.seed, 16u);
   EXPECT_EQ(job.evaluation.images, "/with space/and=sign");
@@ -106,20 +109,44 @@ TEST_F(Reader, AnOverrideMaySupplyTheTeacher) {
 }
 
 TEST_F(Reader, OverridesMayMendContradictionsOfTheFile) {
-  const auto file = write("job.toml", std::string(minimal) + "[synthesis]\nsoft_label_low = 20\n");
+  const auto file = write("job.toml", std::string(minimal) + "[synthesis]\nmethod = \"gaussian\"\nstart = \"pink\"\n");
   EXPECT_THROW(read_job(file, {}), BadInput);
-  EXPECT_EQ(read_job(file, {"synthesis.soft_label_high=30"}).synthesis.soft_label_high, 30);
+  EXPECT_EQ(read_job(file, {"synthesis.start=gaussian"}).synthesis.start, "gaussian");
+}
+
+TEST_F(Reader, TheMethodDecidesTheDefaultsWhereverItStands) {
+  const auto file = write("job.toml", std::string(minimal) + "[synthesis]\nimages = 48\nmethod = \"sardfq\"\n");
+  const SynthesisJob sardfq = read_job(file, {}).synthesis;
+  EXPECT_EQ(sardfq.images, 48);
+  EXPECT_EQ(sardfq.iterations, 1000);
+  EXPECT_EQ(sardfq.start, "gaussian");
+  EXPECT_EQ(sardfq.optimised_share, 1.0);
+  EXPECT_EQ(sardfq.variation_weight, 0.283);
+  EXPECT_EQ(sardfq.sardfq.prior_weight, std::nullopt);
+  const SynthesisJob views = read_job(file, {"synthesis.iterations=7", "synthesis.method=views"}).synthesis;
+  EXPECT_EQ(views.images, 48);
+  EXPECT_EQ(views.iterations, 7);
+  EXPECT_EQ(views.start, "leaves, scenes, textures");
+  EXPECT_EQ(views.variation_weight, 0.0);
+}
+
+TEST_F(Reader, GroupsMayBeTablesDottedKeysAndOverrides) {
+  const std::string sardfq = std::string(minimal) + "[synthesis]\nmethod = \"sardfq\"\n";
+  for (const char* group : {"[synthesis.sardfq]\ncrops = 2\n", "sardfq.crops = 2\n", "sardfq = { crops = 2 }\n"})
+    EXPECT_EQ(read_job(write("job.toml", sardfq + group), {}).synthesis.sardfq.crops, 2) << group;
+  EXPECT_EQ(read_job(write("job.toml", sardfq), {"synthesis.sardfq.crops=2"}).synthesis.sardfq.crops, 2);
 }
 
 TEST_F(Reader, NoIterationsAndFewImagesAreFine) {
-  const Job job = read_job(write("job.toml", minimal),
-                           {"synthesis.iterations=0", "finetuning.iterations=0", "synthesis.images=1", "synthesis.crops=0"});
+  const Job job =
+      read_job(write("job.toml", minimal), {"synthesis.iterations=0", "finetuning.iterations=0", "synthesis.images=1"});
   EXPECT_EQ(job.synthesis.iterations, 0);
   EXPECT_GT(job.quantization.calibration_images, job.synthesis.images);
 }
 
 TEST_F(Reader, MinusZeroIsZero) {
-  EXPECT_FALSE(std::signbit(read_job(write("job.toml", minimal), {"synthesis.entropy_weight=-0.0"}).synthesis.entropy_weight));
+  EXPECT_FALSE(
+      std::signbit(read_job(write("job.toml", minimal), {"synthesis.variation_weight=-0.0"}).synthesis.variation_weight));
 }
 
 TEST_F(Reader, ResolvedJobsOfOtherVersionsMayHoldKeysThatThisOneDoesNotKnow) {

@@ -57,14 +57,14 @@ TEST_F(RunDirectories, KeepWhatTheFirstStartDecided) {
   const RunDirectory run = open_run_directory(folder, "launch");
   Job job;
   job.teacher.weights = "/models/teacher";
-  job.synthesis.prior_weight.reset();
+  job.synthesis = synthesis_method("sardfq").defaults();
   EXPECT_EQ(with_resolved_autos(job, run).run.device, std::nullopt) << "nothing was decided yet";
 
   Job first = job;
   first.run.device = "cuda";
   first.run.threads = 12;
   first.synthesis.precision = "bf16";
-  first.synthesis.prior_weight = 0.75;
+  first.synthesis.sardfq.prior_weight = 0.75;
   first.synthesis.images = 512;
   EXPECT_EQ(settle_job(first, job, run).run.threads, 12);
 
@@ -73,9 +73,9 @@ TEST_F(RunDirectories, KeepWhatTheFirstStartDecided) {
   EXPECT_EQ(second.run.device, "cuda");
   EXPECT_EQ(second.run.threads, 2) << "the job states it, so the first start's decision does not count";
   EXPECT_EQ(second.synthesis.precision, "bf16");
-  EXPECT_EQ(second.synthesis.prior_weight, 0.75);
-  EXPECT_EQ(second.synthesis.start, std::nullopt) << "still open in the first start";
-  EXPECT_EQ(second.synthesis.images, 256) << "no auto, so taken from the job";
+  EXPECT_EQ(second.synthesis.sardfq.prior_weight, 0.75);
+  EXPECT_EQ(second.run.checkpoint_seconds, std::nullopt) << "still open in the first start";
+  EXPECT_EQ(second.synthesis.images, 32) << "no auto, so taken from the job";
 }
 
 TEST_F(RunDirectories, RefuseADamagedResolvedJobByName) {

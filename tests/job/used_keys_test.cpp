@@ -1,29 +1,41 @@
 #include "job/used_keys.h"
 
 #include <algorithm>
+#include <set>
 
+#include "job/key_groups.h"
 #include "job_fixture.h"
 
 namespace eidolon {
 namespace {
 
-TEST(UsedKeys, AreAllWhereEveryPartIsSwitchedOn) {
-  const Job job = job_that_uses_every_key();
-  visit_keys(job, [&](const Key& key, const auto&) { EXPECT_TRUE(is_used(job, key)) << full_name(key); });
+TEST(UsedKeys, AreAllThatApplyWhereEveryPartIsSwitchedOn) {
+  std::set<std::string> all, used;
+  for (const Job& job : jobs_that_use_every_key()) {
+    visit_keys(job, [&](const Key& key, const auto&) {
+      EXPECT_EQ(is_used(job, key), applies(job, key)) << full_name(key);
+      all.insert(full_name(key));
+      if (is_used(job, key)) used.insert(full_name(key));
+    });
+  }
+  EXPECT_EQ(used, all) << "every key is used by some job";
 }
 
 TEST(UsedKeys, AreWarnedOfOnlyIfTheyWereSetAndDoNothing) {
   Job job;
   EXPECT_TRUE(settings_without_effect(job).empty()) << "nobody set these";
-  job.synthesis.entropy_form = "gaussian";
-  job.quantization.ridge = 0.5;
-  job.finetuning.early_rate = 2;
-  EXPECT_EQ(settings_without_effect(job), (std::vector<std::string>{"synthesis.entropy_form", "quantization.ridge"}));
-  job.synthesis.entropy_weight = 2;
-  job.quantization.correction = "rounding";
+  job.synthesis = synthesis_method("psaq").defaults();
+  EXPECT_TRUE(settings_without_effect(job).empty()) << "the defaults of the method";
+  job.synthesis.psaq.entropy_form = "gaussian";
+  job.finetuning.distill.feature_weight = 0.5;
+  job.finetuning.learning_rate_multiplier = 2;
+  EXPECT_EQ(settings_without_effect(job), (std::vector<std::string>{"finetuning.distill.feature_weight"}));
+  job.finetuning.distill.iterations = 3;
   EXPECT_TRUE(settings_without_effect(job).empty());
-  job.synthesis.method = "gaussian";
-  EXPECT_EQ(settings_without_effect(job), (std::vector<std::string>{"synthesis.entropy_weight", "synthesis.entropy_form"}));
+  job.synthesis.iterations = 0;
+  job.synthesis.learning_rate = 1;
+  EXPECT_EQ(settings_without_effect(job),
+            (std::vector<std::string>{"synthesis.iterations", "synthesis.learning_rate", "synthesis.psaq.entropy_form"}));
 }
 
 TEST(UsedKeys, OfTheDefaultAreThoseThatPeopleSet) {
@@ -32,10 +44,10 @@ TEST(UsedKeys, OfTheDefaultAreThoseThatPeopleSet) {
   visit_keys(job, [&](const Key& key, const auto&) {
     if (!is_used(job, key)) unused.push_back(full_name(key));
   });
-  for (const char* name : {"synthesis.images", "synthesis.seed", "synthesis.iterations", "synthesis.smallest_view",
+  for (const char* name : {"synthesis.images", "synthesis.seed", "synthesis.iterations", "synthesis.views.smallest_side",
                            "quantization.weight_bits", "finetuning.iterations", "finetuning.learning_rate"})
     EXPECT_EQ(std::ranges::count(unused, name), 0) << name;
-  for (const char* name : {"synthesis.entropy_form", "synthesis.soft_label_low", "finetuning.distill_images"})
+  for (const char* name : {"synthesis.psaq.entropy_form", "synthesis.sardfq.crops", "finetuning.distill.images"})
     EXPECT_EQ(std::ranges::count(unused, name), 1) << name;
 }
 

@@ -1,11 +1,13 @@
 #include "synthesis/objective.h"
 
-#include <limits>
+#include <map>
+#include <set>
 
-#include "synthesis/head_similarity.h"
-#include "synthesis/patch_entropy.h"
-#include "synthesis/start.h"
-#include "synthesis/total_variation.h"
+#include "synthesis/terms/attention_prior.h"
+#include "synthesis/terms/head_similarity.h"
+#include "synthesis/terms/patch_entropy.h"
+#include "synthesis/terms/semantic.h"
+#include "synthesis/terms/total_variation.h"
 #include "tests/storage/expect_error.h"
 #include "tests/synthesis/small_teacher.h"
 
@@ -14,17 +16,29 @@ namespace {
 
 using testing::gradient_of;
 using testing::largest_difference;
+using testing::loss_named;
 using testing::small_job;
 using testing::small_pixels;
 using testing::small_teacher;
 
 constexpr Unit unit{0, 4};
 
-/// Every term that there is.
-SynthesisJob job_of_all_terms() {
-  SynthesisJob job = small_job();
-  job.entropy_weight = 0.5, job.head_similarity_weight = 2.0;
+/// The terms that SARDFQ does not have. SARDFQ's are those of small_job().
+SynthesisJob psaq_job() {
+  SynthesisJob job = small_job("psaq");
+  job.psaq.entropy_weight = 0.5, job.psaq.head_similarity_weight = 2.0;
   return job;
+}
+
+std::vector<std::string_view> names_of(const UnitObjective& objective) {
+  std::vector<std::string_view> names;
+  for (const ActiveTerm& term : objective.terms) names.push_back(term.name);
+  return names;
+}
+
+/// The sum of the weighted terms as a function of the pixels.
+auto loss_of(const SynthesisTeacher& teacher, const UnitObjective& objective) {
+  return [&teacher, &objective](const Tensor& x) { return weighted_sum(losses_of(objective, look(teacher, objective, x))); };
 }
 
 /// -sum T log p, in float64 and by the definition of softmax.
@@ -33,38 +47,50 @@ double cross_entropy(const Tensor& logits, const Tensor& target) {
   return -(target.to(at::kDouble) * (exponentials / exponentials.sum()).log()).sum().item<double>();
 }
 
-/// Not of the prior term, which holds a part of its target fixed: attention_prior_test.cpp.
+TEST(Terms, HaveNamesOfTheirOwn) {
+  std::set<std::string_view> names;
+  for (const Term& term : terms()) names.insert(term.name);
+  EXPECT_EQ(names.size(), terms().size());
+}
+
+TEST(Terms, OfAMethodAreThoseThatItGivesAWeight) {
+  using Names = std::vector<std::string_view>;
+  const SynthesisTeacher teacher = small_teacher();
+  const auto of = [&](const SynthesisJob& job) { return names_of(draw_objective(teacher, job, unit)); };
+  EXPECT_EQ(of(small_job("views")), (Names{"semantic"}));
+  EXPECT_EQ(of(small_job("sardfq")), (Names{"semantic", "crops", "prior", "variation"}));
+  EXPECT_EQ(of(small_job("psaq")), (Names{"semantic", "variation", "entropy"}));
+  EXPECT_EQ(of(psaq_job()), (Names{"semantic", "variation", "entropy", "head_similarity"}));
+}
+
+/// Not of the prior term, which holds a part of its target fixed: terms/attention_prior_test.cpp.
 TEST(Objective, GradientOfEveryTermMatchesDifferences) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = job_of_all_terms();
-  const UnitObjective objective = draw_objective(teacher, job, unit);
-  const auto check = [&](const char* name, Tensor LossTerms::*term) {
+  const auto check = [&](const SynthesisJob& job, std::string_view name) {
     SCOPED_TRACE(name);
-    const auto function = [&](const Tensor& x) { return (evaluate_objective(teacher, job, objective, x).*term).sum(); };
+    const UnitObjective objective = draw_objective(teacher, job, unit);
+    const auto function = [&](const Tensor& x) { return loss_named(name, objective, look(teacher, objective, x)).sum(); };
     testing::expect_gradient_matches_differences(function, small_pixels(4), 5e-3, 5e-3);
   };
-  check("semantic", &LossTerms::semantic);
-  check("crops", &LossTerms::crops);
-  check("variation", &LossTerms::variation);
-  check("head similarity", &LossTerms::head_similarity);
+  for (const char* name : {"semantic", "crops", "variation"}) check(small_job(), name);
+  check(psaq_job(), "head_similarity");
 }
 
 TEST(Objective, GradientOfTheWeightedSumMatchesDifferences) {
   const SynthesisTeacher teacher = small_teacher();
-  SynthesisJob job = job_of_all_terms();
-  job.prior_weight = 0.0, job.entropy_weight = 0.0;
-  const UnitObjective objective = draw_objective(teacher, job, unit);
-  const auto loss = [&](const Tensor& x) {
-    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
-  };
-  testing::expect_gradient_matches_differences(loss, small_pixels(4), 5e-3, 5e-3);
+  SynthesisJob sardfq = small_job(), psaq = psaq_job();
+  sardfq.sardfq.prior_weight = 0.0, psaq.psaq.entropy_weight = 0.0;
+  for (const SynthesisJob& job : {sardfq, psaq}) {
+    const UnitObjective objective = draw_objective(teacher, job, unit);
+    testing::expect_gradient_matches_differences(loss_of(teacher, objective), small_pixels(4), 5e-3, 5e-3);
+  }
 }
 
 TEST(Objective, SemanticTermIsTheSoftCrossEntropyOfTheImage) {
   const SynthesisTeacher teacher = small_teacher();
   const UnitObjective objective = draw_objective(teacher, small_job(), unit);
   const Tensor pixels = small_pixels(4), logits = forward(teacher.model, pixels);
-  const Tensor semantic = evaluate_objective(teacher, small_job(), objective, pixels).semantic;
+  const Tensor semantic = loss_named("semantic", objective, look(teacher, objective, pixels));
   for (int64_t i = 0; i < 4; ++i) {
     EXPECT_NEAR(semantic[i].item<double>(), cross_entropy(logits[i], objective.semantics.image_targets[i]), 1e-4);
   }
@@ -74,7 +100,7 @@ TEST(Objective, CropTermIsTheMeanOverAnImagesEnlargedQuadrants) {
   const SynthesisTeacher teacher = small_teacher();
   const UnitObjective objective = draw_objective(teacher, small_job(), unit);
   const Tensor pixels = small_pixels(4);
-  const Tensor crops = evaluate_objective(teacher, small_job(), objective, pixels).crops;
+  const Tensor crops = loss_named("crops", objective, look(teacher, objective, pixels));
   int64_t crop = 0;
   for (int64_t image = 0; image < 4; ++image) {
     double sum = 0;
@@ -95,141 +121,150 @@ TEST(Objective, PriorTermReadsTheClassTokensRowsOfTheLaterBlocks) {
   const Tensor pixels = small_pixels(4);
   std::vector<Tensor> rows;
   const Tap tap = [&](NodeId node, const Tensor& tensor) {
-    const Plan& plan = *teacher.model.plan;
-    const bool later = !plan.name(node).starts_with("blocks.0.");
-    if (plan.role(node) == Role::probabilities && later) rows.push_back(tensor.select(2, 0));
+    const bool later = !teacher.plan().name(node).starts_with("blocks.0.");
+    if (teacher.plan().role(node) == Role::probabilities && later) rows.push_back(tensor.select(2, 0));
     return tensor;
   };
   forward(teacher.model, pixels, tap);
-  const LossTerms terms = evaluate_objective(teacher, small_job(), objective, pixels);
-  ASSERT_EQ(terms.attention_rows.size(), 3u);
-  for (size_t i = 0; i < 3; ++i) EXPECT_LT(largest_difference(terms.attention_rows[i], rows[i]), 1e-9);
-  EXPECT_LT(largest_difference(terms.prior, prior_loss(objective.prior, rows, 4)), 1e-7);
+  const Seen seen = look(teacher, objective, pixels);
+  ASSERT_EQ(seen.attention.size(), 4u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_LT(largest_difference(seen.attention[i + 1].class_row, rows[i]), 1e-9);
+  EXPECT_FALSE(seen.attention[0].query.defined() || seen.attention[0].output.defined()) << "nobody asked for them";
+  const AttentionPrior prior = draw_attention_prior(small_job().seed, teacher.plan().attention, unit);
+  EXPECT_LT(largest_difference(loss_named("prior", objective, seen), prior_loss(prior, rows)), 1e-7);
 }
 
 TEST(Objective, EntropyTermReadsTheOutputsOfTheHeadsOfTheWholeImages) {
   const SynthesisTeacher teacher = small_teacher();
-  SynthesisJob job = job_of_all_terms();
-  const UnitObjective objective = draw_objective(teacher, job, unit);
+  SynthesisJob job = psaq_job();
   const Tensor pixels = small_pixels(4);
-  std::vector<Tensor> mixed, probabilities, values;
+  std::vector<Tensor> outputs, probabilities, values;
   const Tap tap = [&](NodeId node, const Tensor& tensor) {
-    if (teacher.model.plan->role(node) == Role::probabilities) probabilities.push_back(tensor);
-    if (teacher.model.plan->role(node) == Role::value) values.push_back(tensor);
+    if (teacher.plan().role(node) == Role::probabilities) probabilities.push_back(tensor);
+    if (teacher.plan().role(node) == Role::value) values.push_back(tensor);
     return tensor;
   };
   forward(teacher.model, pixels, tap);
   for (size_t block = 0; block < 4; ++block) {
-    mixed.push_back(at::matmul(probabilities[block], values[block]).transpose(1, 2).reshape({4, 17, 12}));
+    outputs.push_back(at::matmul(probabilities[block], values[block]).transpose(1, 2).narrow(1, 1, 16));
   }
   for (const char* const form : {"kernel", "gaussian"}) {
-    job.entropy_form = form;
-    const Tensor entropy = evaluate_objective(teacher, job, objective, pixels).entropy;
-    EXPECT_LT(largest_difference(entropy, patch_entropy_loss(mixed, 2, form)), 1e-9) << form;
+    job.psaq.entropy_form = form;
+    const UnitObjective objective = draw_objective(teacher, job, unit);
+    const Tensor entropy = loss_named("entropy", objective, look(teacher, objective, pixels));
+    EXPECT_LT(largest_difference(entropy, patch_entropy_loss(outputs, form)), 1e-9) << form;
   }
 }
 
-TEST(Objective, HeadTermReadsQueriesAndKeysOfEveryBlock) {
+TEST(Objective, HeadTermReadsQueriesAndKeysOfThePatchesOfEveryBlock) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = job_of_all_terms();
   const Tensor pixels = small_pixels(4);
   std::vector<Tensor> queries, keys;
   const Tap tap = [&](NodeId node, const Tensor& tensor) {
-    if (teacher.model.plan->role(node) == Role::query) queries.push_back(tensor);
-    if (teacher.model.plan->role(node) == Role::key) keys.push_back(tensor);
+    if (teacher.plan().role(node) == Role::query) queries.push_back(tensor.narrow(2, 1, 16));
+    if (teacher.plan().role(node) == Role::key) keys.push_back(tensor.narrow(2, 1, 16));
     return tensor;
   };
   forward(teacher.model, pixels, tap);
-  const LossTerms terms = evaluate_objective(teacher, job, draw_objective(teacher, job, unit), pixels);
-  EXPECT_LT(largest_difference(terms.head_similarity, head_similarity_loss(queries, keys)), 1e-9);
+  const UnitObjective objective = draw_objective(teacher, psaq_job(), unit);
+  const Tensor similarity = loss_named("head_similarity", objective, look(teacher, objective, pixels));
+  EXPECT_LT(largest_difference(similarity, head_similarity_loss(queries, keys)), 1e-9);
+}
+
+TEST(Objective, HeadTermIsRefusedForATeacherWithOneHead) {
+  SynthesisTeacher teacher = small_teacher();
+  VitFacts facts = testing::small_facts();
+  facts.heads = 1;
+  teacher.model.plan = vit_plan(facts);
+  EXPECT_ERROR(BadInput, "synthesis.psaq.head_similarity_weight compares attention heads",
+               draw_objective(teacher, psaq_job(), unit));
 }
 
 TEST(Objective, WeightedSumIsTheSumOfTheWeightedTerms) {
   const SynthesisTeacher teacher = small_teacher();
-  SynthesisJob job = job_of_all_terms();
-  job.prior_weight = 50.0, job.variation_weight = 0.1;
-  const LossTerms terms = evaluate_objective(teacher, job, draw_objective(teacher, job, unit), small_pixels(4));
-  const auto sum = [](const Tensor& term) { return term.to(at::kDouble).sum().item<double>(); };
-  const double expected = sum(terms.semantic) + sum(terms.crops) + 50.0 * sum(terms.prior) +
-                          0.1 / variation_scale(teacher.preprocessing) * sum(terms.variation) + 0.5 * sum(terms.entropy) +
-                          2.0 * sum(terms.head_similarity);
-  EXPECT_NEAR(weighted_sum(terms, job, teacher.preprocessing).item<double>(), expected, 1e-5 * std::abs(expected));
+  const double variation = 0.283 / variation_scale(teacher.preprocessing);
+  const std::map<std::string_view, double> weights{{"semantic", 1.0},        {"crops", 1.0},   {"prior", 100.0},
+                                                   {"variation", variation}, {"entropy", 0.5}, {"head_similarity", 2.0}};
+  for (const SynthesisJob& job : {small_job(), psaq_job()}) {
+    const UnitObjective objective = draw_objective(teacher, job, unit);
+    const std::vector<TermLoss> losses = losses_of(objective, look(teacher, objective, small_pixels(4)));
+    double expected = 0;
+    for (const TermLoss& loss : losses) expected += weights.at(loss.name) * loss.value.to(at::kDouble).sum().item<double>();
+    EXPECT_EQ(losses.size(), 4u);
+    EXPECT_NEAR(weighted_sum(losses).item<double>(), expected, 1e-5 * std::abs(expected));
+  }
 }
 
 TEST(Objective, NoTermCouplesTwoImages) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = job_of_all_terms();
-  const UnitObjective objective = draw_objective(teacher, job, unit);
-  const auto loss = [&](const Tensor& x) {
-    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
-  };
-  const Tensor pixels = small_pixels(4);
-  Tensor changed = pixels.clone();
-  changed[1] = small_pixels(1, 99)[0];
-  const Tensor before = gradient_of(loss, pixels), after = gradient_of(loss, changed);
-  for (const int64_t untouched : {0, 2, 3}) EXPECT_LT(largest_difference(before[untouched], after[untouched]), 1e-6);
-  EXPECT_GT(largest_difference(before[1], after[1]), 1e-3);
+  for (const SynthesisJob& job : {small_job(), psaq_job()}) {
+    const UnitObjective objective = draw_objective(teacher, job, unit);
+    const Tensor pixels = small_pixels(4);
+    Tensor changed = pixels.clone();
+    changed[1] = small_pixels(1, 99)[0];
+    const Tensor before = gradient_of(loss_of(teacher, objective), pixels);
+    const Tensor after = gradient_of(loss_of(teacher, objective), changed);
+    for (const int64_t untouched : {0, 2, 3}) EXPECT_LT(largest_difference(before[untouched], after[untouched]), 1e-6);
+    EXPECT_GT(largest_difference(before[1], after[1]), 1e-3);
+  }
 }
 
 TEST(Objective, OfAnImageIsTheSameInUnitsOfFourAndOfEight) {
   const SynthesisTeacher teacher = small_teacher();
-  const SynthesisJob job = job_of_all_terms();
   const Tensor pixels = small_pixels(8);
-  const LossTerms whole = evaluate_objective(teacher, job, draw_objective(teacher, job, {0, 8}), pixels);
-  const LossTerms half = evaluate_objective(teacher, job, draw_objective(teacher, job, {4, 4}), pixels.narrow(0, 4, 4));
-  for (const auto term : {&LossTerms::prior, &LossTerms::semantic, &LossTerms::crops, &LossTerms::variation,
-                          &LossTerms::entropy, &LossTerms::head_similarity}) {
-    EXPECT_LT(largest_difference((whole.*term).narrow(0, 4, 4), half.*term), 1e-5);
+  for (const SynthesisJob& job : {small_job(), psaq_job()}) {
+    const UnitObjective of_eight = draw_objective(teacher, job, {0, 8}), of_four = draw_objective(teacher, job, {4, 4});
+    const Seen whole = look(teacher, of_eight, pixels), half = look(teacher, of_four, pixels.narrow(0, 4, 4));
+    for (const std::string_view name : names_of(of_eight)) {
+      const Tensor last = loss_named(name, of_eight, whole).narrow(0, 4, 4);
+      EXPECT_LT(largest_difference(last, loss_named(name, of_four, half)), 1e-5) << name;
+    }
   }
 }
 
 TEST(Objective, SwitchedOffTermsLeaveNoTrace) {
   const SynthesisTeacher teacher = small_teacher();
   SynthesisJob job = small_job();
-  UnitObjective objective = draw_objective(teacher, job, unit);
-  const auto semantic = [&](const Tensor& x) { return evaluate_objective(teacher, job, objective, x).semantic.sum(); };
-  const Tensor expected = gradient_of(semantic, small_pixels(4));
-
-  job.prior_weight = 0.0, job.crops = 0, job.variation_weight = 0.0;
-  for (Tensor& map : objective.prior.maps) map.fill_(std::numeric_limits<double>::quiet_NaN());
-  objective.semantics.crop_targets.fill_(std::numeric_limits<double>::quiet_NaN());
-  objective.variation_targets.fill_(std::numeric_limits<double>::quiet_NaN());
-  const LossTerms terms = evaluate_objective(teacher, job, objective, small_pixels(4));
-  EXPECT_FALSE(terms.prior.defined() || terms.crops.defined() || terms.variation.defined());
-  EXPECT_FALSE(terms.entropy.defined() || terms.head_similarity.defined());
-  EXPECT_TRUE(terms.attention_rows.empty());
-  const auto loss = [&](const Tensor& x) {
-    return weighted_sum(evaluate_objective(teacher, job, objective, x), job, teacher.preprocessing);
+  job.sardfq.prior_weight = 0.0, job.sardfq.crops = 0, job.variation_weight = 0.0;
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  EXPECT_EQ(names_of(objective), std::vector<std::string_view>{"semantic"});
+  const Seen seen = look(teacher, objective, small_pixels(4));
+  EXPECT_TRUE(seen.attention.empty());
+  EXPECT_FALSE(seen.crop_logits.defined());
+  const auto semantic = [&](const Tensor& x) {
+    return soft_cross_entropy(forward(teacher.model, x), objective.semantics.image_targets).sum();
   };
-  EXPECT_LT(largest_difference(gradient_of(loss, small_pixels(4)), expected), 1e-7);
+  EXPECT_LT(
+      largest_difference(gradient_of(loss_of(teacher, objective), small_pixels(4)), gradient_of(semantic, small_pixels(4))),
+      1e-7);
 }
 
-TEST(LossTable, HoldsEveryTermAndTheFloorOfTheSemanticOne) {
+TEST(LossTable, HoldsEveryTermFollowedByItsFigure) {
   const SynthesisTeacher teacher = small_teacher();
   const UnitObjective objective = draw_objective(teacher, small_job(), unit);
-  const LossTerms terms = evaluate_objective(teacher, small_job(), objective, small_pixels(4));
-  const LossTable table = loss_table(terms, objective);
-  EXPECT_EQ(table.names, (std::vector<std::string>{"prior", "semantic", "semantic_floor", "crops", "variation", "alignment",
-                                                   "entropy", "head_similarity"}));
-  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 8}));
+  const Seen seen = look(teacher, objective, small_pixels(4));
+  const LossTable table = loss_table(objective, seen);
+  EXPECT_EQ(table.names, (std::vector<std::string>{"semantic", "semantic_floor", "crops", "prior", "alignment", "variation"}));
+  ASSERT_EQ(table.values.sizes(), at::IntArrayRef({4, 6}));
   EXPECT_EQ(table.values.scalar_type(), at::kFloat);
-  EXPECT_LT(largest_difference(table.values.select(1, 0), terms.prior), 1e-7);
-  EXPECT_LT(largest_difference(table.values.select(1, 3), terms.crops), 1e-7);
+  EXPECT_LT(largest_difference(table.values.select(1, 2), loss_named("crops", objective, seen)), 1e-7);
+  EXPECT_LT(largest_difference(table.values.select(1, 3), loss_named("prior", objective, seen)), 1e-7);
   for (int64_t i = 0; i < 4; ++i) {
     const double entropy = cross_entropy(objective.semantics.image_targets[i].log(), objective.semantics.image_targets[i]);
-    EXPECT_NEAR(table.values[i][2].item<double>(), entropy, 1e-4);
-    EXPECT_GE(table.values[i][1].item<double>(), entropy - 1e-5);
+    EXPECT_NEAR(table.values[i][1].item<double>(), entropy, 1e-4);
+    EXPECT_GE(table.values[i][0].item<double>(), entropy - 1e-5);
   }
 }
 
-TEST(LossTable, HoldsZerosForWhatIsSwitchedOffAndAFiniteFloorForOneHotTargets) {
+TEST(LossTable, HasAFiniteFloorForOneHotTargets) {
   const SynthesisTeacher teacher = small_teacher();
   SynthesisJob job = small_job();
-  job.prior_weight = 0.0, job.crops = 0, job.soft_labels = false;
+  job.sardfq = {.prior_weight = 0.0, .crops = 0, .soft_labels = false};
   const UnitObjective objective = draw_objective(teacher, job, unit);
-  const LossTable table = loss_table(evaluate_objective(teacher, job, objective, small_pixels(4)), objective);
+  const LossTable table = loss_table(objective, look(teacher, objective, small_pixels(4)));
+  EXPECT_EQ(table.names, (std::vector<std::string>{"semantic", "semantic_floor", "variation"}));
   EXPECT_TRUE(table.values.isfinite().all().item<bool>());
-  for (const int64_t column : {0, 2, 3}) EXPECT_EQ(table.values.select(1, column).abs().max().item<double>(), 0.0);
+  EXPECT_EQ(table.values.select(1, 1).abs().max().item<double>(), 0.0);
 }
 
 }  // namespace

@@ -11,16 +11,18 @@ using testing::tiny_teacher;
 
 SynthesisJob automatic_job() {
   SynthesisJob job = testing::small_job();
-  job.prior_weight.reset();
+  job.sardfq.prior_weight.reset();
   return job;
 }
 
-double gradient_norm(const SynthesisTeacher& teacher, const SynthesisJob& job, bool of_prior) {
+double gradient_norm(const SynthesisTeacher& teacher, SynthesisJob job, bool of_prior) {
   const Unit probe{0, 4};
+  job.sardfq.prior_weight = 1.0;
   const UnitObjective objective = draw_objective(teacher, job, probe);
   const auto term = [&](const Tensor& x) {
-    const LossTerms terms = evaluate_objective(teacher, job, objective, x);
-    return of_prior ? terms.prior.sum() : (terms.semantic + terms.crops).sum();
+    const Seen seen = look(teacher, objective, x);
+    const auto sum = [&](std::string_view name) { return testing::loss_named(name, objective, seen).sum(); };
+    return of_prior ? sum("prior") : sum("semantic") + sum("crops");
   };
   return testing::gradient_of(term, start_pixels(job, teacher.preprocessing, probe)).norm().item<double>();
 }

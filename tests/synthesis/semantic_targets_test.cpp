@@ -9,12 +9,10 @@ namespace eidolon {
 namespace {
 
 using testing::largest_difference;
-using testing::small_facts;
 using testing::small_job;
-using testing::small_plan;
 
 SemanticTargets drawn(const Unit& unit, const SynthesisJob& job = small_job()) {
-  return draw_semantic_targets(job, *small_plan(), unit);
+  return draw_semantic_targets(job, {.classes = 6, .image_size = 16}, unit);
 }
 
 TEST(SemanticTargets, ImageHasOneCropMoreThanItsIndexModuloTheMost) {
@@ -66,7 +64,7 @@ TEST(SemanticTargets, SoftTargetsAreTheSoftmaxOfTheDrawnLogits) {
 
 TEST(SemanticTargets, WithoutSoftLabelsTheRelevantClassesShareEqually) {
   SynthesisJob job = small_job();
-  job.soft_labels = false;
+  job.sardfq.soft_labels = false;
   const SemanticTargets targets = drawn({0, 4}, job);
   for (int64_t image = 0; image < 4; ++image) {
     Tensor expected = at::zeros({6});
@@ -104,7 +102,7 @@ TEST(SemanticTargets, OfAnImageAreTheSameInUnitsOfFourAndOfEight) {
 
 TEST(SemanticTargets, WithoutCropsAnImageHasOneClass) {
   SynthesisJob job = small_job();
-  job.crops = 0;
+  job.sardfq.crops = 0;
   const SemanticTargets targets = drawn({0, 5}, job);
   EXPECT_EQ(targets.crops(), 0);
   EXPECT_TRUE(((targets.classes >= 0).sum(-1) == 1).all().item<bool>());
@@ -113,10 +111,8 @@ TEST(SemanticTargets, WithoutCropsAnImageHasOneClass) {
 }
 
 TEST(SemanticTargets, MoreCropsThanClassesAreRefused) {
-  VitFacts facts = small_facts();
-  facts.classes = 3;
-  EXPECT_ERROR(BadInput, "synthesis.crops is 4, but the teacher has 3 classes",
-               draw_semantic_targets(small_job(), *vit_plan(facts), {0, 4}));
+  EXPECT_ERROR(BadInput, "synthesis.sardfq.crops is 4, but the teacher has 3 classes",
+               draw_semantic_targets(small_job(), {.classes = 3, .image_size = 16}, {0, 4}));
 }
 
 }  // namespace

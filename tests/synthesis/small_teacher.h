@@ -11,6 +11,7 @@
 
 #include "model/families/vit.h"
 #include "model/loading/teacher.h"
+#include "job/synthesis_methods.h"
 #include "synthesis/objective.h"
 
 namespace eidolon::testing {
@@ -44,23 +45,21 @@ inline SynthesisTeacher tiny_teacher() {
   return {teacher.model, teacher.preprocessing};
 }
 
-/// Every weight a number, few iterations.
-inline SynthesisJob small_job() {
-  SynthesisJob job;
-  job.start = "gaussian";
+/// Few iterations, every weight a number. SARDFQ has two rounds, here with two iterations of warm-up each.
+inline SynthesisJob small_job(std::string_view method = "sardfq") {
+  SynthesisJob job = synthesis_method(method).defaults();
   job.unit_images = 4;
-  job.optimised_share = 1.0;
   job.iterations = 20;
-  job.rounds = 2;
-  job.warmup_iterations = 2;
-  job.learning_rate = 0.2;
-  job.smallest_view = 1.0;
-  job.view_colour = 0.0;
-  job.crops = 4;
-  job.variation_weight = 0.283;
-  job.soft_labels = true;
-  job.prior_weight = 100.0;
+  job.sardfq.prior_weight = 100.0;
   return job;
+}
+
+/// The loss of the term called `name`, one value per image; undefined if it is switched off.
+inline Tensor loss_named(std::string_view name, const UnitObjective& objective, const Seen& seen) {
+  for (const TermLoss& loss : losses_of(objective, seen)) {
+    if (loss.name == name) return loss.value;
+  }
+  return {};
 }
 
 inline Tensor small_pixels(int64_t images, uint64_t seed = 5) {

@@ -83,15 +83,5 @@ TEST(StartPixels, DifferWithTheSeed) {
             0.1);
 }
 
-TEST(Start, IsAMixtureOfFamiliesUnlessToldOtherwise) {
-  SynthesisJob job;
-  EXPECT_EQ(start_of(job), "leaves, scenes, textures");
-  job.method = "gaussian";
-  EXPECT_EQ(start_of(job), "gaussian");
-  job.method = "sardfq";
-  job.start = "pink";
-  EXPECT_EQ(start_of(job), "pink");
-}
-
 }  // namespace
 }  // namespace eidolon

@@ -14,8 +14,8 @@ const ShardOwner owner{"0123abcd", "{}", "[synthesis]\n", "{}"};
 
 TEST(UnitState, ReadBackContinuesToTheSameBits) {
   const SynthesisTeacher teacher = tiny_teacher();
-  SynthesisJob job = small_job();
-  job.entropy_weight = 0.1, job.head_similarity_weight = 1.0;
+  SynthesisJob job = small_job("psaq");
+  job.psaq.entropy_weight = 0.1, job.psaq.head_similarity_weight = 1.0;
   const auto advance = [&](UnitState& state, int64_t until) {
     const UnitObjective objective = draw_objective(teacher, job, {4, 4});  // drawn anew by whoever goes on
     while (state.iteration < until) optimise_once(teacher, job, objective, state);
@@ -56,7 +56,7 @@ TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
   const Unit unit{8, 4};
   const UnitObjective objective = draw_objective(teacher, job, unit);
   const UnitState state = start_unit(teacher, job, unit);
-  ImageShard shard = finished_shard(teacher, job, unit, objective, state);
+  ImageShard shard = finished_shard(teacher, unit, objective, state);
   stamp(shard, job, unit, teacher.preprocessing, owner);
   const TemporaryFolder folder;
   write_shard(folder / "shard.h5", shard);
@@ -72,9 +72,9 @@ TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
   EXPECT_EQ(read.attributes.at("method"), "sardfq");
   EXPECT_EQ(read.attributes.at("preprocessing"), to_json(teacher.preprocessing));
 
-  const LossTerms terms = evaluate_objective(teacher, job, objective, normalise(teacher.preprocessing, read.images));
-  ASSERT_EQ(read.loss_names.at(1), "semantic");
-  EXPECT_LT(testing::largest_difference(read.losses.select(1, 1), terms.semantic), 1e-6);
+  const Seen seen = look(teacher, objective, normalise(teacher.preprocessing, read.images));
+  ASSERT_EQ(read.loss_names.at(0), "semantic");
+  EXPECT_LT(testing::largest_difference(read.losses.select(1, 0), testing::loss_named("semantic", objective, seen)), 1e-6);
 }
 
 TEST(StartShard, IsTheStartAlone) {

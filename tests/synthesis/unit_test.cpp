@@ -76,7 +76,7 @@ TEST(Units, HeldOutFollowWhatTrainingReallyHas) {
 
 TEST(Units, SayOfWhichKindsTheyAre) {
   SynthesisJob job = job_of(256, 32, 16);
-  EXPECT_EQ(kinds_of(job, held_out_units(job)), "16 optimised, 16 as they start");
+  EXPECT_EQ(kinds_of(job, held_out_units(job)), "16 optimised, 16 as they start (leaves, scenes, textures)");
   job.start = "leaves, scenes";
   EXPECT_EQ(kinds_of(job, training_units(job)), "128 optimised, 128 as they start (leaves, scenes)");
   job.optimised_share = 0;
@@ -143,10 +143,9 @@ TEST(Units, CostNothingWhereTheyAreNotOptimised) {
 
 TEST(Units, CostOneViewPerImageAndCrop) {
   SynthesisJob job = job_of(8, 0, 8);
-  job.optimised_share = 1.0;
-  job.crops = 4;
+  job.optimised_share = 1.0, job.method = "sardfq";
   EXPECT_EQ(views_per_iteration(job, {0, 8}), 8 + 2 * (1 + 2 + 3 + 4));
-  job.crops = 0;
+  job.sardfq.crops = 0;
   EXPECT_EQ(views_per_iteration(job, {0, 8}), 8);
 }
 

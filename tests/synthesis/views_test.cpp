@@ -12,9 +12,9 @@ using testing::largest_difference;
 using testing::small_pixels;
 using testing::small_preprocessing;
 
-SynthesisJob job_with(double smallest_view, double colour) {
-  SynthesisJob job = testing::small_job();
-  job.smallest_view = smallest_view, job.view_colour = colour;
+SynthesisJob job_with(double smallest_side, double colour) {
+  SynthesisJob job = testing::small_job("views");
+  job.views = {.smallest_side = smallest_side, .colour = colour};
   return job;
 }
 
@@ -54,6 +54,11 @@ TEST(Views, KeepWithinTheImageAndTheirBounds) {
 TEST(Views, AreTheWholeImageWhereNothingIsAskedFor) {
   const Tensor pixels = small_pixels(4);
   EXPECT_TRUE(seen_through(draw_views(job_with(1, 0), small_preprocessing(), {0, 4}, 0), pixels).is_same(pixels));
+}
+
+TEST(Views, AreOfTheMethodOfTheirNameAlone) {
+  const Tensor pixels = small_pixels(4);
+  EXPECT_TRUE(seen_through(draw_views(testing::small_job("sardfq"), small_preprocessing(), {0, 4}, 0), pixels).is_same(pixels));
 }
 
 TEST(Views, ChangeColoursAloneWhereTheWindowIsWhole) {

@@ -1,4 +1,4 @@
-#include "synthesis/attention_prior.h"
+#include "synthesis/terms/attention_prior.h"
 
 #include <set>
 
@@ -9,9 +9,14 @@ namespace eidolon {
 namespace {
 
 using testing::largest_difference;
-using testing::small_facts;
-using testing::small_job;
-using testing::small_plan;
+constexpr uint64_t seed = 1;
+
+/// Four attentions of two heads over 4 x 4 patches.
+std::vector<Attention> small_attention(size_t depth = 4, int64_t grid = 4) {
+  Attention attention;
+  attention.heads = 2, attention.prefix_tokens = 1, attention.grid = grid;
+  return std::vector<Attention>(depth, attention);
+}
 
 /// Random rows as a softmax gives them: per block B x H x (1 + P).
 std::vector<Tensor> random_rows(const AttentionPrior& prior) {
@@ -24,7 +29,7 @@ std::vector<Tensor> random_rows(const AttentionPrior& prior) {
 }
 
 AttentionPrior drawn(const Unit& unit = {0, 3}) {
-  return draw_attention_prior(small_job(), *small_plan(), unit);
+  return draw_attention_prior(seed, small_attention(), unit);
 }
 
 TEST(AttentionPrior, MapsAreSharesOfOne) {
@@ -38,10 +43,8 @@ TEST(AttentionPrior, MapsAreSharesOfOne) {
 
 TEST(AttentionPrior, StartsAtTheMiddleBlockCountedFromOne) {
   for (const auto& [depth, first] : std::vector<std::pair<int64_t, int64_t>>{{12, 6}, {4, 2}, {5, 2}, {2, 1}, {1, 1}}) {
-    VitFacts facts = small_facts();
-    facts.depth = depth;
-    const AttentionPrior prior = draw_attention_prior(small_job(), *vit_plan(facts), {0, 1});
-    EXPECT_EQ(prior.first_block + 1, first) << depth;
+    const AttentionPrior prior = draw_attention_prior(seed, small_attention(static_cast<size_t>(depth)), {0, 1});
+    EXPECT_EQ(prior.first + 1, first) << depth;
     EXPECT_EQ(static_cast<int64_t>(prior.maps.size()), depth - first + 1) << depth;
   }
 }
@@ -62,12 +65,10 @@ TEST(AttentionPrior, DiffersBetweenImagesHeadsAndBlocks) {
 
 TEST(AttentionPrior, MapsAreTheMaximumOfUpToFiveGaussians) {
   // Written out anew from the definition, in double precision.
-  VitFacts facts = small_facts();
-  facts.image_size = 32;  // 8 x 8 patches
-  const AttentionPrior prior = draw_attention_prior(small_job(), *vit_plan(facts), {0, 16});
+  const AttentionPrior prior = draw_attention_prior(seed, small_attention(4, 8), {0, 16});
   std::set<int64_t> counts;
   for (int64_t image = 0; image < 16; ++image) {
-    RandomStream random(small_job().seed, Purpose::prior, image, prior.first_block * 2 + 1);  // of the second head
+    RandomStream random(seed, Purpose::prior, image, prior.first * 2 + 1);  // of the second head
     const int64_t count = 1 + random.below(5);
     counts.insert(count);
     std::vector<double> expected(64, 0.0);
@@ -90,11 +91,11 @@ TEST(AttentionPrior, MapsAreTheMaximumOfUpToFiveGaussians) {
 TEST(PriorLoss, IsTheWeightedMeanSquareOfLoops) {
   const AttentionPrior prior = drawn();
   const std::vector<Tensor> rows = random_rows(prior);
-  const Tensor loss = prior_loss(prior, rows, 4);
+  const Tensor loss = prior_loss(prior, rows);
   for (int64_t image = 0; image < 3; ++image) {
     double expected = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
-      const double block = static_cast<double>(prior.first_block) + static_cast<double>(i) + 1.0;  // counted from 1
+      const double block = static_cast<double>(prior.first) + static_cast<double>(i) + 1.0;  // counted from 1
       for (int64_t head = 0; head < 2; ++head) {
         const Tensor row = rows[i][image][head];
         double squares = 0;
@@ -114,7 +115,7 @@ TEST(PriorLoss, GradientMatchesDifferencesOverThePatches) {
   const AttentionPrior prior = drawn();
   const std::vector<Tensor> rows = random_rows(prior);
   const auto loss = [&](const Tensor& x) {
-    return prior_loss(prior, {rows[0], at::cat({rows[1].narrow(-1, 0, 1), x}, -1), rows[2]}, 4).sum();
+    return prior_loss(prior, {rows[0], at::cat({rows[1].narrow(-1, 0, 1), x}, -1), rows[2]}).sum();
   };
   testing::expect_gradient_matches_differences(loss, rows[1].narrow(-1, 1, 16), 1e-2);
 }
@@ -122,7 +123,7 @@ TEST(PriorLoss, GradientMatchesDifferencesOverThePatches) {
 TEST(PriorLoss, DoesNotPullTheTargetThroughTheCurrentShare) {
   const AttentionPrior prior = drawn();
   const std::vector<Tensor> rows = random_rows(prior);
-  const auto loss = [&](const Tensor& x) { return prior_loss(prior, {x, rows[1], rows[2]}, 4).sum(); };
+  const auto loss = [&](const Tensor& x) { return prior_loss(prior, {x, rows[1], rows[2]}).sum(); };
   const Tensor gradient = testing::gradient_of(loss, rows[0]);
   EXPECT_EQ(gradient.select(-1, 0).abs().max().item<double>(), 0.0);
   EXPECT_GT(gradient.abs().max().item<double>(), 0.0);
@@ -132,7 +133,7 @@ TEST(PriorLoss, VanishesWhereTheRowsFollowTheirMaps) {
   const AttentionPrior prior = drawn();
   std::vector<Tensor> rows;
   for (const Tensor& map : prior.maps) rows.push_back(at::cat({at::full({3, 2, 1}, 0.3), map * 0.7}, -1));
-  EXPECT_LT(prior_loss(prior, rows, 4).max().item<double>(), 1e-12);
+  EXPECT_LT(prior_loss(prior, rows).max().item<double>(), 1e-12);
   EXPECT_GT(prior_alignment(prior, rows).min().item<double>(), 0.1);
 }
 

@@ -1,7 +1,9 @@
-#include "synthesis/patch_entropy.h"
+#include "synthesis/terms/patch_entropy.h"
 
 #include <cmath>
 #include <numbers>
+
+#include "base/error.h"
 
 namespace eidolon {
 namespace {
@@ -14,11 +16,8 @@ constexpr double least_density = 1e-4;         ///< PSAQ-ViT's, keeps the logari
 constexpr double least_variance = 1e-8;        ///< MaskAQ's; similarities of a flat image have none
 
 /// Unit vectors B x P x D/H: the heads' mean for every patch.
-Tensor patch_directions(const Tensor& mixed, int64_t heads) {
-  const int64_t batch = mixed.size(0), patches = mixed.size(1) - 1, width = mixed.size(2);
-  const Tensor means = mixed.narrow(1, 1, patches)
-                           .reshape({batch, patches, heads, width / heads})
-                           .mean(2, false, at::promote_types(mixed.scalar_type(), at::kFloat));
+Tensor patch_directions(const Tensor& outputs) {
+  const Tensor means = outputs.mean(2, false, at::promote_types(outputs.scalar_type(), at::kFloat));
   return means / at::linalg_vector_norm(means, 2, at::IntArrayRef{-1}, true).clamp_min(1e-6);
 }
 
@@ -46,8 +45,8 @@ Tensor shared_by_grid(const Tensor& values) {
 /// spacing^2 / 4, by which the kernels are narrower.
 Tensor kernel_entropy(const Tensor& mass) {
   const double variance = bandwidth * bandwidth - spacing * spacing / 4;
-  const Tensor place = at::arange(points, mass.options()) * spacing;
-  const Tensor kernel = (-0.5 / variance * (place.unsqueeze(0) - place.unsqueeze(1)).square()).exp() /
+  const Tensor position = at::arange(points, mass.options()) * spacing;
+  const Tensor kernel = (-0.5 / variance * (position.unsqueeze(0) - position.unsqueeze(1)).square()).exp() /
                         std::sqrt(2.0 * std::numbers::pi * variance);
   const Tensor density = at::mm(mass, kernel);
   return -(density * (density + least_density).log()).sum(-1) * spacing;
@@ -67,13 +66,13 @@ Tensor gaussian_entropy(const Tensor& directions) {
 
 }  // namespace
 
-Tensor patch_entropy_loss(const std::vector<Tensor>& mixed, int64_t heads, const std::string& form) {
-  const int64_t batch = mixed.at(0).size(0), patches = mixed[0].size(1) - 1;
-  const Tensor corners = at::triu_indices(patches, patches, 1, at::TensorOptions(at::kLong).device(mixed[0].device()));
+Tensor patch_entropy_loss(const std::vector<Tensor>& outputs, const std::string& form) {
+  const int64_t batch = outputs.at(0).size(0), patches = outputs[0].size(1);
+  const Tensor corners = at::triu_indices(patches, patches, 1, at::TensorOptions(at::kLong).device(outputs[0].device()));
   const Tensor pairs = corners[0] * patches + corners[1];
   std::vector<Tensor> per_block;
-  for (const Tensor& block : mixed) {
-    const Tensor directions = patch_directions(block, heads);
+  for (const Tensor& block : outputs) {
+    const Tensor directions = patch_directions(block);
     per_block.push_back(form == "gaussian" ? gaussian_entropy(directions)
                                            : shared_by_grid(pair_similarities(directions, pairs)));
   }
@@ -81,6 +80,17 @@ Tensor patch_entropy_loss(const std::vector<Tensor>& mixed, int64_t heads, const
   const Tensor entropies =
       form == "gaussian" ? at::stack(per_block) : kernel_entropy(at::cat(per_block)).reshape({blocks, batch});
   return -entropies.sum(0);
+}
+
+DrawnTerm draw_entropy_term(const TermContext& context) {
+  if (context.teacher.plan().attention.empty()) {
+    throw BadInput("synthesis.psaq.entropy_weight is of attention heads, of which the teacher has none; set it to 0");
+  }
+  return {.loss = [form = context.job.psaq.entropy_form](const Seen& seen) {
+    std::vector<Tensor> outputs;
+    for (const AttentionReading& reading : seen.attention) outputs.push_back(reading.output);
+    return patch_entropy_loss(outputs, form);
+  }};
 }
 
 }  // namespace eidolon

@@ -1,4 +1,4 @@
-#include "synthesis/total_variation.h"
+#include "synthesis/terms/total_variation.h"
 
 #include <cmath>
 #include <vector>
@@ -7,6 +7,9 @@
 
 namespace eidolon {
 namespace {
+
+/// U(2500, 3000) for a batch of 32 in PSAQ-ViT's code, over sqrt(32); photographs have a median of 457.
+constexpr double variation_low = 442, variation_high = 530;
 
 Tensor norm_per_image(const Tensor& difference) {
   return at::linalg_vector_norm(difference, 2, at::IntArrayRef{1, 2, 3});
@@ -25,11 +28,11 @@ Tensor total_variation_loss(const Tensor& images, const Tensor& targets) {
   return (variation - targets).abs();
 }
 
-Tensor draw_variation_targets(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
+Tensor draw_variation_targets(uint64_t seed, const Preprocessing& preprocessing, const Unit& unit) {
   std::vector<double> targets;
   for (int64_t image = unit.first; image <= unit.last(); ++image) {
-    RandomStream random(job.seed, Purpose::variation_target, image);
-    targets.push_back(random.uniform(job.variation_low, job.variation_high) * variation_scale(preprocessing));
+    RandomStream random(seed, Purpose::variation_target, image);
+    targets.push_back(random.uniform(variation_low, variation_high) * variation_scale(preprocessing));
   }
   return at::tensor(targets, at::kDouble).to(at::kFloat);
 }
@@ -38,6 +41,12 @@ double variation_scale(const Preprocessing& preprocessing) {
   const double size = static_cast<double>(preprocessing.image_size);
   const double values = static_cast<double>(preprocessing.channels()) * size * size;
   return std::sqrt(values / 150528.0) * 0.226 / preprocessing.mean_std();
+}
+
+DrawnTerm draw_variation_term(const TermContext& context) {
+  const Tensor targets =
+      draw_variation_targets(context.job.seed, context.teacher.preprocessing, context.unit).to(context.teacher.device());
+  return {.loss = [targets](const Seen& seen) { return total_variation_loss(seen.pixels, targets); }};
 }
 
 }  // namespace eidolon

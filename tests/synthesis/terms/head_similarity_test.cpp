@@ -1,4 +1,4 @@
-#include "synthesis/head_similarity.h"
+#include "synthesis/terms/head_similarity.h"
 
 #include "tests/synthesis/references.h"
 
@@ -7,15 +7,21 @@ namespace {
 
 using testing::largest_difference;
 using testing::reference;
-using testing::reference_blocks;
+
+/// Of the patches alone: the references have the class token first.
+std::vector<Tensor> patch_blocks(const std::string& name) {
+  std::vector<Tensor> blocks = testing::reference_blocks(name);
+  for (Tensor& block : blocks) block = block.narrow(2, 1, block.size(2) - 1);
+  return blocks;
+}
 
 TEST(HeadSimilarity, IsTheMeanOverPairsOfHeads) {
-  const Tensor loss = head_similarity_loss(reference_blocks("heads.query"), reference_blocks("heads.key"));
+  const Tensor loss = head_similarity_loss(patch_blocks("heads.query"), patch_blocks("heads.key"));
   EXPECT_LT(largest_difference(loss, reference("heads.loss")), 1e-7);
 }
 
 TEST(HeadSimilarity, GradientMatchesDifferences) {
-  const std::vector<Tensor> queries = reference_blocks("heads.query"), keys = reference_blocks("heads.key");
+  const std::vector<Tensor> queries = patch_blocks("heads.query"), keys = patch_blocks("heads.key");
   testing::expect_gradient_matches_differences(
       [&](const Tensor& x) {
         return head_similarity_loss({x, queries[1]}, keys).sum();
@@ -29,15 +35,15 @@ TEST(HeadSimilarity, GradientMatchesDifferences) {
 }
 
 TEST(HeadSimilarity, VanishesForHeadsThatAgree) {
-  std::vector<Tensor> queries = reference_blocks("heads.query"), keys = reference_blocks("heads.key");
+  std::vector<Tensor> queries = patch_blocks("heads.query"), keys = patch_blocks("heads.key");
   for (auto* blocks : {&queries, &keys}) {
-    for (Tensor& block : *blocks) block = block.narrow(1, 0, 1).expand({2, 3, 10, 4});
+    for (Tensor& block : *blocks) block = block.narrow(1, 0, 1).expand({2, 3, 9, 4});
   }
   EXPECT_LT(head_similarity_loss(queries, keys).abs().max().item<double>(), 1e-9);
 }
 
 TEST(HeadSimilarity, OfAnImageDoesNotDependOnItsNeighbours) {
-  const std::vector<Tensor> queries = reference_blocks("heads.query"), keys = reference_blocks("heads.key");
+  const std::vector<Tensor> queries = patch_blocks("heads.query"), keys = patch_blocks("heads.key");
   const Tensor exchanged = head_similarity_loss(testing::swapped(queries), testing::swapped(keys));
   EXPECT_LT(largest_difference(exchanged.flip(0), head_similarity_loss(queries, keys)), 1e-12);
 }

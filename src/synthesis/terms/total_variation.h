@@ -1,10 +1,7 @@
 // Total variation with a target: images should be as rough as photographs, neither smoother nor rougher.
 #pragma once
 
-#include "base/tensor.h"
-#include "job/job.h"
-#include "model/preprocessing.h"
-#include "synthesis/unit.h"
+#include "synthesis/terms/term.h"
 
 namespace eidolon {
 
@@ -13,11 +10,13 @@ namespace eidolon {
 /// targets: B.
 Tensor total_variation_loss(const Tensor& images, const Tensor& targets);
 
-/// v ~ U(low, high) for 3 x 224 x 224 pixels normalised by ImageNet's constants (mean std 0.226), times variation_scale().
-Tensor draw_variation_targets(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit);
+/// v ~ U(442, 530) for 3 x 224 x 224 pixels normalised by ImageNet's constants (mean std 0.226), times variation_scale().
+Tensor draw_variation_targets(uint64_t seed, const Preprocessing& preprocessing, const Unit& unit);
 
 /// sqrt(C S S / 150528) * 0.226 / mean(std): what the norms above grow by at another image size or normalisation. The term's
 /// weight is divided by it, so that its meaning stays.
 double variation_scale(const Preprocessing& preprocessing);
+
+DrawnTerm draw_variation_term(const TermContext& context);
 
 }  // namespace eidolon

@@ -1,9 +1,10 @@
-#include "synthesis/attention_prior.h"
+#include "synthesis/terms/attention_prior.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "base/error.h"
 #include "numerics/random.h"
 
 namespace eidolon {
@@ -54,36 +55,38 @@ Tensor correlation(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 AttentionPrior AttentionPrior::to(at::Device device) const {
-  AttentionPrior moved{first_block, {}};
+  AttentionPrior moved{first, depth, {}};
   for (const Tensor& tensor : maps) moved.maps.push_back(tensor.to(device));
   return moved;
 }
 
-AttentionPrior draw_attention_prior(const SynthesisJob& job, const Plan& plan, const Unit& unit) {
+AttentionPrior draw_attention_prior(uint64_t seed, const std::vector<Attention>& attention, const Unit& unit) {
   AttentionPrior prior;
-  const auto depth = static_cast<int64_t>(plan.attention.size());
-  prior.first_block = static_cast<int>(std::max<int64_t>(depth / 2 - 1, 0));  // l = L/2 .. L, counted from 1
-  for (int64_t block = prior.first_block; block < depth; ++block) {
-    const auto& [heads, grid] = std::pair{plan.attention[block].heads, plan.attention[block].grid};
-    Tensor maps = at::empty({unit.images, heads, grid * grid});
-    for (int64_t i = 0; i < unit.images * heads; ++i) {
-      const int64_t image = unit.first + i / heads, head = i % heads;
-      RandomStream random(job.seed, Purpose::prior, image, block * heads + head);
-      draw_map(random, grid, maps.mutable_data_ptr<float>() + i * grid * grid);
+  prior.depth = static_cast<int64_t>(attention.size());
+  prior.first = std::max<int64_t>(prior.depth / 2 - 1, 0);  // l = L/2 .. L, counted from 1
+  for (int64_t l = prior.first; l < prior.depth; ++l) {
+    const Attention& shape = attention[static_cast<size_t>(l)];
+    const int64_t patches = shape.grid * shape.grid;
+    Tensor maps = at::empty({unit.images, shape.heads, patches});
+    for (int64_t i = 0; i < unit.images * shape.heads; ++i) {
+      const int64_t image = unit.first + i / shape.heads, head = i % shape.heads;
+      RandomStream random(seed, Purpose::prior, image, l * shape.heads + head);
+      draw_map(random, shape.grid, maps.mutable_data_ptr<float>() + i * patches);
     }
     prior.maps.push_back(maps);
   }
   return prior;
 }
 
-Tensor prior_loss(const AttentionPrior& prior, const std::vector<Tensor>& rows, int64_t depth) {
+Tensor prior_loss(const AttentionPrior& prior, const std::vector<Tensor>& rows) {
   Tensor loss;
   for (size_t i = 0; i < prior.maps.size(); ++i) {
     const Tensor row = rows[i].to(at::kFloat);
-    const Tensor own = row.select(-1, 0).detach();
+    const int64_t patches = prior.maps[i].size(-1), prefix = row.size(-1) - patches;
+    const Tensor own = row.narrow(-1, 0, prefix).sum(-1).detach();
     const Tensor target = prior.maps[i] * (1.0 - own).unsqueeze(-1);
-    const double weight = static_cast<double>(prior.first_block + static_cast<int64_t>(i) + 1) / static_cast<double>(depth);
-    const Tensor term = (row.narrow(-1, 1, row.size(-1) - 1) - target).square().mean(-1).sum(-1) * weight;
+    const double weight = static_cast<double>(prior.first + static_cast<int64_t>(i) + 1) / static_cast<double>(prior.depth);
+    const Tensor term = (row.narrow(-1, prefix, patches) - target).square().mean(-1).sum(-1) * weight;
     loss = loss.defined() ? loss + term : term;
   }
   return loss;
@@ -92,12 +95,29 @@ Tensor prior_loss(const AttentionPrior& prior, const std::vector<Tensor>& rows, 
 Tensor prior_alignment(const AttentionPrior& prior, const std::vector<Tensor>& rows) {
   Tensor total;
   for (size_t i = 0; i < prior.maps.size(); ++i) {
-    const Tensor row = rows[i].to(at::kFloat).narrow(-1, 1, rows[i].size(-1) - 1);
+    const int64_t patches = prior.maps[i].size(-1);
+    const Tensor row = rows[i].to(at::kFloat).narrow(-1, rows[i].size(-1) - patches, patches);
     const Tensor other = at::roll(prior.maps[i], -1, 0);
     const Tensor difference = (correlation(row, prior.maps[i]) - correlation(row, other)).mean(-1);
     total = total.defined() ? total + difference : difference;
   }
   return total / static_cast<double>(prior.maps.size());
+}
+
+DrawnTerm draw_prior_term(const TermContext& context) {
+  const std::vector<Attention>& attention = context.teacher.plan().attention;
+  if (attention.empty()) {
+    throw BadInput("synthesis.sardfq.prior_weight shapes attention maps, but the teacher has none; set it to 0");
+  }
+  const AttentionPrior prior = draw_attention_prior(context.job.seed, attention, context.unit).to(context.teacher.device());
+  const auto rows_of = [first = prior.first](const Seen& seen) {
+    std::vector<Tensor> rows;
+    for (size_t l = static_cast<size_t>(first); l < seen.attention.size(); ++l) rows.push_back(seen.attention[l].class_row);
+    return rows;
+  };
+  return {.loss = [prior, rows_of](const Seen& seen) { return prior_loss(prior, rows_of(seen)); },
+          .figure = "alignment",
+          .figure_of = [prior, rows_of](const Seen& seen) { return prior_alignment(prior, rows_of(seen)); }};
 }
 
 }  // namespace eidolon

@@ -1,4 +1,8 @@
-#include "synthesis/head_similarity.h"
+#include "synthesis/terms/head_similarity.h"
+
+#include <algorithm>
+
+#include "base/error.h"
 
 namespace eidolon {
 namespace {
@@ -8,11 +12,8 @@ constexpr double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;  // of Wang et al., 2004, f
 /// B x P x H x P: for every query the heads' rows over the keys, from 0 to 1. In float32 at least: in bfloat16 a row's
 /// extremes would be shared by several keys.
 Tensor head_maps(const Tensor& query, const Tensor& key) {
-  const int64_t patches = query.size(2) - 1;
-  const auto patch_rows = [&](const Tensor& tensor) {
-    return tensor.narrow(2, 1, patches).to(at::promote_types(tensor.scalar_type(), at::kFloat));
-  };
-  const Tensor logits = at::matmul(patch_rows(query), patch_rows(key).transpose(-2, -1)).transpose(1, 2);
+  const auto wide = [](const Tensor& tensor) { return tensor.to(at::promote_types(tensor.scalar_type(), at::kFloat)); };
+  const Tensor logits = at::matmul(wide(query), wide(key).transpose(-2, -1)).transpose(1, 2);
   const Tensor lowest = logits.amin(-1, true);
   return (logits - lowest) / (logits.amax(-1, true) - lowest + 1e-8);
 }
@@ -43,6 +44,22 @@ Tensor head_similarity_loss(const std::vector<Tensor>& queries, const std::vecto
     loss = loss.defined() ? loss + term : term;
   }
   return loss / static_cast<double>(queries.size());
+}
+
+DrawnTerm draw_head_similarity_term(const TermContext& context) {
+  const std::vector<Attention>& attention = context.teacher.plan().attention;
+  if (attention.empty() || std::ranges::any_of(attention, [](const Attention& one) { return one.heads < 2; })) {
+    throw BadInput(
+        "synthesis.psaq.head_similarity_weight compares attention heads, of which the teacher has too few; set it to 0");
+  }
+  return {.loss = [](const Seen& seen) {
+    std::vector<Tensor> queries, keys;
+    for (const AttentionReading& reading : seen.attention) {
+      queries.push_back(reading.query);
+      keys.push_back(reading.key);
+    }
+    return head_similarity_loss(queries, keys);
+  }};
 }
 
 }  // namespace eidolon

@@ -1,0 +1,30 @@
+// The ways to make images, and what each sets where a job says nothing.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "job/job.h"
+
+namespace eidolon {
+
+/// Adam and its learning-rate schedule start anew each round. No keys, and so not part of an identity by themselves: who
+/// changes them raises the format version.
+struct OptimisationRounds {
+  int64_t count = 1;
+  int64_t warmup_iterations = 0;  ///< linear, per round; at most a fifth of a round
+};
+
+struct SynthesisMethod {
+  std::string_view name;  ///< what synthesis.method says
+  OptimisationRounds rounds;
+  SynthesisJob (*defaults)();  ///< of every key of [synthesis]; `method` is `name`
+};
+
+/// In the order in which the documentation names them; the first is the default.
+const std::vector<SynthesisMethod>& synthesis_methods();
+
+/// Throws Fault if there is no such method: the schema allows no other.
+const SynthesisMethod& synthesis_method(std::string_view name);
+
+}  // namespace eidolon

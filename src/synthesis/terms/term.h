@@ -1,0 +1,51 @@
+// A term of the synthesis loss: what it is called, what it weighs, what it reads in the teacher, and what it says of images.
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "job/job.h"
+#include "synthesis/attention_reading.h"
+#include "synthesis/semantic_targets.h"
+#include "synthesis/synthesis_teacher.h"
+#include "synthesis/unit.h"
+
+namespace eidolon {
+
+/// What terms look at: B images, M crops of them, C classes.
+struct Seen {
+  Tensor pixels;                            ///< normalised float32 B x C x S x S, the whole images
+  Tensor logits;                            ///< B x C, of the images as the teacher saw them
+  Tensor crop_logits;                       ///< M x C
+  std::vector<AttentionReading> attention;  ///< of the images as the teacher saw them; one entry per attention
+};
+
+/// One value per image. No image's value may depend on another image.
+using PerImage = std::function<Tensor(const Seen&)>;
+
+/// A term with all that was drawn for a unit, on the teacher's device.
+struct DrawnTerm {
+  PerImage loss;
+  std::string_view figure = {};  ///< name of a further column of the shard, beside which the loss is read; empty: none
+  PerImage figure_of = {};
+};
+
+struct TermContext {
+  const SynthesisTeacher& teacher;
+  const SynthesisJob& job;
+  const Unit& unit;
+  const SemanticTargets& semantics;  ///< on the teacher's device
+};
+
+struct Term {
+  std::string_view name;                                        ///< of its column in shards and metrics
+  double (*weight)(const SynthesisJob&, const Preprocessing&);  ///< 0: the term is not computed
+  AttentionParts reads;
+  DrawnTerm (*draw)(const TermContext&);  ///< BadInput if the teacher cannot serve the term
+};
+
+/// Every term that there is, in the order in which they are summed.
+const std::vector<Term>& terms();
+
+}  // namespace eidolon

@@ -1,0 +1,52 @@
+#include "synthesis/terms/attention_prior.h"
+#include "synthesis/terms/crops.h"
+#include "synthesis/terms/head_similarity.h"
+#include "synthesis/terms/patch_entropy.h"
+#include "synthesis/terms/semantic.h"
+#include "synthesis/terms/term.h"
+#include "synthesis/terms/total_variation.h"
+
+namespace eidolon {
+namespace {
+
+double semantic_weight(const SynthesisJob&, const Preprocessing&) {
+  return 1.0;
+}
+
+double crops_weight(const SynthesisJob& job, const Preprocessing&) {
+  return most_crops(job) > 0 ? 1.0 : 0.0;
+}
+
+double prior_weight(const SynthesisJob& job, const Preprocessing&) {
+  return job.method == "sardfq" ? job.sardfq.prior_weight.value() : 0.0;
+}
+
+double variation_weight(const SynthesisJob& job, const Preprocessing& preprocessing) {
+  return job.variation_weight / variation_scale(preprocessing);
+}
+
+double entropy_weight(const SynthesisJob& job, const Preprocessing&) {
+  return job.method == "psaq" ? job.psaq.entropy_weight : 0.0;
+}
+
+double head_similarity_weight(const SynthesisJob& job, const Preprocessing&) {
+  return job.method == "psaq" ? job.psaq.head_similarity_weight : 0.0;
+}
+
+}  // namespace
+
+const std::vector<Term>& terms() {
+  static const std::vector<Term> all{
+      {.name = "semantic", .weight = semantic_weight, .reads = {}, .draw = draw_semantic_term},
+      {.name = "crops", .weight = crops_weight, .reads = {}, .draw = draw_crop_term},
+      {.name = "prior", .weight = prior_weight, .reads = {.class_row = true}, .draw = draw_prior_term},
+      {.name = "variation", .weight = variation_weight, .reads = {}, .draw = draw_variation_term},
+      {.name = "entropy", .weight = entropy_weight, .reads = {.output = true}, .draw = draw_entropy_term},
+      {.name = "head_similarity",
+       .weight = head_similarity_weight,
+       .reads = {.query_and_key = true},
+       .draw = draw_head_similarity_term}};
+  return all;
+}
+
+}  // namespace eidolon
