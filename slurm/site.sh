@@ -17,7 +17,9 @@ reservation=
 
 # --- the program ---
 slurm_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-EIDOLON_PROGRAM=${EIDOLON_PROGRAM:-$slurm_folder/../build/eidolon}
+program=$slurm_folder/../build/eidolon                          # of a clone
+[ -x "$program" ] || program=$slurm_folder/../../../bin/eidolon # of an installed tree
+EIDOLON_PROGRAM=${EIDOLON_PROGRAM:-$program}
 EIDOLON_CONTAINER=${EIDOLON_CONTAINER:-} # words before the program, such as "apptainer exec --nv eidolon.sif"
 EIDOLON_LAUNCHER=${EIDOLON_LAUNCHER:-mpirun} # mpirun, or srun where Slurm speaks PMIx (srun --mpi=list)
 load_modules() {

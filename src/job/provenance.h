@@ -18,7 +18,7 @@ struct Provenance {
   std::chrono::system_clock::time_point start;
 };
 
-/// "0.1.0", followed by what `git describe` said at configuration if the source was a git checkout: "0.1.0 (1a2b3c4-dirty)".
+/// "0.2.0", followed by what `git describe` said at configuration if the source was a git checkout: "0.2.0 (1a2b3c4-dirty)".
 std::string program_version();
 
 /// "2026-03-01T12:00:00Z": UTC, whole seconds.

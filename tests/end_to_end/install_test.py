@@ -1,0 +1,50 @@
+"""The tree that `cmake --install` makes, used as on a machine without the clone's environment."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+from program import BINARY, SOURCE, ProgramTest
+
+
+class Install(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.prefix = self.folder / "prefix"
+        self.call("cmake", "--install", str(pathlib.Path(BINARY).parent), "--prefix", str(self.prefix))
+
+    def call(self, *command, **variables):
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | variables
+        result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def test_the_version_is_the_newest_of_the_changelog(self):
+        version = self.call(str(self.prefix / "bin" / "eidolon"), "--version").split()[0]
+        changelog = (self.prefix / "share" / "doc" / "eidolon" / "CHANGELOG.md").read_text()
+        self.assertEqual(version, re.search(r"^## \[(.+?)\]", changelog, re.M).group(1))
+
+    def test_the_templates_find_the_program(self):
+        site = self.prefix / "share" / "eidolon" / "slurm" / "site.sh"
+        program = self.call("bash", "-c", f'source "{site}"; realpath "$EIDOLON_PROGRAM"').strip()
+        self.assertEqual(program, os.path.realpath(self.prefix / "bin" / "eidolon"))
+
+    def test_the_demo_runs(self):
+        digits = self.folder / "digits"
+        subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(digits)], check=True,
+                       capture_output=True)
+        job = self.prefix / "share" / "eidolon" / "jobs" / "demo" / "digits_w4a4.toml"
+        small = ["--set", "synthesis.iterations=2", "--set", "finetuning.iterations=2", "--set", "run.device=cpu"]
+        result = json.loads(self.call(
+            "mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "2", str(self.prefix / "bin" / "eidolon"), "run",
+            str(job), "--run-dir", "run", "--json", *small, EIDOLON_DEMO_IMAGES=str(digits), OMP_NUM_THREADS="1"))
+        self.assertGreaterEqual(result["teacher"]["top1"], 0.97)
+        self.assertGreater(result["student"]["kept"], 0.5)
+        self.assertIn(str(job.parent / "teacher"), (self.folder / "run" / "job.resolved.toml").read_text())
+
+
+if __name__ == "__main__":
+    unittest.main()
