@@ -1,4 +1,4 @@
-"""Runs the rows of jobs/accuracy.toml and writes docs/accuracy.md; see the head of scripts/accuracy_table.
+"""Runs the rows of jobs/accuracy.toml and writes docs/lab/accuracy.md; see the head of scripts/accuracy_table.
 
 A row is a teacher, a source of images, a back end and bits. The images of a source are made once per teacher and reused by every
 back end (run.shards). All rows are evaluated on the same photographs: those that the rows made of photographs did not see.
@@ -7,8 +7,10 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
+import textwrap
 import time
 import tomllib
 
@@ -131,13 +133,25 @@ def line(study, key, row, has_setting):
 def table_text(study, table, part=""):
     each = ["setting"] if any(further for *_, further in study.rows_of(table)) else []
     head = ["teacher", "images", "back end", "bits", *each, "top-1 %", "kept %", "agreement %", "KL", "images, s", "student, s"]
-    lines = [f"## {table['title']}", "", table.get("text", ""), "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    text = [table["text"], ""] if "text" in table else []
+    lines = [f"## {table['title']}", "", *text, "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for key in study.rows_of(table):
         if part not in f"{key[0]} {key[1]} {key[2]} {key[3]}":
             continue
         print("row:", *key, flush=True)
         lines.append(line(study, key, study.row(*key), bool(each)))
     return "\n".join(lines) + "\n"
+
+
+def wrapped(markdown):
+    """Markdown whose paragraphs and list items are wrapped at 120 characters; tables and headings stay as they are."""
+    def block(text):
+        if text.startswith(("|", "#")):
+            return text
+        items = re.split(r"\n(?=\* )", text)
+        return "\n".join(textwrap.fill(" ".join(item.split()), 120, subsequent_indent="  " * item.startswith("* "),
+                                       break_long_words=False, break_on_hyphens=False) for item in items)
+    return "\n\n".join(block(text) for text in re.split(r"\n{2,}", markdown.strip())) + "\n"
 
 
 def main():
@@ -156,7 +170,8 @@ def main():
             (OUT / "tables" / f"{table['name']}.md").write_text(text)
     written = [OUT / "tables" / f"{table['name']}.md" for table in study.plan["tables"]]
     parts = [path.read_text() for path in written if path.exists()]
-    (SOURCE / "docs" / "accuracy.md").write_text("\n".join([study.plan["head"], *parts, study.plan["foot"]]))
+    page = "\n".join([study.plan["head"], *parts, study.plan["foot"]])
+    (SOURCE / "docs" / "lab" / "accuracy.md").write_text(wrapped(page))
 
 
 if __name__ == "__main__":

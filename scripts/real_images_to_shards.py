@@ -13,7 +13,7 @@ from PIL import Image
 
 from photographs import prepared, preprocessing
 
-BLOCK = 512  # bytes of the seal in front of the HDF5 part (docs/formats.md)
+BLOCK = 512  # bytes of the seal in front of the HDF5 part (docs/reference/files.md)
 
 
 def parse():

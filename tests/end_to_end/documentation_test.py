@@ -9,7 +9,9 @@ import unittest
 
 from program import BINARY, ENVIRONMENT, SOURCE, TEACHER, ProgramTest
 
-PAGES = [SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md"))]
+PAGES = [SOURCE / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES += sorted((SOURCE / "docs").rglob("*.md"))
+WIDTH = 120
 
 # What takes the place of words that stand for the reader's own.
 SUBSTITUTIONS = {
@@ -20,6 +22,9 @@ SUBSTITUTIONS = {
     "/where/run/directories/will/lie": ".",
     "learning_rate=R": "learning_rate=0.1",
     "data_out/R": "data_out/rate",
+    "/path/to/prefix": "prefix",
+    "data_out/digits_w4a4": "data_out/job",
+    " build --prefix": f" {pathlib.Path(BINARY).parent} --prefix",
 }
 
 # What is done with a line of shell; the first that fits counts. "only paths": the files that it names exist; other tests
@@ -28,6 +33,7 @@ TREATMENTS = [
     (r"scripts/|source slurm/|sbatch |array=\$\(sbatch|scancel |export EIDOLON_DATA=", "only paths"),
     (r".*eidolon run jobs/", "print the job"),
     (r"(mpirun( -n \d+)? )?build/eidolon ", "run"),
+    (r"cmake --install build ", "run"),
     (r"tail -c \+513 FILE \| sha256sum", "verify"),
 ]
 
@@ -108,7 +114,7 @@ class Shell(ProgramTest):
         command = line.split(" #")[0].strip()
         treatment = next((treatment for pattern, treatment in TREATMENTS if re.match(pattern, command)), None)
         self.assertIsNotNone(treatment, f"{page.name} has a command that no test knows: {command}")
-        for word in re.findall(r"(?:scripts|slurm|jobs|docs)/[\w./-]+", command):
+        for word in re.findall(r"(?<!/)(?:scripts|slurm|jobs|docs)/[\w./-]+", command):
             self.assertTrue((SOURCE / word).exists(), f"{page.name} names {word}, which is not there")
         if treatment == "print the job":
             command += " --print-config"
@@ -138,7 +144,7 @@ class Keys(ProgramTest):
         return {key for item in value for key in self.keys_of(item)} if isinstance(value, list) else set()
 
     def test_every_key_of_a_result_is_documented(self):
-        page = (SOURCE / "docs" / "formats.md").read_text()
+        page = (SOURCE / "docs" / "reference" / "results.md").read_text()
         quick = ["--set", "synthesis.iterations=1", "--set", "finetuning.iterations=1"]
         digits = self.folder / "digits"
         subprocess.run([sys.executable, str(SOURCE / "scripts" / "write_demo_images"), str(digits)], check=True,
@@ -153,12 +159,25 @@ class Keys(ProgramTest):
         keys = self.keys_of(results) | {"stage", "step", "time"}
         self.assertGreater(len(keys), 50)
         for key in sorted(keys):
-            self.assertIn(f"`{key.removesuffix('_se')}`", page, f"docs/formats.md says nothing of the key '{key}'")
+            self.assertIn(f"`{key.removesuffix('_se')}`", page, f"docs/reference/results.md says nothing of the key '{key}'")
 
     def test_files_that_the_pages_link_to_are_there(self):
         for page in PAGES:
             for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
                 self.assertTrue((page.parent / pathlib.Path(target)).exists(), f"{page.name} links to {target}")
+
+    def test_headings_that_the_pages_link_to_are_there(self):
+        for page in PAGES:
+            for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]*)\)", page.read_text()):
+                headings = re.findall(r"^#+ (.*)$", (page.parent / target if target else page).read_text(), re.M)
+                anchors = {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+                self.assertIn(heading, anchors, f"{page.name} links to {target}#{heading}")
+
+    def test_lines_are_at_most_as_wide_as_agreed(self):
+        for page in PAGES:
+            for number, line in enumerate(page.read_text().splitlines(), 1):
+                if not line.startswith("|") and not re.search(r"https?://", line):
+                    self.assertLessEqual(len(line), WIDTH, f"{page.relative_to(SOURCE)}:{number}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ folder = pathlib.Path(sys.argv[1])
 
 
 def sealed(name):
-    """Calls the function with an open file, then seals the file, as docs/formats.md says."""
+    """Calls the function with an open file, then seals the file, as docs/reference/files.md says."""
 
     def write(fill):
         path = folder / f"{name}.h5"

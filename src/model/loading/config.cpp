@@ -217,7 +217,7 @@ ModelConfig read_model_config(const std::filesystem::path& folder) {
   const bool is_timm = config.contains("pretrained_cfg") || (config.contains("architecture") && !config.contains("model_type"));
   if (!is_timm && !config.contains("model_type") && !config.contains("hidden_size")) {
     throw BadInput(path.string() + " is neither timm's form (architecture, pretrained_cfg) nor Hugging Face's (model_type, " +
-                   "hidden_size); docs/model_folder.md describes both");
+                   "hidden_size); docs/reference/model_folder.md describes both");
   }
   if (is_timm) {
     read_timm(config, reading);

@@ -1,5 +1,5 @@
 // Every field of a model folder that is known, and what is done with it. The reader (config.cpp) walks this list, and
-// docs/model_folder.md is printed from it.
+// docs/reference/model_folder.md is printed from it.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -49,7 +49,7 @@ void refuse_unsupported(const TensorMap& tensors, const ModelConfig& config, con
 void refuse_fields(const ModelConfig& config, const std::filesystem::path& folder) {
   if (config.refused.empty()) return;
   throw BadInput((folder / "config.json").string() + " of '" + config.architecture + "': " + listed(config.refused, "; ") +
-                 "; docs/model_folder.md says what is done with each field");
+                 "; docs/reference/model_folder.md says what is done with each field");
 }
 
 /// A number that the config states is compared with the plan's fact of that name: "image size" with "image_size".

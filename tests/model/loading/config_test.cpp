@@ -292,11 +292,12 @@ TEST(HeadsOfName, AreTakenFromTheNameWhereTheWidthFits) {
 }
 
 TEST(ConfigFields, AreListedInTheReferenceAsTheyAreRead) {
-  const std::string reference = read_text(std::filesystem::path(EIDOLON_SOURCE_DIR) / "docs" / "model_folder.md");
+  const std::string page = "docs/reference/model_folder.md";
+  const std::string reference = read_text(std::filesystem::path(EIDOLON_SOURCE_DIR) / page);
   const std::string table = config_fields_as_markdown();
   if (std::getenv("EIDOLON_PRINT_FIELDS") != nullptr) std::cout << table;
   EXPECT_NE(reference.find(table), std::string::npos)
-      << "docs/model_folder.md: put there what EIDOLON_PRINT_FIELDS=1 model_test --gtest_filter='*InTheReference*' prints";
+      << page << ": put there what EIDOLON_PRINT_FIELDS=1 model_test --gtest_filter='*InTheReference*' prints";
 }
 
 }  // namespace
