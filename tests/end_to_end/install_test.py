@@ -26,6 +26,7 @@ class Install(ProgramTest):
         version = self.call(str(self.prefix / "bin" / "eidolon"), "--version").split()[0]
         changelog = (self.prefix / "share" / "doc" / "eidolon" / "CHANGELOG.md").read_text()
         self.assertEqual(version, re.search(r"^## \[(.+?)\]", changelog, re.M).group(1))
+        self.assertIn(f"\nversion: {version}\n", (SOURCE / "CITATION.cff").read_text())
 
     def test_the_templates_find_the_program(self):
         site = self.prefix / "share" / "eidolon" / "slurm" / "site.sh"
