@@ -232,7 +232,7 @@ class WithoutLabels(ProgramTest):
 
 class Sensitivity(ProgramTest):
     def test_a_divergence_that_is_no_number_is_null_and_said(self):
-        self.succeed("run", *QUICK)
+        self.prepared("run", *QUICK)
         sound = parsed(self.succeed("sensitivity", *QUICK, "--json").stdout)
         self.assertNotIn("undefined", sound)
         break_student(self.files("checkpoints/step-00000000.h5")[0])
@@ -248,7 +248,7 @@ class Sensitivity(ProgramTest):
 class StandardOutput(ProgramTest):
     def results(self):
         """Every command line that prints a result, by name."""
-        self.succeed("run", *QUICK)
+        self.prepared("run", *QUICK)
         one = [BINARY]
         shard = str(self.files("shards/*.h5")[0])
         return {
@@ -286,7 +286,7 @@ class StandardOutput(ProgramTest):
                     self.assertEqual(len(said), 1, f"{name} {where}: {result.stderr}")
 
     def test_all_ranks_end_with_the_code_of_the_one_that_prints(self):
-        self.succeed("run", *QUICK)
+        self.prepared("run", *QUICK)
         wrapper = self.folder / "wrapper"  # mpirun reads what its ranks print, so rank 0 is turned to /dev/full behind it
         wrapper.write_text('#!/bin/sh\n[ "$OMPI_COMM_WORLD_RANK" = 0 ] && exec "$@" >/dev/full\nexec "$@"\n')
         wrapper.chmod(0o755)

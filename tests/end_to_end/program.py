@@ -42,6 +42,9 @@ ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROO
                    OMPI_MCA_hwloc_base_binding_policy="none")
 
 
+PREPARED = {}  # launch -> copy of the run directory that it left
+
+
 class ProgramTest(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="eidolon-"))
@@ -63,6 +66,17 @@ class ProgramTest(unittest.TestCase):
         result = self.launch(stage, *arguments, **options)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         return result
+
+    def prepared(self, stage, *arguments, ranks=1, run="run"):
+        """The run directory as `succeed` leaves it. Tests of one file share the launch, and each gets a copy."""
+        key = (stage, arguments, ranks)
+        if key not in PREPARED:
+            self.succeed(stage, *arguments, ranks=ranks, run=run)
+            PREPARED[key] = tempfile.mkdtemp(prefix="eidolon-prepared-")
+            unittest.addModuleCleanup(shutil.rmtree, PREPARED[key])
+            shutil.copytree(self.folder / run, PREPARED[key], dirs_exist_ok=True)
+        else:
+            shutil.copytree(PREPARED[key], self.folder / run, dirs_exist_ok=True)
 
     def refused(self, text, stage, *arguments, code=64, **options):
         """The program ends with `code` and says `text` on stderr."""
