@@ -9,7 +9,7 @@ namespace eidolon {
 namespace {
 
 // Half of the units are procedural images, half are optimised from such images through random views (Plug-In Inversion, arXiv
-// 2201.12961), with one class each. Every number was measured with this program: docs/synthesis.md.
+// 2201.12961), with one class each. Every number was measured with this program: docs/lab/synthesis.md.
 SynthesisJob views() {
   return {};
 }
