@@ -161,6 +161,12 @@ class Keys(ProgramTest):
         for key in sorted(keys):
             self.assertIn(f"`{key.removesuffix('_se')}`", page, f"docs/reference/results.md says nothing of the key '{key}'")
 
+    def test_keys_are_listed_as_the_program_prints_them(self):
+        printed = subprocess.run([BINARY, "keys", "--all"], capture_output=True, text=True, check=True).stdout
+        self.assertGreater(printed.count(" = "), 50)
+        self.assertIn(f"```text\n{printed}```\n", (SOURCE / "docs" / "reference" / "keys.md").read_text(),
+                      "scripts/keys_page writes the page")
+
     def test_files_that_the_pages_link_to_are_there(self):
         for page in PAGES:
             for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
