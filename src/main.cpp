@@ -44,10 +44,7 @@ void require_same_program(const CommandLine& line, const Communicator& communica
 
 /// The job, the same on all ranks. Rank 0 reads first, so that what is wrong is said once.
 Job read_job_everywhere(const CommandLine& line, const Communicator& communicator) {
-  from_root(communicator, [&] {
-    read_job(line.target, line.overrides);
-    return std::string();
-  });
+  on_root(communicator, [&] { read_job(line.target, line.overrides); });
   const Job job = read_job(line.target, line.overrides);
   require_same(communicator, "the job", to_toml(job), "start all ranks with one job file and the same --set");
   return job;
@@ -94,10 +91,7 @@ ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
   const std::string launch = launch_name(communicator);
   Cluster cluster{std::move(communicator), Placement(), launch, time_to_stop(job.run.stop_before_seconds)};
   if (line.print_config) {
-    from_root(cluster.communicator, [&] {
-      print_result(to_toml(job));
-      return std::string();
-    });
+    on_root(cluster.communicator, [&] { print_result(to_toml(job)); });
     return ExitCode::done;
   }
   const ExitCode code = run_job(line, job, cluster);

@@ -37,6 +37,14 @@ inline std::string from_root(const Communicator& communicator, const std::functi
   return result;
 }
 
+/// The same for work without a text. Collective.
+inline void on_root(const Communicator& communicator, const std::function<void()>& work) {
+  from_root(communicator, [&] {
+    work();
+    return std::string();
+  });
+}
+
 /// For an error that all ranks detect. Rank 0 throws it and so reports it once; the others throw ErrorOnRoot.
 [[noreturn]] inline void throw_once(const Communicator& communicator, const Error& error) {
   if (communicator.rank() == 0) throw error;

@@ -146,8 +146,7 @@ Tensor SectionTrainer::loss(const std::vector<int64_t>& images, int64_t step) co
   const std::optional<double> beta = penalty_exponent(step, job.iterations);
   for (const LearnedRounding& rounding : roundings) {
     // Once per image, since train_step() divides by their number over all ranks.
-    if (beta)
-      loss = loss + rounding_weight * static_cast<double>(images.size()) * rounding_penalty(rounding.variable, *beta);
+    if (beta) loss = loss + rounding_weight * static_cast<double>(images.size()) * rounding_penalty(rounding.variable, *beta);
   }
   return loss;
 }

@@ -129,8 +129,36 @@ Setting parsed_override(const std::string& text) {
   return result;
 }
 
+/// Bits that the job states although the format has others.
+void check_bits(const std::string& key, int64_t bits, const std::string& format, const std::vector<Setting>& settings) {
+  const bool stated = std::ranges::find(settings, key, &Setting::name) != settings.end();
+  const std::optional<int64_t> own = own_bits(format);
+  if (!stated || !own || *own == bits) return;
+  throw BadInput("'" + key + "' is " + std::to_string(bits) + ", but the format \"" + format + "\" has " +
+                 std::to_string(*own) + " bits; leave the key out, or set it to " + std::to_string(*own));
+}
+
+/// Choices among the two neighbours of a weight need even steps and one scale per channel.
+void check_rounding(const std::string& what, const std::string& weight_format) {
+  if (weight_format == "integer") return;
+  throw BadInput(what + " chooses among even steps with a scale per channel, but 'quantization.weight_format' is \"" +
+                 weight_format + "\"; set it to \"integer\", or choose another method");
+}
+
+void check_formats(const Job& job, const std::vector<Setting>& settings) {
+  const QuantizationJob& quantization = job.quantization;
+  check_bits("quantization.weight_bits", quantization.weight_bits, quantization.weight_format, settings);
+  check_bits("quantization.activation_bits", quantization.activation_bits, quantization.activation_format, settings);
+  if (quantization.correction == "rounding" || quantization.correction == "ridge") {
+    check_rounding("'quantization.correction' = \"" + quantization.correction + "\"", quantization.weight_format);
+  }
+  if (job.finetuning.method == "blockwise" && job.finetuning.rounding == "adaround") {
+    check_rounding("'finetuning.rounding' = \"adaround\"", quantization.weight_format);
+  }
+}
+
 /// What no single key can tell.
-void check(const Job& job) {
+void check(const Job& job, const std::vector<Setting>& settings) {
   const SynthesisJob& synthesis = job.synthesis;
   if (job.teacher.weights.empty()) {
     throw BadInput("'teacher.weights' is missing; give the folder that holds model.safetensors and config.json");
@@ -139,6 +167,7 @@ void check(const Job& job) {
     throw BadInput("'synthesis.method' is 'gaussian', which is noise alone, but 'synthesis.start' is '" +
                    printable(synthesis.start) + "'; for other starts alone set synthesis.iterations = 0 instead");
   }
+  check_formats(job, settings);
 }
 
 std::string job_text(const std::filesystem::path& file) {
@@ -177,7 +206,7 @@ Job read_job(const std::filesystem::path& file, const std::vector<std::string>& 
   settings.insert(settings.end(), given.begin(), given.end());
   Job job = named_after(file);
   apply_all(job, settings, UnknownKeys::refused);
-  located(file.string(), [&] { check(job); });
+  located(file.string(), [&] { check(job, settings); });
   return job;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "job/job.h"
+#include "job/number_formats.h"
 
 namespace eidolon {
 
@@ -140,22 +141,17 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("activation_bits", between(2, 8), "bits per activation"), quantization.activation_bits);
   visit(key("weight_symmetric", anything(), "weights without a zero point"), quantization.weight_symmetric);
   visit(key("activation_symmetric", anything(), "activations without a zero point"), quantization.activation_symmetric);
-  visit(key("attention",
-            one_of({"companded", "uniform", "log2", "log_sqrt2", "fp8_e4m3", "fp8_e5m2", "mxfp8_e4m3", "mxfp8_e5m2",
-                    "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "nvfp4"}),
-            "format of the attention probabilities"),
+  visit(key("attention", one_of(with_hardware_formats({"companded", "uniform", "log2", "log_sqrt2"})),
+            "of the attention probabilities"),
         quantization.attention);
   visit(key("attention_granularity", one_of({"row", "tensor"}), "row: probabilities in units of the largest of their row"),
         quantization.attention_granularity);
-  visit(key("weight_format",
-            one_of({"integer", "integer_block32", "integer_block64", "integer_block128", "fp8_e4m3", "fp8_e5m2", "mxfp8_e4m3",
-                    "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "nvfp4"}),
-            "of weights; integer: a scale per output channel, block: per so many inputs"),
-        quantization.weight_format);
-  visit(key("activation_format",
-            one_of({"companded", "uniform", "fp8_e4m3", "fp8_e5m2", "mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3",
-                    "mxfp4", "nvfp4"}),
-            "of activations; companded: of q, k, v and the inputs of proj and fc2, the others uniform"),
+  visit(
+      key("weight_format", one_of(with_hardware_formats({"integer", "integer_block32", "integer_block64", "integer_block128"})),
+          "number format of the weights; integer: a scale per output channel, block: per so many inputs"),
+      quantization.weight_format);
+  visit(key("activation_format", one_of(with_hardware_formats({"companded", "uniform"})),
+            "of the activations; companded: where tails are heavy (q, k, v, inputs without a norm in front)"),
         quantization.activation_format);
   visit(key("reparameterize", anything(), "RepQ: fold per-channel scales into LayerNorm and the next weights"),
         quantization.reparameterize);

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "job/key_groups.h"
+#include "job/number_formats.h"
 #include "job/synthesis_methods.h"
 
 namespace eidolon {
@@ -38,6 +39,15 @@ bool trains(const Job& job) {
   return reconstructs(job) || distils(job);
 }
 
+bool has_weight_bits(const Job& job) {
+  return !own_bits(job.quantization.weight_format);
+}
+
+/// Some activation has as many bits as the job says.
+bool has_activation_bits(const Job& job) {
+  return !own_bits(job.quantization.activation_format) || !own_bits(job.quantization.attention);
+}
+
 using Condition = bool (*)(const Job&);
 
 /// Keys that are not always used, and when they are.
@@ -57,6 +67,11 @@ const std::map<std::string_view, Condition> conditions = {
     {"synthesis.psaq.entropy_weight", optimises},
     {"synthesis.psaq.entropy_form", [](const Job& job) { return optimises(job) && job.synthesis.psaq.entropy_weight != 0.0; }},
     {"synthesis.psaq.head_similarity_weight", optimises},
+    {"quantization.weight_bits", has_weight_bits},
+    {"quantization.weight_symmetric", has_weight_bits},
+    {"quantization.activation_bits", has_activation_bits},
+    {"quantization.activation_symmetric", [](const Job& job) { return !own_bits(job.quantization.activation_format); }},
+    {"quantization.attention_granularity", [](const Job& job) { return !own_bits(job.quantization.attention); }},
     {"finetuning.batch", trains},
     {"finetuning.iterations", [](const Job& job) { return job.finetuning.method != "none"; }},
     {"finetuning.learning_rate",

@@ -16,6 +16,8 @@ namespace eidolon {
 struct Quantizer;
 struct QuantizerSpec;
 
+inline constexpr double usual_shrink_step = 0.02;  ///< between the ranges that range search tries, as a share of the extremes
+
 /// A quantizer's tensors in the dtype of x, shaped to broadcast against it.
 struct Grid {
   Tensor scale;   ///< differentiable in Quantizer::scale
@@ -49,7 +51,7 @@ struct Format {
   /// The quantizers that fit a range, the most usual first. `free_zero_point`: it may lie outside of the codes.
   std::vector<Quantizer> (*fits)(const Range& range, const QuantizerSpec& spec, bool free_zero_point) = nullptr;
 
-  double shrink_step = 0.02;  ///< of the ranges that range search tries, as a share of the extremes
+  double shrink_step = usual_shrink_step;
 };
 
 /// The row of that name; BadInput naming `where` and the names that there are.

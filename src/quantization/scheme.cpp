@@ -33,8 +33,8 @@ const std::array hardware_formats{
 };
 
 const HardwareFormat* hardware_format(const std::string& name) {
-  for (const HardwareFormat& format : hardware_formats) {
-    if (format.name == name) return &format;
+  for (const HardwareFormat& entry : hardware_formats) {
+    if (entry.name == name) return &entry;
   }
   return nullptr;
 }

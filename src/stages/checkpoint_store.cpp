@@ -12,11 +12,11 @@ namespace eidolon {
 namespace {
 
 /// By their steps and not by their number: what lies above `newest` was not written by this launch and may be damaged.
-void remove_older_than(const RunContext& context, int64_t newest) {
+void remove_older_than(const RunDirectory& run, int64_t keep, int64_t newest) {
   int64_t kept = 1;
-  for (const int64_t step : checkpoint_steps(context.run)) {
+  for (const int64_t step : checkpoint_steps(run)) {
     if (step >= newest || step == 0) continue;
-    if (++kept > context.job.run.keep_checkpoints) std::filesystem::remove(context.run.checkpoint(step));
+    if (++kept > keep) std::filesystem::remove(run.checkpoint(step));
   }
 }
 
@@ -37,7 +37,9 @@ void save_checkpoint(const RunContext& context, const Student& student, const Tr
                      const TensorMap& optimizer) {
   const std::filesystem::path path = context.run.checkpoint(at.step);
   write_checkpoint(path, {student, at, optimizer}, checkpoint_owner(context));
-  if (verify_archive(path) == ArchiveState::sound) return remove_older_than(context, at.step);
+  if (verify_archive(path) == ArchiveState::sound) {
+    return remove_older_than(context.run, context.job.run.keep_checkpoints, at.step);
+  }
   log::warn(path.string() + " does not read back as it was written; it is set aside as " + set_aside(path).string() +
             ", and the older checkpoints are kept. Check the disk");
 }

@@ -125,10 +125,9 @@ ExitCode doctor(const Cluster& cluster, const std::filesystem::path& folder, boo
 
   bool sound = true;
   for (const Finding& finding : findings) sound = sound && finding.verdict != Verdict::bad;
-  from_root(cluster.communicator, [&] {
+  on_root(cluster.communicator, [&] {
     const ordered_json object{{"ranks", cluster.size()}, {"findings", json_of(findings)}, {"all_reduce", timings}};
     print_result(json ? json_text(object) + "\n" : table_of(findings));
-    return std::string();
   });
   return sound ? ExitCode::done : ExitCode::internal_fault;
 }

@@ -131,10 +131,7 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
   text += line_of("evaluation", evaluation, std::to_string(labelled) + " labelled images");
   if (const double peak = peak_memory_megabytes(); peak > 0)
     text += format("  memory      %.0f MB at the peak of this rehearsal, per rank\n", peak);
-  from_root(context.cluster.communicator, [&] {
-    print_result(text);
-    return std::string();
-  });
+  on_root(context.cluster.communicator, [&] { print_result(text); });
   return ExitCode::done;
 }
 

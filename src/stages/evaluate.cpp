@@ -45,10 +45,10 @@ std::vector<NamedStudent> students_of(const RunContext& context) {
 }
 
 /// This rank's images: every size-th.
-std::vector<LabelledImage> own_share(const RunContext& context, const std::vector<LabelledImage>& all) {
+std::vector<LabelledImage> own_share(const Cluster& cluster, const std::vector<LabelledImage>& all) {
   std::vector<LabelledImage> own;
-  const auto size = static_cast<size_t>(context.cluster.size());
-  for (size_t i = static_cast<size_t>(context.cluster.rank()); i < all.size(); i += size) own.push_back(all[i]);
+  const auto size = static_cast<size_t>(cluster.size());
+  for (size_t i = static_cast<size_t>(cluster.rank()); i < all.size(); i += size) own.push_back(all[i]);
   return own;
 }
 
@@ -61,7 +61,7 @@ std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, cons
   const Network teacher = context.teacher_on_device();
   const ImageTransform transform{preprocessing.image_size, preprocessing.crop_pct,    preprocessing.interpolation,
                                  preprocessing.resize,     preprocessing.crop_offset, preprocessing.mean};
-  const std::vector<LabelledImage> own = own_share(context, images);
+  const std::vector<LabelledImage> own = own_share(context.cluster, images);
   const auto batch_size = static_cast<size_t>(context.job.evaluation.batch);
 
   std::vector<EvaluationCounts> counts(1 + students.size());
@@ -122,12 +122,12 @@ std::string teacher_line(const EvaluationFigures& f) {
 }
 
 /// Figures of what is no number mean nothing, so none is printed. Collective.
-void require_finite(const RunContext& context, const EvaluationCounts& counts, const std::string& name) {
+void require_finite(const Communicator& communicator, const EvaluationCounts& counts, const std::string& name) {
   const auto refuse = [&](const std::string& whose, double broken, const std::string& remedy) {
     const std::string what = whose + ": the logits of " + std::to_string(static_cast<int64_t>(broken)) + " of " +
                              std::to_string(static_cast<int64_t>(counts.images)) +
                              " images are NaN or infinite, so that nothing can be said of it; " + remedy;
-    throw_once(context.cluster.communicator, Fault(what));
+    throw_once(communicator, Fault(what));
   };
   if (counts.teacher_not_finite > 0)
     refuse("the teacher", counts.teacher_not_finite, "look at its weights and at mean and std in its config");
@@ -136,11 +136,10 @@ void require_finite(const RunContext& context, const EvaluationCounts& counts, c
 }
 
 /// Each rank names what it could not read; rank 0 says how many there were in all.
-int64_t report_undecodable(const RunContext& context, const std::vector<std::string>& undecodable) {
+int64_t report_undecodable(const Cluster& cluster, const std::vector<std::string>& undecodable) {
   for (const std::string& reason : undecodable) log::warn("left out: " + reason);
-  const auto total = static_cast<int64_t>(context.cluster.communicator.sum(static_cast<double>(undecodable.size())));
-  if (total > 0 && context.cluster.is_root())
-    log::warn(std::to_string(total) + " images could not be decoded and were left out");
+  const auto total = static_cast<int64_t>(cluster.communicator.sum(static_cast<double>(undecodable.size())));
+  if (total > 0 && cluster.is_root()) log::warn(std::to_string(total) + " images could not be decoded and were left out");
   return total;
 }
 
@@ -155,12 +154,9 @@ void warn_at_chance(const RunContext& context, const EvaluationFigures& teacher,
   if (context.cluster.is_root()) log::warn(warnings.back());
 }
 
-void print_figures(const RunContext& context, const EvaluateOptions& options, const ordered_json& object,
+void print_figures(const Communicator& communicator, const EvaluateOptions& options, const ordered_json& object,
                    const std::string& text) {
-  from_root(context.cluster.communicator, [&] {
-    print_result(options.json ? json_text(object) + "\n" : text);
-    return std::string();
-  });
+  on_root(communicator, [&] { print_result(options.json ? json_text(object) + "\n" : text); });
 }
 
 ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
@@ -170,11 +166,11 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, 
   const auto all_counts = count_all(context, labelled.images, students, undecodable);
   if (!all_counts) return ExitCode::again;
   const std::vector<EvaluationCounts>& counts = *all_counts;
-  const int64_t left_out = report_undecodable(context, undecodable);
+  const int64_t left_out = report_undecodable(context.cluster, undecodable);
   if (counts[0].images == 0)
     throw_once(context.cluster.communicator, BadInput(job.images.string() + ": not one image could be decoded"));
-  require_finite(context, counts[0], "the teacher");
-  for (size_t s = 0; s < students.size(); ++s) require_finite(context, counts[1 + s], students[s].name);
+  require_finite(context.cluster.communicator, counts[0], "the teacher");
+  for (size_t s = 0; s < students.size(); ++s) require_finite(context.cluster.communicator, counts[1 + s], students[s].name);
 
   const EvaluationFigures teacher = figures_of(counts[0]);
   std::vector<std::string> warnings = labelled.warnings;
@@ -194,7 +190,7 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, 
     object[students[s].name] = student_json(figures);
     text += student_lines(students[s].name, figures);
   }
-  print_figures(context, options, object, text);
+  print_figures(context.cluster.communicator, options, object, text);
   return ExitCode::done;
 }
 
@@ -207,14 +203,14 @@ ExitCode evaluate_synthetic(RunContext& context, const EvaluateOptions& options)
   std::string text = "No labelled images (evaluation.images): figures on held-out synthetic images, which are optimistic.\n";
   for (const NamedStudent& entry : students) {
     const HeldOutFigures figures = held_out_figures(context, entry.student);
-    require_finite(context, figures.counts, entry.name);
+    require_finite(context.cluster.communicator, figures.counts, entry.name);
     if (&entry == &students[0]) text += std::to_string(figures.images) + " images: " + kinds + "\n";
     object["images"] = figures.images;
     object[entry.name] = json_of(figures);
     text += describe(entry.name, figures);
   }
   object["optimistic"] = true;
-  print_figures(context, options, object, text);
+  print_figures(context.cluster.communicator, options, object, text);
   return ExitCode::done;
 }
 

@@ -90,11 +90,10 @@ Finding check_space(const std::filesystem::path& folder) {
 std::vector<Finding> check_file_system(const Cluster& cluster, const std::filesystem::path& folder) {
   const Communicator& communicator = cluster.communicator;
   const std::filesystem::path own = folder / (".doctor-" + cluster.launch);
-  from_root(communicator, [&] {
+  on_root(communicator, [&] {
     std::error_code error;
     std::filesystem::create_directories(own, error);
     if (error) throw BadInput("cannot create " + own.string() + ": " + error.message() + "; give a folder to write into");
-    return std::string();
   });
   std::vector<Finding> findings;
   if (communicator.max(await_file(own, patience) ? 0 : 1) != 0) {

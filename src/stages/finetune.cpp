@@ -27,17 +27,18 @@ constexpr size_t loss_interval = 10;  ///< steps whose losses are summed over ra
 /// What all ranks do after a step. The largest wish of any rank is everybody's.
 enum class AfterStep : int64_t { go_on = 0, checkpoint = 1, checkpoint_and_stop = 2 };
 
-AfterStep agreed_next(const RunContext& context, const CheckpointClock& clock) {
+AfterStep agreed_next(const Cluster& cluster, const CheckpointClock& clock) {
   auto wish = AfterStep::go_on;
-  if (context.cluster.is_root() && clock.due()) wish = AfterStep::checkpoint;
-  if (context.cluster.stop_requested()) wish = AfterStep::checkpoint_and_stop;
-  return static_cast<AfterStep>(context.cluster.communicator.max(static_cast<int64_t>(wish)));
+  if (cluster.is_root() && clock.due()) wish = AfterStep::checkpoint;
+  if (cluster.stop_requested()) wish = AfterStep::checkpoint_and_stop;
+  return static_cast<AfterStep>(cluster.communicator.max(static_cast<int64_t>(wish)));
 }
 
 /// Sums the steps' losses over ranks in one message and writes them down. NaN or Inf ends the run.
-double report_losses(RunContext& context, MetricsLog& metrics, const TrainingPosition& at, std::vector<Tensor>& losses) {
+double report_losses(const Communicator& communicator, MetricsLog& metrics, const TrainingPosition& at,
+                     std::vector<Tensor>& losses) {
   Tensor sums = at::stack(losses).to(at::kFloat);
-  context.cluster.communicator.all_reduce_sum(sums);
+  communicator.all_reduce_sum(sums);
   const Tensor values = sums.cpu();
   const auto count = static_cast<int64_t>(losses.size());
   losses.clear();
@@ -109,10 +110,10 @@ bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>&
     phase.after_step(at.phase_step);
     ++at.phase_step;
     ++at.step;
-    const AfterStep next = agreed_next(context, training.clock);
+    const AfterStep next = agreed_next(context.cluster, training.clock);
     const bool last = at.phase_step == phase.iterations;
     if (losses.size() == loss_interval || last || next != AfterStep::go_on) {
-      figures = {{"loss", report_losses(context, metrics, at, losses)}};
+      figures = {{"loss", report_losses(context.cluster.communicator, metrics, at, losses)}};
     }
     training.progress.advance(static_cast<double>(lanes.batch()), figures);
     context.report("finetune", at.phase + " step " + std::to_string(at.phase_step), training.progress);

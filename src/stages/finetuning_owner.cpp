@@ -17,16 +17,16 @@ Claimant trainer(const RunContext& context) {
   return context.claimant(student_facts(context.job, context.identity));
 }
 
-[[noreturn]] void refuse(const RunContext& context, const std::optional<Claimant>& holder) {
-  throw BadInput("fine-tuning in " + context.run.root.string() + " belongs to " +
+[[noreturn]] void refuse(const RunDirectory& run, const std::optional<Claimant>& holder) {
+  throw BadInput("fine-tuning in " + run.root.string() + " belongs to " +
                  (holder ? describe(*holder) : std::string("another launch")) + "; wait for it or end it. If its node died, " +
-                 context.run.finetuning_owner().string() + " is taken over once its heartbeat is 5 minutes old");
+                 run.finetuning_owner().string() + " is taken over once its heartbeat is 5 minutes old");
 }
 
 Claim take(const RunContext& context) {
   const std::filesystem::path file = context.run.finetuning_owner();
   auto claim = Claim::take(file, trainer(context), stale_seconds);
-  if (!claim) refuse(context, holder_of(file));
+  if (!claim) refuse(context.run, holder_of(file));
   return std::move(*claim);
 }
 
@@ -34,15 +34,14 @@ Claim take(const RunContext& context) {
 
 void refuse_owned_finetuning(const RunContext& context) {
   const auto holder = living_holder_of(context.run.finetuning_owner(), trainer(context), stale_seconds);
-  if (holder) refuse(context, holder);
+  if (holder) refuse(context.run, holder);
 }
 
 std::optional<Claim> own_finetuning(const RunContext& context) {
   std::optional<Claim> claim;
-  from_root(context.cluster.communicator, [&] {
+  on_root(context.cluster.communicator, [&] {
     claim = take(context);
     remove_parts(context.run.checkpoint(0).parent_path(), "step-");
-    return std::string();
   });
   return claim;
 }

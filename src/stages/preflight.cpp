@@ -107,10 +107,9 @@ void refuse_other_checkpoints(const RunContext& context) {
   }
 }
 
-void require_some_checkpoint(const RunContext& context) {
-  if (!checkpoint_steps(context.run).empty()) return;
-  throw BadInput("there is no finished student in " + context.run.root.string() +
-                 "; run `eidolon finetune` with this job first");
+void require_some_checkpoint(const RunDirectory& run) {
+  if (!checkpoint_steps(run).empty()) return;
+  throw BadInput("there is no finished student in " + run.root.string() + "; run `eidolon finetune` with this job first");
 }
 
 void require_some_shard(const RunContext& context) {
@@ -134,7 +133,7 @@ void check_before_start(RunContext& context, const Intent& intent) {
   if (!intent.makes_images && !intent.trains && !intent.evaluates) return;
   const Communicator& communicator = context.cluster.communicator;
   if (intent.evaluates && !intent.trains) {
-    from_root(communicator, [&] { return require_some_checkpoint(context), std::string(); });
+    on_root(communicator, [&] { require_some_checkpoint(context.run); });
   }
   const IdentityContext own = context.identity;
   const bool given = context.job.synthesis.method == "given";
@@ -144,14 +143,13 @@ void check_before_start(RunContext& context, const Intent& intent) {
     context.identity = computed_as(own, from_root(communicator, [&] { return recorded_facts(context); }));
     context.made_otherwise = difference_in_making(context, own);
   }
-  from_root(communicator, [&] {
+  on_root(communicator, [&] {
     if (intent.makes_images || intent.trains) refuse_other_shards(context);
     if (intent.makes_images && !given) refuse_beside_other_work(context);
     if (intent.makes_images && !given) refuse_to_add_otherwise(context);
     if (intent.finetunes) refuse_owned_finetuning(context);
     if (intent.trains && !intent.makes_images) require_some_shard(context);
     if (intent.trains || intent.evaluates) refuse_other_checkpoints(context);
-    return std::string();
   });
 }
 

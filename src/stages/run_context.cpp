@@ -74,11 +74,10 @@ Job agreed(const Communicator& communicator, const Job& like, const std::functio
 void open_folders(RunContext& context) {
   const Cluster& cluster = context.cluster;
   const Job& job = context.job;
-  from_root(cluster.communicator, [&] {
+  on_root(cluster.communicator, [&] {
     open_run_directory(context.run.root, cluster.launch);
     forget_old_heartbeats(context.run.heartbeats());
     if (!job.run.shards.empty()) std::filesystem::create_directories(job.run.shards);
-    return std::string();
   });
   log::open(context.run.log(cluster.launch, cluster.rank()), cluster.rank(), cluster.size());
   context.heartbeat = std::make_unique<Heartbeat>(context.run.heartbeats(cluster.launch), cluster.rank(), cluster.size(),
@@ -99,11 +98,10 @@ void print_ranks(const Cluster& cluster) {
 void write_provenance(const RunContext& context, const std::vector<std::string>& command_line) {
   const Cluster& cluster = context.cluster;
   const std::vector<std::string> hosts = cluster.communicator.gather_texts(cluster.placement.host);
-  from_root(cluster.communicator, [&] {
+  on_root(cluster.communicator, [&] {
     write_text_atomically(context.run.environment(),
                           environment_json({mpi_library_version(), hosts, context.identity.device, context.identity.threads,
                                             command_line, std::chrono::system_clock::now()}));
-    return std::string();
   });
 }
 

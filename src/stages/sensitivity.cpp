@@ -151,14 +151,13 @@ ExitCode sensitivity(RunContext& context, bool json) {
   const Student student = calibrated_student(context, shards).to(context.device());
   const Tensor images = probe_images(context, shards);
   const std::vector<NodeCost> costs = measure(context, student, images);
-  from_root(context.cluster.communicator, [&] {
+  on_root(context.cluster.communicator, [&] {
     const at::NoGradGuard no_grad;
     const double all = mean_divergence(forward(context.teacher_on_device(), images), student, images, quantizing_tap(student));
     const std::string kinds = probed_kinds(context.job.synthesis);
     const std::string text = json_text(json_of(costs, all, kinds), 1) + "\n";
     write_text_atomically(context.run.root / "sensitivity.json", text);
     print_result(json ? text : table_of(costs, all, kinds));
-    return std::string();
   });
   return ExitCode::done;
 }

@@ -65,10 +65,7 @@ std::vector<Unit> units_without_shard(const RunContext& context, const std::vect
 }
 
 ShardFiles finished_shards(const RunContext& context) {
-  from_root(context.cluster.communicator, [&] {
-    await_shards(context);
-    return std::string();
-  });
+  on_root(context.cluster.communicator, [&] { await_shards(context); });
   const std::vector<Unit> units = units_of(context.job.synthesis);
   const std::vector<Unit> missing = units_without_shard(context, units);
   if (!missing.empty()) {

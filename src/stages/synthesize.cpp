@@ -18,9 +18,7 @@ double views_of(const SynthesisJob& job, const std::vector<Unit>& units) {
   return views;
 }
 
-void announce(const RunContext& context, const std::vector<Unit>& missing) {
-  const SynthesisJob& job = context.job.synthesis;
-  const Cluster& cluster = context.cluster;
+void announce(const SynthesisJob& job, const Cluster& cluster, const std::vector<Unit>& missing) {
   if (!cluster.is_root()) return;
   const bool idle = static_cast<size_t>(cluster.size()) > missing.size() && !missing.empty();
   log::info("synthesize: " + std::to_string(units_of(job).size()) + " units of " + std::to_string(job.unit_images) +
@@ -97,7 +95,7 @@ ExitCode synthesize(RunContext& context) {
   }
   if (!missing.empty() && !context.made_otherwise.empty())  // what is damaged would be made again
     throw_once(context.cluster.communicator, BadInput(context.made_otherwise));
-  announce(context, missing);
+  announce(context.job.synthesis, context.cluster, missing);
   if (!missing.empty() && !make_units(context, missing)) return ExitCode::again;
   sweep_finished(context, units);
   return ExitCode::done;

@@ -6,6 +6,7 @@
 
 #include "finetuning/reconstruction.h"
 #include "finetuning/training.h"
+#include "job/synthesis_methods.h"
 #include "model/families/vit.h"
 #include "quantization/calibration.h"
 #include "synthesis/optimization.h"

@@ -49,6 +49,29 @@ TEST_F(ReaderErrors, UnknownKeys) {
   EXPECT_EQ(of_line("synthesis", "Images = 3"), "job.toml:4: unknown key 'synthesis.Images'; nearest is 'images'");
 }
 
+TEST_F(ReaderErrors, BitsThatAFormatDoesNotHave) {
+  EXPECT_EQ(of_line("quantization", "weight_format = \"mxfp8_e4m3\"\nweight_bits = 4"),
+            "job.toml: 'quantization.weight_bits' is 4, but the format \"mxfp8_e4m3\" has 8 bits; leave the key out, or set it "
+            "to 8");
+  EXPECT_EQ(
+      of_line("quantization", "activation_bits = 8\nactivation_format = \"nvfp4\""),
+      "job.toml: 'quantization.activation_bits' is 8, but the format \"nvfp4\" has 4 bits; leave the key out, or set it to "
+      "4");
+  EXPECT_EQ(of_line("quantization", "weight_format = \"nvfp4\"\nweight_bits = 4"), "(accepted)");
+  EXPECT_EQ(of_line("quantization", "weight_format = \"mxfp8_e5m2\""), "(accepted)");
+  EXPECT_EQ(of_line("quantization", "weight_format = \"integer_block32\"\nweight_bits = 3"), "(accepted)");
+}
+
+TEST_F(ReaderErrors, RoundingThatNeedsEvenSteps) {
+  const std::string rest =
+      " chooses among even steps with a scale per channel, but 'quantization.weight_format' is \"mxfp4\"; set it to "
+      "\"integer\", or choose another method";
+  EXPECT_EQ(of_line("quantization", "weight_format = \"mxfp4\"\ncorrection = \"ridge\""),
+            "job.toml: 'quantization.correction' = \"ridge\"" + rest);
+  EXPECT_EQ(of_line("quantization", "weight_format = \"mxfp4\"\n[finetuning]\nrounding = \"adaround\""),
+            "job.toml: 'finetuning.rounding' = \"adaround\"" + rest);
+}
+
 TEST_F(ReaderErrors, UnknownKeysOfGroups) {
   EXPECT_EQ(of_line("synthesis.views", "smallest_view = 1"),
             "job.toml:4: unknown key 'synthesis.views.smallest_view'; nearest is 'smallest_side'");

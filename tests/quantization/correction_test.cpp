@@ -44,16 +44,16 @@ double logit_quality(const Network& teacher, const Student& student, const Tenso
   return sqnr(forward(teacher, images), forward(student.model, images, quantizing_tap(student)));
 }
 
-TEST(Correction, BringsUnseenLogitsCloserToTheTeacherStepByStep) {
+/// Of the bias alone nothing is claimed here: with ranges of least squares the demo's mean errors are small, and correcting
+/// them on 48 images costs this teacher 1.4 dB on others.
+TEST(Correction, OfTheRoundingBringsUnseenLogitsCloserToTheTeacher) {
   const Network& teacher = demo().model;
   const Tensor images = pictures(*teacher.plan, 48, 1), unseen = pictures(*teacher.plan, 48, 2);
   const double none = logit_quality(teacher, calibrated(teacher, images, Correction::none), unseen);
-  const double bias = logit_quality(teacher, calibrated(teacher, images, Correction::bias), unseen);
   const double rounding = logit_quality(teacher, calibrated(teacher, images, Correction::rounding), unseen);
   const double ridge = logit_quality(teacher, calibrated(teacher, images, Correction::ridge), unseen);
-  EXPECT_GT(rounding, bias + 0.05);
-  EXPECT_GT(bias, none + 0.2);
-  EXPECT_GT(ridge, bias + 0.05);
+  EXPECT_GT(rounding, none + 0.5);
+  EXPECT_GT(ridge, none + 0.5);
 }
 
 /// What the section makes of its own rounding: the squared difference of its outputs with and without, on equal inputs.

@@ -90,7 +90,7 @@ void refuse_wrong_keys(const TensorMap& tensors, const Plan& plan, const std::st
     if (!plan.parameters.contains(name)) unexpected.push_back(name);
   }
   if (missing.empty() && unexpected.empty() && misshapen.empty()) return;
-  std::string message = file + " does not hold the parameters of one ViT:";
+  std::string message = file + " does not hold the parameters of one network of the family '" + plan.family + "':";
   if (!missing.empty()) message += " missing " + listed(missing) + ";";
   if (!unexpected.empty()) message += " unexpected " + listed(unexpected) + ";";
   if (!misshapen.empty()) message += " misshapen " + listed(misshapen) + ";";

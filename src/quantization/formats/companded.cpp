@@ -8,6 +8,7 @@ namespace formats {
 namespace {
 
 constexpr std::array<double, 4> octaves_beside{-1.0, -0.5, 0.5, 1.0};
+constexpr double wide_shrink_step = 0.1;  ///< where the steps end matters less than how fast they widen
 
 Tensor nearest(const Tensor& x, const Grid& grid) {
   const Tensor ratio = at::div(x, grid.scale);
@@ -75,7 +76,7 @@ const Format companded{.name = "companded",
                        .value_ = value_,
                        .slope = slope,
                        .fits = fits,
-                       .shrink_step = 0.1};  // where the steps end matters less than how fast they widen
+                       .shrink_step = wide_shrink_step};
 
 }  // namespace formats
 }  // namespace eidolon
