@@ -3,12 +3,18 @@
 # One GoogleTest program per call. With RANKS it is registered once per rank count as NAME.<n>ranks and started by mpirun;
 # a failing rank fails the test (tests/mpi_main.cpp). Fixture files are found through EIDOLON_TEST_DATA, real weights
 # through the environment variable EIDOLON_DATA.
+#
+# The label `quick` marks the tests that scripts/test also runs under the sanitizers; the target quick_tests builds them.
 find_package(GTest REQUIRED)
+add_custom_target(quick_tests)
 
 function(eidolon_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;USES;RANKS;LABELS;LINKS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
+  endif()
+  if(EIDOLON_SANITIZE)
+    math(EXPR ARG_TIMEOUT "3 * ${ARG_TIMEOUT}")
   endif()
   list(TRANSFORM ARG_USES PREPEND eidolon_)
   if(ARG_RANKS)
@@ -23,9 +29,13 @@ function(eidolon_test name)
                              EIDOLON_SOURCE_DIR="${CMAKE_SOURCE_DIR}" EIDOLON_BINARY="${CMAKE_BINARY_DIR}/eidolon")
   target_precompile_headers(${name} REUSE_FROM eidolon_precompiled)
   eidolon_warnings(${name})
+  if("quick" IN_LIST ARG_LABELS)
+    add_dependencies(quick_tests ${name})
+  endif()
 
   set(environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
-      OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_base_warn_component_unused=0)
+      OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_base_warn_component_unused=0
+      ${EIDOLON_SANITIZER_ENVIRONMENT})
   if(ARG_RANKS)
     foreach(ranks ${ARG_RANKS})
       set(test ${name}.${ranks}ranks)
