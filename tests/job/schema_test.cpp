@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "gtest/gtest.h"
+#include "job/mixture.h"
 #include "job/reader.h"
 #include "job/toml_text.h"
 #include "job_fixture.h"
@@ -46,17 +47,30 @@ TEST(Schema, LeavesNoFieldOut) {
   EXPECT_LT(reinterpret_cast<const char*>(&job + 1) - end, 8);
 }
 
-TEST(Schema, DefaultsAreAllowed) {
-  const Job job;
+void expect_allowed(const Job& job) {
   visit_keys(job, [&]<class Field>(const Key& key, const Field& field) {
     if constexpr (std::is_arithmetic_v<Field> && !std::is_same_v<Field, bool>) {
       EXPECT_GE(static_cast<double>(field), key.allowed.low) << full_name(key);
       EXPECT_LE(static_cast<double>(field), key.allowed.high) << full_name(key);
     }
     if constexpr (std::is_same_v<Field, std::string>) {
-      EXPECT_TRUE(key.allowed.choices.empty() || std::ranges::count(key.allowed.choices, field)) << full_name(key);
+      const auto among = [&](const std::string& word) { return std::ranges::count(key.allowed.choices, word) > 0; };
+      if (key.allowed.mixture) {
+        for (const MixtureShare& share : mixture_shares(field).value()) EXPECT_TRUE(among(share.name)) << full_name(key);
+      } else {
+        EXPECT_TRUE(key.allowed.choices.empty() || among(field)) << full_name(key);
+      }
     }
   });
+}
+
+TEST(Schema, DefaultsOfEveryMethodAreAllowed) {
+  for (const SynthesisMethod& method : synthesis_methods()) {
+    Job job;
+    job.synthesis = method.defaults();
+    EXPECT_EQ(job.synthesis.method, method.name);
+    expect_allowed(job);
+  }
 }
 
 /// The longest line, in bytes (there are no others than ASCII).
