@@ -6,17 +6,13 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/trimmed.h"
 #include "job/nearest.h"
 
 namespace eidolon {
 namespace {
 
 constexpr int64_t largest_share = 1000;
-
-std::string_view trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(' ');
-  return first == std::string_view::npos ? std::string_view() : text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
 
 std::optional<MixtureShare> share_of(std::string_view part) {
   const size_t colon = part.find(':');

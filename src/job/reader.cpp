@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "base/error.h"
+#include "base/trimmed.h"
 #include "job/assign.h"
 #include "job/key_groups.h"
 #include "job/nearest.h"
@@ -104,19 +105,13 @@ std::vector<Setting> settings_of(const std::vector<TomlSection>& sections, const
   return settings;
 }
 
-std::string trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  const std::size_t last = text.find_last_not_of(" \t");
-  return first == std::string_view::npos ? std::string() : std::string(text.substr(first, last - first + 1));
-}
-
 /// `--set section.key=value`, where the section may be a group: synthesis.sardfq.crops=2.
 Setting parsed_override(const std::string& text) {
   Setting result{
       .section = {}, .key = {}, .value = {}, .base = std::filesystem::current_path(), .where = "--set " + printable(text)};
   located(result.where, [&] {
     const std::size_t equals = text.find('=');
-    const std::string key = trimmed(std::string_view(text).substr(0, equals));
+    const std::string key(trimmed(std::string_view(text).substr(0, equals)));
     const std::size_t dot = key.rfind('.');
     if (equals == std::string::npos || dot == std::string::npos) {
       throw BadInput("expected section.key=value, such as synthesis.images=256");

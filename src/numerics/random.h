@@ -23,7 +23,7 @@ enum class Purpose : uint64_t {
   semantic_classes = 4,
   soft_labels = 5,
   variation_target = 6,
-  lane_permutation = 7,
+  sampling = 7,
   prior_weight_probe = 8,
   procedural_start = 9,
   input_mix = 10,
@@ -34,7 +34,7 @@ enum class Purpose : uint64_t {
 
 class RandomStream {
  public:
-  /// `index` < 2^48 is the global image index, the lane, ...; `iteration` < 2^32 separates draws of one index.
+  /// `index` < 2^48 is the global image index, the slot of a batch, ...; `iteration` < 2^32 separates draws of one index.
   RandomStream(uint64_t seed, Purpose purpose, int64_t index, int64_t iteration = 0);
 
   double uniform();                         ///< in (0, 1)

@@ -6,15 +6,10 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/trimmed.h"
 
 namespace eidolon {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 BitRule rule_of(std::string_view text) {
   const size_t colon = text.rfind(':');

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cluster/log.h"
-#include "finetuning/lanes.h"
+#include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "numerics/schedule.h"
 #include "reporting/metrics_log.h"
@@ -58,7 +58,7 @@ struct Training {
   RunContext& context;
   std::optional<Claim> owner;  ///< on rank 0
   Student& student;
-  const Lanes& lanes;
+  const Sampler& sampler;
   CheckpointClock clock;
   Progress progress;
 };
@@ -95,15 +95,15 @@ void restore_phase(const TensorMap& tensors, const Phase& phase, std::vector<Tra
 /// disk.
 bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>& trainables, TrainingPosition& at) {
   RunContext& context = training.context;
-  const Lanes& lanes = training.lanes;
+  const Sampler& sampler = training.sampler;
   GradientReducer reducer(parameters_of(trainables), context.cluster.communicator, Reduction::overlapped);
   MetricsLog metrics(context.run.metrics(), context.cluster.is_root());
   std::vector<Tensor> losses;
   Figures figures;
 
   while (at.phase_step < phase.iterations) {
-    const TrainingStep step{.images = lanes.at(at.step),
-                            .batch = lanes.batch(),
+    const TrainingStep step{.images = sampler.at(at.step),
+                            .batch = sampler.batch(),
                             .number = at.phase_step,
                             .rate_factor = warmup_then_cosine(at.phase_step, phase.iterations, 0)};
     losses.push_back(train_step(phase, trainables, reducer, step));
@@ -115,7 +115,7 @@ bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>&
     if (losses.size() == loss_interval || last || next != AfterStep::go_on) {
       figures = {{"loss", report_losses(context.cluster.communicator, metrics, at, losses)}};
     }
-    training.progress.advance(static_cast<double>(lanes.batch()), figures);
+    training.progress.advance(static_cast<double>(sampler.batch()), figures);
     context.report("finetune", at.phase + " step " + std::to_string(at.phase_step), training.progress);
     if (next != AfterStep::go_on) save(training, at, phase_tensors(phase, trainables));
     if (next == AfterStep::checkpoint_and_stop) return false;
@@ -167,8 +167,8 @@ ExitCode finetune(RunContext& context) {
               kinds_of(synthesis, held_out_units(synthesis)));
   }
 
-  const Lanes lanes(job.seed, context.job.synthesis.images, job.batch, cluster.rank(), cluster.size());
-  const SyntheticImages images = read_images(shards, lanes.own_images());
+  const Sampler sampler(job.seed, context.job.synthesis.images, job.batch, cluster.rank(), cluster.size());
+  const SyntheticImages images = read_images(shards, sampler.own_images());
   const SyntheticImages held_out = read_images(shards, held_out_share(context));
   const Network teacher = context.teacher_on_device();
   const std::vector<Phase> phases =
@@ -181,10 +181,10 @@ ExitCode finetune(RunContext& context) {
   Training training{.context = context,
                     .owner = std::move(owner),
                     .student = student,
-                    .lanes = lanes,
+                    .sampler = sampler,
                     .clock = CheckpointClock(context.job.run),
-                    .progress = Progress("finetune", static_cast<double>(steps * lanes.batch()), "images", cluster.is_root())};
-  training.progress.done_before(static_cast<double>(at.step * lanes.batch()));
+                    .progress = Progress("finetune", static_cast<double>(steps * sampler.batch()), "images", cluster.is_root())};
+  training.progress.done_before(static_cast<double>(at.step * sampler.batch()));
   for (size_t i = phase_index(phases, at.phase); i < phases.size(); ++i) {
     const Phase& phase = phases[i];
     at.phase = phase.name;

@@ -2,7 +2,7 @@
 // computed alone, so that each rank count is held against the same oracle.
 #include <gtest/gtest.h>
 
-#include "finetuning/lanes.h"
+#include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "tests/finetuning/small_model.h"
 
@@ -17,7 +17,7 @@ std::vector<double> losses_alone(double rate) {
   const Network teacher = small_model();
   Network student = teacher.clone();
   for (auto& [name, parameter] : student.parameters) parameter.mul_(0.6);
-  const Lanes lanes(1, image_count, batch, 0, 1);
+  const Sampler sampler(1, image_count, batch, 0, 1);
   std::vector<int64_t> all(image_count);
   for (int64_t i = 0; i < image_count; ++i) all[i] = i;
   const SyntheticImages images = small_images(image_count, all);
@@ -27,7 +27,7 @@ std::vector<double> losses_alone(double rate) {
   for (const Tensor& parameter : parameters) moments.push_back(AdamMoments::zeros_like(parameter));
   std::vector<double> losses;
   for (int64_t step = 0; step < steps; ++step) {
-    const Tensor input = normalise(small_preprocessing(), images.bytes.index_select(0, images.rows(lanes.at(step))));
+    const Tensor input = normalise(small_preprocessing(), images.bytes.index_select(0, images.rows(sampler.at(step))));
     const Tensor p = forward(teacher, input).log_softmax(-1), q = forward(student, input).log_softmax(-1);
     const Tensor loss = (p.exp() * (p - q)).sum() / static_cast<double>(batch);
     const auto gradients = torch::autograd::grad({loss}, parameters, {}, {}, false, true);
@@ -65,15 +65,15 @@ TEST(TrainingOverRanks, LossCurveAgreesWithOneProcess) {
   const Network teacher = small_model();
   Network student = teacher.clone();
   for (auto& [name, parameter] : student.parameters) parameter.mul_(0.6);
-  const Lanes lanes(1, image_count, batch, communicator.rank(), communicator.size());
-  const SyntheticImages images = small_images(image_count, lanes.own_images());
+  const Sampler sampler(1, image_count, batch, communicator.rank(), communicator.size());
+  const SyntheticImages images = small_images(image_count, sampler.own_images());
   const double rate = 1e-4;  // small steps: Adam turns the last bits of vanishing gradients into whole ones
   const Phase phase = plain_distillation(teacher, student, images, rate);
   std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
   const std::vector<double> expected = losses_alone(rate);
   for (int64_t step = 0; step < steps; ++step) {
-    const Tensor share = train_step(phase, trainables, reducer, {.images = lanes.at(step), .batch = batch, .number = step});
+    const Tensor share = train_step(phase, trainables, reducer, {.images = sampler.at(step), .batch = batch, .number = step});
     const double loss = communicator.sum(share.item<double>());
     EXPECT_NEAR(loss, expected[step], 1e-5 * expected[step]) << "step " << step;
   }

@@ -1,7 +1,7 @@
 // Every way of training gives the loss and the gradients of one process, for any number of ranks.
 #include <gtest/gtest.h>
 
-#include "finetuning/lanes.h"
+#include "finetuning/sampler.h"
 #include "finetuning/reconstruction.h"
 #include "finetuning/training.h"
 #include "tests/finetuning/setting.h"
@@ -18,11 +18,11 @@ double largest_difference(const Tensor& a, const Tensor& b) {
 
 /// The gradients of a step of the shared training against those of the whole batch on this rank alone.
 /// The bounds leave room for a rounding that flips with the last bits of a matrix product.
-void expect_agreement(const Setting& setting, const Phase& shared, const Phase& alone, int64_t step, const Lanes& lanes) {
+void expect_agreement(const Setting& setting, const Phase& shared, const Phase& alone, int64_t step, const Sampler& sampler) {
   std::vector<Trainable> trainables = shared.begin();
   GradientReducer reducer(parameters_of(trainables), setting.communicator, Reduction::overlapped);
   reducer.zero();
-  const std::vector<int64_t> own = lanes.at(step);
+  const std::vector<int64_t> own = sampler.at(step);
   double loss = 0;
   if (!own.empty()) {
     const Tensor share = shared.loss(own, step);
@@ -32,7 +32,7 @@ void expect_agreement(const Setting& setting, const Phase& shared, const Phase& 
   reducer.finish();
   loss = setting.communicator.sum(loss);
   const std::vector<Trainable> whole = alone.begin();
-  const Tensor expected = alone.loss(Lanes(1, image_count, batch, 0, 1).at(step), step);
+  const Tensor expected = alone.loss(Sampler(1, image_count, batch, 0, 1).at(step), step);
   const auto gradients = torch::autograd::grad({expected}, parameters_of(whole), {}, {}, false, true);
   EXPECT_NEAR(loss, expected.item<double>(), 1e-3 * expected.item<double>());
   for (size_t i = 0; i < whole.size(); ++i) {
@@ -45,8 +45,8 @@ TEST(VariantsOverRanks, LossAndGradientsAreThoseOfOneProcess) {
     SCOPED_TRACE(variant.name);
     Setting setting;
     variant.choose(setting.job);
-    const Lanes lanes(1, image_count, batch, setting.communicator.rank(), setting.communicator.size());
-    const SyntheticImages own = small_images(24, lanes.own_images());
+    const Sampler sampler(1, image_count, batch, setting.communicator.rank(), setting.communicator.size());
+    const SyntheticImages own = small_images(24, sampler.own_images());
     Student apart = setting.student.clone();
     const PhaseImages own_images{.training = own, .held_out = setting.held_out, .preprocessing = setting.preprocessing};
     const std::vector<Phase> shared =
@@ -56,7 +56,7 @@ TEST(VariantsOverRanks, LossAndGradientsAreThoseOfOneProcess) {
     const std::vector<Phase> alone =
         reconstruction_phases(setting.job, apart_models, setting.phase_images(), setting.communicator, 1 << 20);
     ASSERT_EQ(shared.size(), alone.size());
-    for (size_t i = 0; i < shared.size(); ++i) expect_agreement(setting, shared[i], alone[i], 40, lanes);
+    for (size_t i = 0; i < shared.size(); ++i) expect_agreement(setting, shared[i], alone[i], 40, sampler);
   }
 }
 

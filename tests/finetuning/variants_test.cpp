@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "finetuning/lanes.h"
+#include "finetuning/sampler.h"
 #include "finetuning/reconstruction.h"
 #include "finetuning/training.h"
 #include "model/loading/teacher.h"
@@ -49,7 +49,7 @@ struct DemoTeacher : ::testing::Test {
 
   Student trained(const FinetuningJob& job) const {
     Student student = calibrated.clone();
-    const Lanes lanes(1, training_images, batch, 0, 1);
+    const Sampler sampler(1, training_images, batch, 0, 1);
     const Models models{.teacher = teacher.model, .student = student, .calibrated = calibrated};
     const PhaseImages phase_images{.training = images, .held_out = held_out, .preprocessing = teacher.preprocessing};
     for (const Phase& phase : reconstruction_phases(job, models, phase_images, communicator, int64_t{1} << 30)) {
@@ -57,7 +57,7 @@ struct DemoTeacher : ::testing::Test {
       GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
       for (int64_t step = 0; step < iterations; ++step) {
         const double left = 1.0 - static_cast<double>(step) / static_cast<double>(iterations);
-        train_step(phase, trainables, reducer, {.images = lanes.at(step), .batch = batch, .number = step, .rate_factor = left});
+        train_step(phase, trainables, reducer, {.images = sampler.at(step), .batch = batch, .number = step, .rate_factor = left});
       }
       freeze(trainables);
       phase.conclude(trainables);

@@ -70,7 +70,7 @@ TEST(RandomStream, KeepsTheNumbersOfEveryPurpose) {
                                       Purpose::semantic_classes,
                                       Purpose::soft_labels,
                                       Purpose::variation_target,
-                                      Purpose::lane_permutation,
+                                      Purpose::sampling,
                                       Purpose::prior_weight_probe,
                                       Purpose::procedural_start};
   for (size_t i = 0; i < purposes.size(); ++i) EXPECT_EQ(static_cast<uint64_t>(purposes[i]), i + 1);
@@ -160,7 +160,7 @@ TEST(RandomStream, BelowReachesEveryValueEquallyOften) {
 
 TEST(RandomStream, PermutationHoldsEveryElementOnce) {
   for (const int64_t size : {0, 1, 2, 17, 100}) {
-    std::vector<int64_t> order = RandomStream(1, Purpose::lane_permutation, size).permutation(size);
+    std::vector<int64_t> order = RandomStream(1, Purpose::sampling, size).permutation(size);
     std::sort(order.begin(), order.end());
     ASSERT_EQ(static_cast<int64_t>(order.size()), size);
     for (int64_t i = 0; i < size; ++i) EXPECT_EQ(order[static_cast<size_t>(i)], i);
