@@ -2,6 +2,9 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "finetuning/adaround.h"
 #include "finetuning/drop.h"
@@ -146,8 +149,7 @@ Tensor SectionTrainer::loss(const std::vector<int64_t>& images, int64_t step) co
   const std::optional<double> beta = penalty_exponent(step, job.iterations);
   for (const LearnedRounding& rounding : roundings) {
     // Once per image, since train_step() divides by their number over all ranks.
-    if (beta)
-      loss = loss + rounding_weight * static_cast<double>(images.size()) * rounding_penalty(rounding.variable, *beta);
+    if (beta) loss = loss + rounding_weight * static_cast<double>(images.size()) * rounding_penalty(rounding.variable, *beta);
   }
   return loss;
 }

@@ -1,5 +1,7 @@
 #include "synthesis/objective.h"
 
+#include <string_view>
+
 #include "synthesis/crops.h"
 
 namespace eidolon {
@@ -8,7 +10,8 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
   UnitObjective objective;
   objective.unit = unit;
   objective.semantics =
-      draw_semantic_targets(job, {.classes = teacher.plan().output.size, .image_size = teacher.plan().image_size}, unit).to(teacher.device());
+      draw_semantic_targets(job, {.classes = teacher.plan().output.size, .image_size = teacher.plan().image_size}, unit)
+          .to(teacher.device());
   objective.valid = valid_pixels(teacher.preprocessing, at::TensorOptions(at::kFloat).device(teacher.device()));
   const TermContext context{teacher, job, unit, objective.semantics};
   for (const Term& term : terms()) {

@@ -9,9 +9,9 @@
 #include <limits>
 #include <vector>
 
+#include "job/synthesis_methods.h"
 #include "model/families/vit.h"
 #include "model/loading/teacher.h"
-#include "job/synthesis_methods.h"
 #include "synthesis/objective.h"
 
 namespace eidolon::testing {
