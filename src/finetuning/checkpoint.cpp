@@ -1,5 +1,7 @@
 #include "finetuning/checkpoint.h"
 
+#include <memory>
+
 #include "base/error.h"
 #include "job/identity.h"
 #include "storage/tensor_archive.h"

@@ -1,6 +1,10 @@
 #include "finetuning/distillation.h"
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "finetuning/best_so_far.h"
 #include "finetuning/image_stream.h"

@@ -1,5 +1,7 @@
 #include "finetuning/importance.h"
 
+#include <vector>
+
 #include "model/readout.h"
 #include "model/token_units.h"
 

@@ -1,6 +1,8 @@
 // Block-wise reconstruction: section by section, the quantized section learns to give the full-precision one's output.
 #pragma once
 
+#include <vector>
+
 #include "finetuning/phase.h"
 
 namespace eidolon {

@@ -2,6 +2,8 @@
 #include <array>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "job/reader.h"

@@ -1,6 +1,8 @@
 // Groups of keys that only one choice reads, such as [synthesis.sardfq] of synthesis.method = "sardfq".
 #pragma once
 
+#include <string>
+
 #include "job/job.h"
 #include "job/schema.h"
 

@@ -1,5 +1,7 @@
 #include "model/network.h"
 
+#include <vector>
+
 #include "base/pulse.h"
 
 namespace eidolon {

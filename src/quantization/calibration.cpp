@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <optional>
+#include <vector>
 
 #include "base/error.h"
 #include "quantization/head_rotation.h"

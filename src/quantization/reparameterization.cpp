@@ -1,5 +1,7 @@
 #include "quantization/reparameterization.h"
 
+#include <string>
+
 namespace eidolon {
 namespace {
 

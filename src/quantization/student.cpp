@@ -1,5 +1,9 @@
 #include "quantization/student.h"
 
+#include <memory>
+#include <utility>
+#include <vector>
+
 #include "base/error.h"
 #include "model/shape_text.h"
 

@@ -1,5 +1,7 @@
 #include "synthesis/objective.h"
 
+#include <string_view>
+
 #include "synthesis/crops.h"
 
 namespace eidolon {

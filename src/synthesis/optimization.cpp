@@ -1,6 +1,7 @@
 #include "synthesis/optimization.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "job/synthesis_methods.h"
 #include "numerics/schedule.h"

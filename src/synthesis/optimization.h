@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "numerics/adam.h"
 #include "synthesis/objective.h"

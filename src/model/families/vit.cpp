@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <vector>
 
 #include "base/error.h"
 #include "model/parts/layers.h"

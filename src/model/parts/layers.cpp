@@ -1,6 +1,8 @@
 #include "model/parts/layers.h"
 
 #include <cmath>
+#include <string>
+#include <vector>
 
 namespace eidolon {
 

@@ -1,6 +1,8 @@
 // The layers that families are built of. Each shows its nodes to the Tap, in forward order.
 #pragma once
 
+#include <string>
+
 #include "model/network.h"
 
 namespace eidolon {

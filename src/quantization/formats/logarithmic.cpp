@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "quantization/formats/fits.h"
 
 namespace eidolon {

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <vector>
 
 #include "quantization/formats/fits.h"
 

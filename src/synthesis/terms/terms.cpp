@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "synthesis/terms/attention_prior.h"
 #include "synthesis/terms/crops.h"
 #include "synthesis/terms/head_similarity.h"
