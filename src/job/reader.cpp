@@ -1,6 +1,7 @@
 #include "job/reader.h"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <type_traits>
