@@ -178,12 +178,13 @@ ExitCode finetune(RunContext& context) {
 
   int64_t steps = 0;
   for (const Phase& phase : phases) steps += phase.iterations;
-  Training training{.context = context,
-                    .owner = std::move(owner),
-                    .student = student,
-                    .sampler = sampler,
-                    .clock = CheckpointClock(context.job.run),
-                    .progress = Progress("finetune", static_cast<double>(steps * sampler.batch()), "images", cluster.is_root())};
+  Training training{
+      .context = context,
+      .owner = std::move(owner),
+      .student = student,
+      .sampler = sampler,
+      .clock = CheckpointClock(context.job.run),
+      .progress = Progress("finetune", static_cast<double>(steps * sampler.batch()), "images", cluster.is_root())};
   training.progress.done_before(static_cast<double>(at.step * sampler.batch()));
   for (size_t i = phase_index(phases, at.phase); i < phases.size(); ++i) {
     const Phase& phase = phases[i];

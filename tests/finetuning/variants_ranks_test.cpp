@@ -1,8 +1,8 @@
 // Every way of training gives the loss and the gradients of one process, for any number of ranks.
 #include <gtest/gtest.h>
 
-#include "finetuning/sampler.h"
 #include "finetuning/reconstruction.h"
+#include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "tests/finetuning/setting.h"
 #include "tests/finetuning/variants.h"

@@ -3,8 +3,8 @@
 
 #include <filesystem>
 
-#include "finetuning/sampler.h"
 #include "finetuning/reconstruction.h"
+#include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "model/loading/teacher.h"
 #include "quantization/calibration.h"
@@ -57,7 +57,8 @@ struct DemoTeacher : ::testing::Test {
       GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
       for (int64_t step = 0; step < iterations; ++step) {
         const double left = 1.0 - static_cast<double>(step) / static_cast<double>(iterations);
-        train_step(phase, trainables, reducer, {.images = sampler.at(step), .batch = batch, .number = step, .rate_factor = left});
+        train_step(phase, trainables, reducer,
+                   {.images = sampler.at(step), .batch = batch, .number = step, .rate_factor = left});
       }
       freeze(trainables);
       phase.conclude(trainables);

@@ -64,14 +64,10 @@ TEST(RandomStream, PlacesSeedPurposeIndexAndIterationAsDocumented) {
 }
 
 TEST(RandomStream, KeepsTheNumbersOfEveryPurpose) {
-  const std::vector<Purpose> purposes{Purpose::start_noise,
-                                      Purpose::prior,
-                                      Purpose::crops,
-                                      Purpose::semantic_classes,
-                                      Purpose::soft_labels,
-                                      Purpose::variation_target,
-                                      Purpose::sampling,
-                                      Purpose::prior_weight_probe,
+  const std::vector<Purpose> purposes{Purpose::start_noise,     Purpose::prior,
+                                      Purpose::crops,           Purpose::semantic_classes,
+                                      Purpose::soft_labels,     Purpose::variation_target,
+                                      Purpose::sampling,        Purpose::prior_weight_probe,
                                       Purpose::procedural_start};
   for (size_t i = 0; i < purposes.size(); ++i) EXPECT_EQ(static_cast<uint64_t>(purposes[i]), i + 1);
   EXPECT_EQ(static_cast<uint64_t>(Purpose::input_mix), 10u);
