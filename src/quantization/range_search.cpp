@@ -15,6 +15,7 @@ constexpr double tail_level = 0.999;
 /// After I&S-ViT (arXiv 2311.10126) and RepQ-ViT (arXiv 2212.08254), whose lists differ for weights and activations; ascending.
 constexpr std::array<double, 10> mse_levels{0.97, 0.98, 0.99, 0.995, tail_level, 0.9995, 0.9999, 0.99995, 0.99999, 1.0};
 constexpr double smallest_shrink = 0.3;    ///< of the ranges tried, as a share of the extremes
+constexpr double most_stretch = 1.5;       ///< 6 / 4: the largest value of E2M1 over the second largest
 constexpr double smallest_factor = 1e-30;  ///< of a tensor of zeros
 
 /// A row per scale, in fresh memory on the CPU.
@@ -59,16 +60,27 @@ Tensor squared_error(const Sample& sample, Quantizer quantizer) {
   return sample.weights.defined() ? at::mv(error.to(at::kDouble), sample.weights) : error.sum(1, false, at::kDouble);
 }
 
-/// Percentiles, and the extremes drawn in: towards 0, or towards the mean where the range need not hold 0.
-std::vector<Range> candidate_ranges(const Tensor& rows, const std::vector<Range>& at_levels, bool around_mean, double step) {
+/// Percentiles, and the extremes drawn in or stretched up to `widest`: towards 0, or towards the mean where the range need not
+/// hold 0.
+std::vector<Range> candidate_ranges(const Tensor& rows, const std::vector<Range>& at_levels, bool around_mean, double step,
+                                    double widest) {
   const Range extremes = at_levels.back();
   const Tensor anchor = around_mean ? rows.mean(1) : at::zeros_like(extremes.low);
   std::vector<Range> candidates{extremes};
-  for (double shrink = 1.0 - step; shrink > smallest_shrink - step / 2; shrink -= step) {
-    candidates.push_back({anchor + (extremes.low - anchor) * shrink, anchor + (extremes.high - anchor) * shrink});
-  }
+  const auto add = [&](double share) {
+    candidates.push_back({anchor + (extremes.low - anchor) * share, anchor + (extremes.high - anchor) * share});
+  };
+  for (double shrink = 1.0 - step; shrink > smallest_shrink - step / 2; shrink -= step) add(shrink);
+  for (double stretch = 1.0 + step; stretch < widest + step / 2; stretch += step) add(stretch);
   candidates.insert(candidates.end(), at_levels.begin(), at_levels.end() - 1);
   return candidates;
+}
+
+/// A few values may fit a grid better whose ends they do not reach: of 0, ..., 3, 4, 6 the last gap is the widest. Where many
+/// values share a scale this gains nothing.
+double widest_range(const QuantizerSpec& spec) {
+  const bool few_values = spec.scaling.granularity == Granularity::block;
+  return few_values || spec.format->fixed_bits > 0 ? most_stretch : 1.0;
 }
 
 /// The quantizers next to `fitted` whose scales their format can store.
@@ -89,7 +101,7 @@ std::vector<Quantizer> candidates(const Tensor& rows, const std::vector<Range>& 
   const Format& format = *spec.format;
   const bool around_mean = free_zero_point && !spec.symmetric && format.is_uniform;
   std::vector<Quantizer> result;
-  for (const Range& range : candidate_ranges(rows, at_levels, around_mean, format.shrink_step)) {
+  for (const Range& range : candidate_ranges(rows, at_levels, around_mean, format.shrink_step, widest_range(spec))) {
     for (const Quantizer& fitted : format.fits(range, spec, free_zero_point)) {
       for (const Quantizer& candidate : storable(fitted, factor)) result.push_back(candidate);
     }

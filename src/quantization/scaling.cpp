@@ -15,6 +15,7 @@ namespace {
 /// Keeps x / max finite in rows of zeros.
 constexpr double smallest_maximum = 1e-30;
 constexpr int smallest_exponent = -126;  ///< of an E8M0 scale that float32 holds as a normal number; E8M0 itself ends at -127
+constexpr double smallest_normal = 0x1p-126;  ///< of float32: what blocks of zeros count as
 constexpr double smallest_e4m3 = 0x1p-9;
 
 constexpr std::array<std::pair<Granularity, const char*>, 4> granularity_names{{{Granularity::tensor, "tensor"},
@@ -134,7 +135,7 @@ Tensor stored_scale(const Tensor& scale, ScaleFormat stored) {
 }
 
 Tensor block_scales(const Tensor& blocks, const Scaling& scaling, double highest, const Tensor& factor) {
-  const Tensor maxima = row_maxima(blocks);
+  const Tensor maxima = blocks.detach().abs().amax(-1, /*keepdim=*/true).clamp_min_(smallest_normal);
   if (scaling.stored == ScaleFormat::float32) return maxima / highest;
   if (scaling.stored == ScaleFormat::e4m3) return stored_scale(maxima / (factor * highest), ScaleFormat::e4m3) * factor;
   const Tensor exponent = exponent_of(maxima) - static_cast<int64_t>(std::floor(std::log2(highest)));

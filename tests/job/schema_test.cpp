@@ -56,7 +56,9 @@ void expect_allowed(const Job& job) {
     if constexpr (std::is_same_v<Field, std::string>) {
       const auto among = [&](const std::string& word) { return std::ranges::count(key.allowed.choices, word) > 0; };
       if (key.allowed.mixture) {
-        for (const MixtureShare& share : mixture_shares(field).value()) EXPECT_TRUE(among(share.name)) << full_name(key);
+        const std::vector<MixtureShare> shares = mixture_shares(field).value_or(std::vector<MixtureShare>{});
+        EXPECT_FALSE(shares.empty()) << full_name(key);
+        for (const MixtureShare& share : shares) EXPECT_TRUE(among(share.name)) << full_name(key);
       } else {
         EXPECT_TRUE(key.allowed.choices.empty() || among(field)) << full_name(key);
       }
