@@ -20,7 +20,7 @@ inline std::vector<std::string_view> with_hardware_formats(std::vector<std::stri
 /// The digit behind "fp": such formats have bits of their own. Nothing for a format with as many bits as the job says.
 inline std::optional<int64_t> own_bits(std::string_view format) {
   const size_t at = format.find("fp");
-  if (at == format.npos || at + 2 >= format.size()) return std::nullopt;
+  if (at == std::string_view::npos || at + 2 >= format.size()) return std::nullopt;
   return format[at + 2] - '0';
 }
 

@@ -14,7 +14,7 @@ namespace {
 BitRule rule_of(std::string_view text) {
   const size_t colon = text.rfind(':');
   const std::string_view pattern = trimmed(text.substr(0, colon)),
-                         value = colon == text.npos ? "" : trimmed(text.substr(colon + 1));
+                         value = colon == std::string_view::npos ? "" : trimmed(text.substr(colon + 1));
   BitRule rule{std::string(pattern), std::nullopt};
   if (!pattern.empty() && value == "float") return rule;
   int64_t bits = 0;
@@ -38,7 +38,7 @@ std::vector<BitRule> bit_rules(std::string_view text) {
   while (!trimmed(text).empty()) {
     const size_t comma = text.find(',');
     rules.push_back(rule_of(trimmed(text.substr(0, comma))));
-    text = comma == text.npos ? "" : text.substr(comma + 1);
+    text = comma == std::string_view::npos ? "" : text.substr(comma + 1);
   }
   return rules;
 }
