@@ -24,4 +24,10 @@ inline std::optional<int64_t> own_bits(std::string_view format) {
   return format[at + 2] - '0';
 }
 
+/// Whether the scales are calibrated float32 numbers, which training can move. Those of MX and NVFP4 are powers of two or
+/// E4M3 values, or follow from the values.
+inline bool has_trainable_scales(std::string_view format) {
+  return !format.starts_with("mx") && !format.starts_with("nv");
+}
+
 }  // namespace eidolon

@@ -48,6 +48,16 @@ bool has_activation_bits(const Job& job) {
   return !own_bits(job.quantization.activation_format) || !own_bits(job.quantization.attention);
 }
 
+bool trains_weight_scales(const Job& job) {
+  return trains(job) && has_trainable_scales(job.quantization.weight_format);
+}
+
+/// Some activation has a scale that can be trained.
+bool trains_activation_scales(const Job& job) {
+  const QuantizationJob& quantization = job.quantization;
+  return trains(job) && (has_trainable_scales(quantization.activation_format) || has_trainable_scales(quantization.attention));
+}
+
 using Condition = bool (*)(const Job&);
 
 /// Keys that are not always used, and when they are.
@@ -82,8 +92,8 @@ const std::map<std::string_view, Condition> conditions = {
     {"finetuning.importance", reconstructs},
     {"finetuning.token_units", is_blockwise},
     {"finetuning.seed", trains},
-    {"finetuning.scales.activation_learning_rate", trains},
-    {"finetuning.scales.weight_learning_rate", trains},
+    {"finetuning.scales.activation_learning_rate", trains_activation_scales},
+    {"finetuning.scales.weight_learning_rate", trains_weight_scales},
     {"finetuning.adaround.learning_rate", reconstructs},
     {"finetuning.distill.iterations", is_blockwise},
     {"finetuning.distill.learning_rate", [](const Job& job) { return is_blockwise(job) && distils(job); }},

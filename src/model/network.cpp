@@ -30,11 +30,10 @@ Tensor forward(const Network& network, const Tensor& images, const Tap& tap) {
 }
 
 std::vector<Tensor> forward_outputs(const Network& network, const Tensor& images, const Tap& tap) {
-  std::vector<Tensor> outputs{images};
+  std::vector<Tensor> outputs;
   for (int section = 0; section < network.plan->section_count(); ++section) {
-    outputs.push_back(forward_section(network, section, outputs.back(), tap));
+    outputs.push_back(forward_section(network, section, outputs.empty() ? images : outputs.back(), tap));
   }
-  outputs.erase(outputs.begin());
   return outputs;
 }
 

@@ -52,7 +52,7 @@ QuantizerSpec weight_spec(const QuantizationJob& job) {
     spec.scaling = per_block(1, block);
     return spec;
   }
-  throw BadInput("quantization.weight_format = \"" + job.weight_format + "\" is not known; `eidolon keys` lists what is");
+  throw BadInput("quantization.weight_format = \"" + job.weight_format + "\" is not known; `eidolon keys --all` lists what is");
 }
 
 /// The axis along which a product sums, where blocks lie: of values the tokens, of all others the last.

@@ -38,6 +38,19 @@ TEST(UsedKeys, AreWarnedOfOnlyIfTheyWereSetAndDoNothing) {
             (std::vector<std::string>{"synthesis.iterations", "synthesis.learning_rate", "synthesis.psaq.entropy_form"}));
 }
 
+TEST(UsedKeys, ThatAFormatOfHardwareDoesNotReadAreWarnedOf) {
+  Job job;
+  job.quantization.weight_format = "mxfp4";
+  job.quantization.weight_symmetric = true;
+  job.finetuning.scales.weight_learning_rate = job.finetuning.scales.activation_learning_rate = 0.1;
+  EXPECT_EQ(settings_without_effect(job),
+            (std::vector<std::string>{"quantization.weight_symmetric", "finetuning.scales.weight_learning_rate"}));
+  job.quantization.weight_format = "fp8_e4m3";  // its scales are float32
+  job.quantization.activation_format = job.quantization.attention = "nvfp4";
+  EXPECT_EQ(settings_without_effect(job),
+            (std::vector<std::string>{"quantization.weight_symmetric", "finetuning.scales.activation_learning_rate"}));
+}
+
 TEST(UsedKeys, OfTheDefaultAreThoseThatPeopleSet) {
   const Job job;
   std::vector<std::string> unused;
