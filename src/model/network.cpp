@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/pulse.h"
+#include "model/parts/run_steps.h"
 
 namespace eidolon {
 
@@ -20,7 +21,7 @@ Network Network::clone() const {
 
 Tensor forward_section(const Network& network, int section, const Tensor& input, const Tap& tap) {
   pulse();
-  return network.plan->sections.at(static_cast<size_t>(section)).forward(network, input, tap);
+  return run_steps(network, network.plan->sections.at(static_cast<size_t>(section)).steps, input, tap);
 }
 
 Tensor forward(const Network& network, const Tensor& images, const Tap& tap) {

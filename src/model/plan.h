@@ -7,18 +7,16 @@
 
 #include <compare>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/tensor.h"
+#include "model/step.h"
 #include "model/tap.h"
 
 namespace eidolon {
-
-struct Network;
 
 /// What a node's tensor is, in any family.
 enum class Role {
@@ -70,7 +68,7 @@ struct Section {
   std::string name;  ///< "patch_embed", "blocks.3", "head"
   Layout output = Layout::tokens;
   std::vector<int64_t> shape;  ///< of the output for one image
-  std::function<Tensor(const Network&, const Tensor&, const Tap&)> forward;
+  std::vector<Step> steps;     ///< from what the section before it gave
 
   int64_t elements() const;  ///< of the output for one image
 };

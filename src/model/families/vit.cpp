@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "model/parts/layers.h"
 #include "model/shape_text.h"
 
 namespace eidolon {
@@ -21,33 +20,6 @@ int64_t grid_of(const VitFacts& facts) {
 
 int64_t tokens_of(const VitFacts& facts) {
   return grid_of(facts) * grid_of(facts) + 1;  // the class token comes first
-}
-
-/// One block: its two norms, and where its attention and its MLP stand in the plan.
-struct Block {
-  std::string norm1, norm2;
-  size_t attention, fc1, fc2;
-  double epsilon;
-};
-
-Tensor forward_block(const Network& network, const Block& block, const Tensor& x, const Tap& tap) {
-  const Plan& plan = *network.plan;
-  const Tensor normed = layer_norm(network, block.norm1, x, block.epsilon);
-  const Tensor attended = x + attend(network, plan.attention[block.attention], normed, tap);
-  const Tensor between = layer_norm(network, block.norm2, attended, block.epsilon);
-  const Tensor hidden = at::gelu(multiply(network, plan.products[block.fc1], between, tap));
-  return attended + multiply(network, plan.products[block.fc2], hidden, tap);
-}
-
-/// A convolution whose stride is its kernel is one matrix product over the patches; as such it is deterministic everywhere.
-Tensor embed(const Network& network, const Product& patches, const Tensor& images, const Tap& tap) {
-  const Tensor tokens = multiply(network, patches, images, tap), &class_token = network["cls_token"];
-  return at::cat({class_token.expand({images.size(0), 1, class_token.size(2)}), tokens}, 1) + network["pos_embed"];
-}
-
-/// Last LayerNorm and head on the class token.
-Tensor classify(const Network& network, const Product& head, const Tensor& x, double epsilon, const Tap& tap) {
-  return multiply(network, head, layer_norm(network, "norm", x.select(1, 0), epsilon), tap);
 }
 
 /// Grows a plan in forward order.
@@ -89,15 +61,13 @@ void add_embedding(Plan& plan, const VitFacts& f) {
                         .weight = weight,
                         .bias = "patch_embed.proj.bias",
                         .convolution = Convolution{.kernel = f.patch_size, .stride = f.patch_size}};
-  add.product(patches);
+  const size_t product = add.product(patches);
   plan.parameters["cls_token"] = {1, 1, f.width};
   plan.parameters["pos_embed"] = {1, tokens_of(f), f.width};
   plan.sections.push_back({.name = "patch_embed",
                            .output = Layout::tokens,
                            .shape = {tokens_of(f), f.width},
-                           .forward = [patches](const Network& network, const Tensor& images, const Tap& tap) {
-                             return embed(network, patches, images, tap);
-                           }});
+                           .steps = {steps::Multiply{product}, steps::Prepend{"cls_token"}, steps::Add{"pos_embed"}}});
 }
 
 void add_block(Plan& plan, const VitFacts& f, int64_t index) {
@@ -131,34 +101,28 @@ void add_block(Plan& plan, const VitFacts& f, int64_t index) {
   const NodeId fc2_weight = add.weight(name + ".mlp.fc2", {f.width, f.hidden});
   const size_t fc2 = add.product({.input = fc2_input, .weight = fc2_weight, .bias = name + ".mlp.fc2.bias", .to_stream = true});
 
-  const Block block{.norm1 = name + ".norm1",
-                    .norm2 = name + ".norm2",
-                    .attention = plan.attention.size() - 1,
-                    .fc1 = fc1,
-                    .fc2 = fc2,
-                    .epsilon = f.layer_norm_epsilon};
-  plan.sections.push_back({.name = name,
-                           .output = Layout::tokens,
-                           .shape = {tokens_of(f), f.width},
-                           .forward = [block](const Network& network, const Tensor& x, const Tap& tap) {
-                             return forward_block(network, block, x, tap);
-                           }});
+  plan.sections.push_back(
+      {.name = name,
+       .output = Layout::tokens,
+       .shape = {tokens_of(f), f.width},
+       .steps = {steps::Branch{}, steps::Norm{name + ".norm1", f.layer_norm_epsilon}, steps::Attend{plan.attention.size() - 1},
+                 steps::Join{}, steps::Branch{}, steps::Norm{name + ".norm2", f.layer_norm_epsilon}, steps::Multiply{fc1},
+                 steps::Gelu{}, steps::Multiply{fc2}, steps::Join{}}});
 }
 
+/// Last LayerNorm and head on the class token.
 void add_head(Plan& plan, const VitFacts& f) {
   Builder add(plan);
   add.norm("norm", f.width);
   const NodeId input = add.node("head.input", Role::input, 1);
   const NodeId weight = add.weight("head", {f.classes, f.width});
   const Product head{.input = input, .weight = weight, .bias = "head.bias", .norm = "norm"};
-  add.product(head);
+  const size_t product = add.product(head);
   plan.sections.push_back(
       {.name = "head",
        .output = Layout::vector,
        .shape = {f.classes},
-       .forward = [head, epsilon = f.layer_norm_epsilon](const Network& network, const Tensor& x, const Tap& tap) {
-         return classify(network, head, x, epsilon, tap);
-       }});
+       .steps = {steps::SelectToken{0}, steps::Norm{"norm", f.layer_norm_epsilon}, steps::Multiply{product}}});
 }
 
 double macs_of(const VitFacts& f) {
