@@ -1,6 +1,7 @@
 #include "finetuning/adaround.h"
 
 #include "base/error.h"
+#include "quantization/float_channels.h"
 
 namespace eidolon {
 namespace {
@@ -78,7 +79,9 @@ Tensor hard_weight(const LearnedRounding& rounding, const Quantizer& quantizer) 
 Tap soft_weight_tap(const Student& student, const std::vector<LearnedRounding>& roundings) {
   return [&student, &roundings, quantize = quantizing_tap(student)](NodeId node, const Tensor& tensor) {
     for (const LearnedRounding& rounding : roundings) {
-      if (rounding.weight == node) return soft_weight(rounding, student.quantizers.at(node));
+      if (rounding.weight != node) continue;
+      const Quantizer& quantizer = student.quantizers.at(node);
+      return with_float_channels(soft_weight(rounding, quantizer), tensor, quantizer.float_channels);
     }
     return quantize(node, tensor);
   };

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <variant>
 
+#include "base/trimmed.h"
 #include "job/job_path.h"
 #include "job/mixture.h"
 #include "job/nearest.h"
@@ -19,7 +21,26 @@ bool among(const Allowed& allowed, const std::string& word) {
   return allowed.choices.empty() || std::ranges::find(allowed.choices, word) != allowed.choices.end();
 }
 
+/// "onnx, packed": names between commas.
+bool is_list(const Allowed& allowed, const std::string& text) {
+  if (trimmed(text).empty()) return true;
+  std::string_view rest = text;
+  while (true) {
+    const size_t comma = rest.find(',');
+    if (!among(allowed, std::string(trimmed(rest.substr(0, comma))))) return false;
+    if (comma == std::string_view::npos) return true;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+std::string joined(const TomlList& texts) {
+  std::string text;
+  for (const std::string& entry : texts) text += (text.empty() ? "" : ", ") + entry;
+  return text;
+}
+
 bool fits(const Allowed& allowed, const std::string& word) {
+  if (allowed.list) return is_list(allowed, word);
   if (!allowed.mixture) return among(allowed, word);
   const auto shares = mixture_shares(word);
   return shares && std::ranges::all_of(*shares, [&](const MixtureShare& share) { return among(allowed, share.name); });
@@ -66,7 +87,9 @@ bool store(const TomlValue& value, const Allowed& allowed, const std::filesystem
 }
 
 bool store(const TomlValue& value, const Allowed& allowed, const std::filesystem::path&, std::string& field) {
+  const TomlList* list = std::get_if<TomlList>(&value);
   const std::string* word = std::get_if<std::string>(&value);
+  if (list != nullptr && allowed.list) return store(joined(*list), allowed, {}, field);
   if (word == nullptr || !fits(allowed, *word)) {
     return false;
   }
@@ -86,6 +109,9 @@ bool store(const TomlValue& value, const Allowed&, const std::filesystem::path& 
 std::string shown(const TomlValue& value) {
   if (const auto* other = std::get_if<OtherToml>(&value)) {
     return other->what;
+  }
+  if (const auto* list = std::get_if<TomlList>(&value)) {
+    return list->empty() ? "an empty array" : "an array";
   }
   if (const auto* word = std::get_if<std::string>(&value)) {
     return std::string("'").append(printable(*word)).append("'");

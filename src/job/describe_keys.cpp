@@ -21,14 +21,14 @@ constexpr std::array<std::string_view, 12> common_keys{"teacher.weights",
                                                        "synthesis.method",
                                                        "synthesis.images",
                                                        "synthesis.iterations",
-                                                       "quantization.weight_bits",
-                                                       "quantization.activation_bits",
+                                                       "quantization.recipe",
                                                        "quantization.bits_for",
                                                        "finetuning.iterations",
                                                        "evaluation.images",
                                                        "evaluation.classes",
                                                        "run.shards",
-                                                       "run.device"};
+                                                       "run.device",
+                                                       "run.export"};
 
 bool is_wanted(const Key& key, WhichKeys which) {
   return which == WhichKeys::all || std::ranges::find(common_keys, full_name(key)) != common_keys.end();

@@ -53,11 +53,14 @@ struct SynthesisJob {
   PsaqJob psaq;
 };
 
+/// A recipe decides the formats of all nodes; the keys from weight_bits to attention_granularity are those of "research".
 struct QuantizationJob {
+  std::string recipe = "research";  ///< research | int8 | w4a8 | w4a16 | fp8 | mxfp8 | mxfp4 | nvfp4 (quantization/recipe.h)
+  std::string int4_scales = "block32";  ///< w4a8, w4a16: block32 | block64 | block128 | channel: what shares a weight scale
+  int64_t float_channels = 8;           ///< int8, w4a8: input channels of a layer that may stay float beside the integers
   int64_t weight_bits = 4;
   int64_t activation_bits = 4;
   bool weight_symmetric = false;
-  bool activation_symmetric = false;
   std::string weight_format = "integer";        ///< integer | integer_block32 | ... | nvfp4 (quantization/scheme.cpp)
   std::string activation_format = "companded";  ///< uniform | companded: of heavy-tailed values | fp8_e4m3 | ... | nvfp4
   std::string attention = "companded";          ///< of the probabilities: the same and log2 | log_sqrt2
@@ -120,6 +123,7 @@ struct RunJob {
   double stop_before_seconds = 120;  ///< before the end of the Slurm job; at most a quarter of the time that is left
   double shard_wait_seconds = 60;    ///< for shards that a shared file system shows late
   int64_t cache_megabytes = 4096;    ///< per rank, for block inputs and targets of reconstruction
+  std::string exports;               ///< key "export": targets between commas (exporting/targets.h)
 };
 
 struct Job {

@@ -135,10 +135,14 @@ void check_bits(const std::string& key, int64_t bits, const std::string& format,
 }
 
 /// Choices among the two neighbours of a weight need even steps and one scale per channel.
-void check_rounding(const std::string& what, const std::string& weight_format) {
-  if (weight_format == "integer") return;
-  throw BadInput(what + " chooses among even steps with a scale per channel, but 'quantization.weight_format' is \"" +
-                 weight_format + "\"; set it to \"integer\", or choose another method");
+void check_rounding(const std::string& what, const QuantizationJob& job) {
+  const std::string reason = what + " chooses among even steps with a scale per channel, but 'quantization.";
+  if (job.recipe == "research" && job.weight_format != "integer") {
+    throw BadInput(reason + "weight_format' is \"" + job.weight_format + "\"; set it to \"integer\", or choose another method");
+  }
+  const bool int4_per_channel = job.recipe.starts_with("w4") && job.int4_scales == "channel";
+  if (job.recipe == "research" || job.recipe == "int8" || int4_per_channel) return;
+  throw BadInput(reason + "recipe' is \"" + job.recipe + "\", whose weights have others; choose another method");
 }
 
 void check_formats(const Job& job, const std::vector<Setting>& settings) {
@@ -146,10 +150,10 @@ void check_formats(const Job& job, const std::vector<Setting>& settings) {
   check_bits("quantization.weight_bits", quantization.weight_bits, quantization.weight_format, settings);
   check_bits("quantization.activation_bits", quantization.activation_bits, quantization.activation_format, settings);
   if (quantization.correction == "rounding" || quantization.correction == "ridge") {
-    check_rounding("'quantization.correction' = \"" + quantization.correction + "\"", quantization.weight_format);
+    check_rounding("'quantization.correction' = \"" + quantization.correction + "\"", quantization);
   }
   if (job.finetuning.method == "blockwise" && job.finetuning.rounding == "adaround") {
-    check_rounding("'finetuning.rounding' = \"adaround\"", quantization.weight_format);
+    check_rounding("'finetuning.rounding' = \"adaround\"", quantization);
   }
 }
 

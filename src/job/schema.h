@@ -21,13 +21,14 @@ namespace eidolon {
 /// Which artefacts must be made again when the key changes.
 enum class Decides { nothing, images, student };
 
-/// What a key accepts: numbers from low to high (both included), strings among choices (any, if empty), or mixtures of choices
-/// (job/mixture.h).
+/// What a key accepts: numbers from low to high (both included), strings among choices (any, if empty), mixtures of choices
+/// (job/mixture.h), or lists of them.
 struct Allowed {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   std::vector<std::string_view> choices;
   bool mixture = false;
+  bool list = false;  ///< choices between commas, or an array of them; empty: none
 };
 
 struct Key {
@@ -42,14 +43,19 @@ inline Allowed anything() {
   return {};
 }
 inline Allowed at_least(double low) {
-  return {low, std::numeric_limits<double>::infinity(), {}, false};
+  return {low, std::numeric_limits<double>::infinity(), {}};
 }
 inline Allowed between(double low, double high) {
-  return {low, high, {}, false};
+  return {low, high, {}};
 }
 inline Allowed one_of(std::vector<std::string_view> choices) {
   Allowed allowed;
   allowed.choices = std::move(choices);
+  return allowed;
+}
+inline Allowed list_of(std::vector<std::string_view> choices) {
+  Allowed allowed = one_of(std::move(choices));
+  allowed.list = true;
   return allowed;
 }
 inline Allowed mixture_of(std::vector<std::string_view> choices) {
@@ -137,10 +143,17 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
     return Key{"quantization", name, Decides::student, std::move(allowed), help};
   };
+  visit(key("recipe", one_of({"research", "int8", "w4a8", "w4a16", "fp8", "mxfp8", "mxfp4", "nvfp4"}),
+            "the arithmetic that the student is made for; research: formats by the keys below"),
+        quantization.recipe);
+  visit(key("int4_scales", one_of({"block32", "block64", "block128", "channel"}),
+            "what shares a scale of 4-bit weights; channel: for NPUs"),
+        quantization.int4_scales);
+  visit(key("float_channels", between(0, 8), "input channels of a layer with outliers that stay float, at most; 0: none"),
+        quantization.float_channels);
   visit(key("weight_bits", between(2, 8), "bits per weight"), quantization.weight_bits);
   visit(key("activation_bits", between(2, 8), "bits per activation"), quantization.activation_bits);
   visit(key("weight_symmetric", anything(), "weights without a zero point"), quantization.weight_symmetric);
-  visit(key("activation_symmetric", anything(), "activations without a zero point"), quantization.activation_symmetric);
   visit(key("attention", one_of(with_hardware_formats({"companded", "uniform", "log2", "log_sqrt2"})),
             "of the attention probabilities"),
         quantization.attention);
@@ -246,6 +259,9 @@ void visit_run_keys(AnyJob& job, Visitor&& visit) {
   visit(key("shard_wait_seconds", between(0, large), "wait for shards that a shared file system shows late"),
         run.shard_wait_seconds);
   visit(key("cache_megabytes", between(0, large), "per rank, for block inputs and targets"), run.cache_megabytes);
+  visit(key("export", list_of({"packed", "onnx", "tensorrt", "openvino", "compressed-tensors", "torch"}),
+            "what `run` writes at its end, as `eidolon export` does: [\"onnx\", \"packed\"]; empty: nothing"),
+        run.exports);
 }
 
 /// Calls visit(const Key&, field) for every key, section by section, in the order of job.h.

@@ -1,6 +1,7 @@
 #include "job/toml_sections.h"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -42,6 +43,18 @@ std::string what_is(const toml::node& node) {
   }
 }
 
+/// Nothing unless the node is an array of strings.
+std::optional<TomlList> texts_of(const toml::node& node) {
+  const toml::array* array = node.as_array();
+  if (array == nullptr) return std::nullopt;
+  TomlList texts;
+  for (const toml::node& entry : *array) {
+    if (!entry.is_string()) return std::nullopt;
+    texts.push_back(entry.as_string()->get());
+  }
+  return texts;
+}
+
 TomlValue value_of(const toml::node& node) {
   if (const auto* value = node.as_boolean()) {
     return value->get();
@@ -55,6 +68,7 @@ TomlValue value_of(const toml::node& node) {
   if (const auto* value = node.as_string()) {
     return value->get();
   }
+  if (auto texts = texts_of(node)) return std::move(*texts);
   return OtherToml{what_is(node)};
 }
 

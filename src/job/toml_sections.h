@@ -15,7 +15,8 @@ struct OtherToml {
   std::string what;
 };
 
-using TomlValue = std::variant<bool, int64_t, double, std::string, OtherToml>;
+using TomlList = std::vector<std::string>;
+using TomlValue = std::variant<bool, int64_t, double, std::string, TomlList, OtherToml>;
 
 struct TomlEntry {
   std::string name;

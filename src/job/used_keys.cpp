@@ -48,13 +48,19 @@ bool has_activation_bits(const Job& job) {
   return !own_bits(job.quantization.activation_format) || !own_bits(job.quantization.attention);
 }
 
+bool is_research(const Job& job) {
+  return job.quantization.recipe == "research";
+}
+
 bool trains_weight_scales(const Job& job) {
-  return trains(job) && has_trainable_scales(job.quantization.weight_format);
+  const QuantizationJob& quantization = job.quantization;
+  return trains(job) && has_trainable_scales(is_research(job) ? quantization.weight_format : quantization.recipe);
 }
 
 /// Some activation has a scale that can be trained.
 bool trains_activation_scales(const Job& job) {
   const QuantizationJob& quantization = job.quantization;
+  if (!is_research(job)) return trains(job) && has_trainable_scales(quantization.recipe) && quantization.recipe != "w4a16";
   return trains(job) && (has_trainable_scales(quantization.activation_format) || has_trainable_scales(quantization.attention));
 }
 
@@ -80,7 +86,6 @@ const std::map<std::string_view, Condition> conditions = {
     {"quantization.weight_bits", has_weight_bits},
     {"quantization.weight_symmetric", has_weight_bits},
     {"quantization.activation_bits", has_activation_bits},
-    {"quantization.activation_symmetric", [](const Job& job) { return !own_bits(job.quantization.activation_format); }},
     {"quantization.attention_granularity", [](const Job& job) { return !own_bits(job.quantization.attention); }},
     {"finetuning.batch", trains},
     {"finetuning.iterations", [](const Job& job) { return job.finetuning.method != "none"; }},

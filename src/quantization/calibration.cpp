@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "quantization/float_channels.h"
 #include "quantization/head_rotation.h"
+#include "quantization/recipe.h"
 #include "quantization/reparameterization.h"
 
 namespace eidolon {
@@ -25,8 +27,12 @@ struct Calibration {
   Student student;
 };
 
-/// What the full-precision teacher showed at each node: rows of the last axis, thinned.
-using Observations = std::map<NodeId, std::vector<Tensor>>;
+/// What the full-precision teacher showed at a node.
+struct Observation {
+  std::vector<Tensor> rows;  ///< of the last axis, thinned; single values where channels do not matter
+  Tensor low, high;          ///< extremes of each channel, where some may stay float
+};
+using Observations = std::map<NodeId, Observation>;
 
 /// Every n-th of the tensor's rows (of single values where channels do not matter). n has no factor in common with the number
 /// of rows, or else a period of the layout (tokens, channels) would be sampled in step and most of it never seen.
@@ -52,13 +58,33 @@ const Product* folding_product(const Calibration& calibration, NodeId node) {
   return folds ? product : nullptr;
 }
 
+/// The layer of this input, if some of its channels may stay float; otherwise null. Where ranges per channel are folded, none
+/// has to.
+const Product* product_with_outliers(const Calibration& calibration, NodeId node) {
+  const Scaling& scaling = calibration.scheme.at(node).scaling;
+  const bool one_scale = scaling.granularity == Granularity::tensor && !scaling.from_values;
+  if (calibration.settings.float_channels == 0 || !one_scale || folding_product(calibration, node) != nullptr) return nullptr;
+  const Product* product = calibration.teacher.plan->product_reading(node);
+  return product == nullptr || product->convolution ? nullptr : product;
+}
+
+void observe_extremes(Observation& observation, const Tensor& tensor) {
+  const Tensor rows = tensor.reshape({-1, tensor.size(-1)});
+  const Tensor low = rows.amin(0), high = rows.amax(0);
+  observation.low = observation.low.defined() ? at::minimum(observation.low, low) : low;
+  observation.high = observation.high.defined() ? at::maximum(observation.high, high) : high;
+}
+
 Tap observer(const Calibration& calibration, Observations& observations, int64_t batch) {
   const double share = static_cast<double>(batch) / static_cast<double>(calibration.images);
   return [&calibration, &observations, share](NodeId node, const Tensor& tensor) {
     const auto spec = calibration.scheme.find(node);
     if (!calibration.teacher.plan->is_weight(node) && spec != calibration.scheme.end()) {
-      const bool keeps_channels = folding_product(calibration, node) != nullptr;
-      observations[node].push_back(thinned(in_units(tensor, spec->second), keeps_channels, share));
+      const bool has_outliers = product_with_outliers(calibration, node) != nullptr;
+      const bool keeps_channels = has_outliers || folding_product(calibration, node) != nullptr;
+      Observation& observation = observations[node];
+      observation.rows.push_back(thinned(in_units(tensor, spec->second), keeps_channels, share));
+      if (has_outliers) observe_extremes(observation, tensor);
     }
     return tensor;
   };
@@ -73,23 +99,26 @@ Quantizer search(const Calibration& calibration, NodeId node, const Tensor& valu
   }
 }
 
-void fit_activation(Calibration& calibration, NodeId node, const Tensor& values) {
+void fit_activation(Calibration& calibration, NodeId node, const Observation& observation) {
   QuantizerSpec spec = calibration.scheme.at(node);
   Student& student = calibration.student;
-  const Product* product = folding_product(calibration, node);
-  if (product == nullptr) {
-    student.quantizers[node] = search(calibration, node, values, spec);
+  const Tensor values = at::cat(observation.rows);
+  if (const Product* product = folding_product(calibration, node)) {
+    spec.scaling = per_channel(1);
+    student.quantizers[node] = reparameterize(student.model, *product, search(calibration, node, values, spec, true));
     return;
   }
-  spec.scaling = per_channel(1);
-  student.quantizers[node] = reparameterize(student.model, *product, search(calibration, node, values, spec, true));
+  Tensor float_channels;
+  if (observation.low.defined())
+    float_channels = outlier_channels(observation.low, observation.high, calibration.settings.float_channels);
+  student.quantizers[node] = search(calibration, node, without_float_channels(values, float_channels), spec);
+  student.quantizers[node].float_channels = float_channels;
 }
 
 void fit_activations(Calibration& calibration, Observations& observations) {
-  for (auto& [node, parts] : observations) {
-    const Tensor values = at::cat(parts);
-    parts.clear();
-    fit_activation(calibration, node, values);
+  for (auto& [node, observation] : observations) {
+    fit_activation(calibration, node, observation);
+    observation = {};
   }
 }
 
@@ -99,7 +128,11 @@ void fit_weights(Calibration& calibration, int section) {
   for (const Product& product : calibration.teacher.plan->products_of(section)) {
     const auto spec = calibration.scheme.find(product.weight);
     if (spec == calibration.scheme.end()) continue;
-    student.quantizers[product.weight] = search(calibration, product.weight, student.model[product.weight], spec->second);
+    const auto input = student.quantizers.find(product.input);
+    const Tensor channels = input == student.quantizers.end() ? Tensor() : input->second.float_channels;
+    const Tensor integers = without_float_channels(student.model[product.weight], channels);
+    student.quantizers[product.weight] = search(calibration, product.weight, integers, spec->second);
+    student.quantizers[product.weight].float_channels = channels;
   }
 }
 
@@ -128,6 +161,7 @@ Tensor fit_section(Calibration& calibration, int section, const Tensor& inputs) 
 CalibrationSettings calibration_settings(const QuantizationJob& job) {
   CalibrationSettings settings;
   settings.reparameterize = job.reparameterize;
+  settings.float_channels = most_float_channels(job);
   settings.rotate_heads = job.rotate_heads;
   settings.correction = correction_method(job.correction);
   return settings;

@@ -1,5 +1,6 @@
 #include <ATen/ExpandUtils.h>
 
+#include "quantization/float_channels.h"
 #include "quantization/quantizer.h"
 
 namespace eidolon {
@@ -64,15 +65,19 @@ Tensor rounded_in_blocks(const Tensor& x, const Quantizer& quantizer) {
   return from_blocks(rounded(blocks, grid, *spec.format), spec.scaling, x.sizes());
 }
 
-}  // namespace
-
-Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer) {
+Tensor all_rounded(const Tensor& x, const Quantizer& quantizer) {
   const QuantizerSpec& spec = quantizer.spec;
   if (spec.scaling.granularity == Granularity::block) return rounded_in_blocks(x, quantizer);
   if (spec.scaling.granularity != Granularity::row)
     return rounded(x, grid_of(quantizer, x.sizes(), x.scalar_type()), *spec.format);
   const Tensor maxima = row_maxima(x);
   return rounded(x / maxima, grid_of(quantizer, x.sizes(), x.scalar_type()), *spec.format) * maxima;
+}
+
+}  // namespace
+
+Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer) {
+  return with_float_channels(all_rounded(x, quantizer), x, quantizer.float_channels);
 }
 
 }  // namespace eidolon

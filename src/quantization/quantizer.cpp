@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "quantization/float_channels.h"
 
 namespace eidolon {
 namespace {
@@ -61,7 +62,8 @@ Tensor quantize_to_codes(const Tensor& x, const Quantizer& quantizer) {
   const at::NoGradGuard no_gradients;
   const QuantizerSpec& spec = quantizer.spec;
   require_calibrated(spec);
-  const Tensor values = in_calibrated_blocks(spec) ? to_blocks(x, spec.scaling) : in_units(x, spec);
+  const Tensor integers = without_float_channels(x, quantizer.float_channels);
+  const Tensor values = in_calibrated_blocks(spec) ? to_blocks(integers, spec.scaling) : in_units(integers, spec);
   const Grid grid = grid_of(quantizer, values.sizes(), values.scalar_type());
   const Tensor index = spec.format->nearest(values, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest);
   if (index.isnan().any().item<bool>())

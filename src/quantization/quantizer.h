@@ -27,11 +27,15 @@ struct Quantizer {
   Tensor companding{};  ///< companded: float32 mu-law parameter m > 0, same shape; otherwise undefined
   Tensor factor{};      ///< scales stored as E4M3: float32 [1] > 0 that multiplies them; otherwise undefined
 
+  /// Channels of the last axis that pass unrounded, in ascending order: float32 [n] holding integers; undefined: none. A
+  /// runtime multiplies them beside the integers; a weight's codes are 0 there (quantization/float_channels.h).
+  Tensor float_channels{};
+
   /// A copy whose tensors went through `change` (moved, cloned, ...).
   template <typename Change>
   Quantizer with(Change change) const {
     const auto changed = [&](const Tensor& tensor) { return tensor.defined() ? change(tensor) : Tensor(); };
-    return {spec, changed(scale), changed(zero_point), changed(companding), changed(factor)};
+    return {spec, changed(scale), changed(zero_point), changed(companding), changed(factor), changed(float_channels)};
   }
 };
 
@@ -48,7 +52,8 @@ Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer);
 Tensor in_units(const Tensor& x, const QuantizerSpec& spec);
 
 /// int64 codes of a calibrated quantizer. dequantize(codes) == fake_quantize(x) exactly where x has the dtype of the scale
-/// (float32); for scales of rows it is fake_quantize(x) in units of the row's maximum. Codes are integers from spec.lowest() to
+/// (float32), but for float channels, whose codes are those of 0; for scales of rows it is fake_quantize(x) in units of the
+/// row's maximum. Codes are integers from spec.lowest() to
 /// spec.highest(); of a floating-point format they are its bit patterns (sign, exponent, mantissa). NaN, which fake_quantize
 /// passes on, has no code: Fault.
 Tensor quantize_to_codes(const Tensor& x, const Quantizer& quantizer);

@@ -90,7 +90,7 @@ std::vector<Quantizer> storable(const Quantizer& fitted, const Tensor& factor) {
   Quantizer up = fitted;
   up.factor = factor;
   up.scale = stored_scale(factor.defined() ? fitted.scale / factor : fitted.scale, stored);
-  if (stored == ScaleFormat::e4m3) return {up};
+  if (stored != ScaleFormat::e8m0) return {up};
   Quantizer down = up;
   down.scale = up.scale / 2;
   return {up, down};

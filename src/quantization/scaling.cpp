@@ -17,13 +17,16 @@ constexpr double smallest_maximum = 1e-30;
 constexpr int smallest_exponent = -126;  ///< of an E8M0 scale that float32 holds as a normal number; E8M0 itself ends at -127
 constexpr double smallest_normal = 0x1p-126;  ///< of float32: what blocks of zeros count as
 constexpr double smallest_e4m3 = 0x1p-9;
+constexpr double smallest_half = 0x1p-14, largest_half = 65504;  ///< normal numbers of float16
 
 constexpr std::array<std::pair<Granularity, const char*>, 4> granularity_names{{{Granularity::tensor, "tensor"},
                                                                                 {Granularity::channel, "channel"},
                                                                                 {Granularity::block, "block"},
                                                                                 {Granularity::row, "row"}}};
-constexpr std::array<std::pair<ScaleFormat, const char*>, 3> scale_names{
-    {{ScaleFormat::float32, "float32"}, {ScaleFormat::e8m0, "e8m0"}, {ScaleFormat::e4m3, "e4m3"}}};
+constexpr std::array<std::pair<ScaleFormat, const char*>, 4> scale_names{{{ScaleFormat::float32, "float32"},
+                                                                          {ScaleFormat::float16, "float16"},
+                                                                          {ScaleFormat::e8m0, "e8m0"},
+                                                                          {ScaleFormat::e4m3, "e4m3"}}};
 
 template <class Value, size_t n>
 std::string name_in(const std::array<std::pair<Value, const char*>, n>& names, Value wanted) {
@@ -123,6 +126,9 @@ Tensor from_blocks(const Tensor& blocks, const Scaling& scaling, at::IntArrayRef
 
 Tensor stored_scale(const Tensor& scale, ScaleFormat stored) {
   if (stored == ScaleFormat::float32) return scale;
+  if (stored == ScaleFormat::float16) {
+    return scale.clamp(smallest_half, largest_half).to(at::kHalf).to(scale.scalar_type());
+  }
   if (stored == ScaleFormat::e4m3) {
     const Grid grid{.scale = at::ones({1}, scale.options()), .lowest = {}, .highest = {}};
     const Format& format = formats::e4m3;
@@ -136,7 +142,9 @@ Tensor stored_scale(const Tensor& scale, ScaleFormat stored) {
 
 Tensor block_scales(const Tensor& blocks, const Scaling& scaling, double highest, const Tensor& factor) {
   const Tensor maxima = blocks.detach().abs().amax(-1, /*keepdim=*/true).clamp_min_(smallest_normal);
-  if (scaling.stored == ScaleFormat::float32) return maxima / highest;
+  if (scaling.stored == ScaleFormat::float32 || scaling.stored == ScaleFormat::float16) {
+    return stored_scale(maxima / highest, scaling.stored);
+  }
   if (scaling.stored == ScaleFormat::e4m3) return stored_scale(maxima / (factor * highest), ScaleFormat::e4m3) * factor;
   const Tensor exponent = exponent_of(maxima) - static_cast<int64_t>(std::floor(std::log2(highest)));
   return at::exp2(exponent.clamp_min(smallest_exponent).to(blocks.scalar_type()));

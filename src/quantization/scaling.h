@@ -14,6 +14,7 @@ enum class Granularity { tensor, channel, block, row };
 /// The number format of a scale itself.
 enum class ScaleFormat {
   float32,
+  float16,
   e8m0,  ///< a power of two (OCP MX 1.0)
   e4m3,  ///< of positive E4M3 values, times one float32 for the whole tensor (NVFP4)
 };
@@ -55,8 +56,8 @@ Tensor row_maxima(const Tensor& x);
 Tensor to_blocks(const Tensor& x, const Scaling& scaling);
 Tensor from_blocks(const Tensor& blocks, const Scaling& scaling, at::IntArrayRef shape);
 
-/// `scale` > 0 rounded to what `stored` can hold, in its own dtype: up to the next power of two, or to the nearest E4M3 value.
-/// Never 0.
+/// `scale` > 0 rounded to what `stored` can hold, in its own dtype: up to the next power of two, or to the nearest E4M3 or
+/// float16 value. Never 0.
 Tensor stored_scale(const Tensor& scale, ScaleFormat stored);
 
 /// The scales of blocks from their own values, ... x blocks x 1, for elements whose largest value is `highest`. Detached.

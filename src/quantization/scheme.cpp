@@ -1,70 +1,17 @@
 #include "quantization/scheme.h"
 
-#include <array>
 #include <nlohmann/json.hpp>
-#include <string_view>
+#include <optional>
 
 #include "base/error.h"
 #include "quantization/bit_rules.h"
+#include "quantization/named_formats.h"
+#include "quantization/recipe.h"
 
 namespace eidolon {
 namespace {
 
 using nlohmann::json;
-
-/// What hardware multiplies: an element format and what shares its scale. Weights are calibrated; where scales follow from the
-/// values, those of the activations are computed from each tensor, as a runtime would.
-struct HardwareFormat {
-  std::string_view name;
-  const Format* format;
-  int64_t block;  ///< values that share a scale; 0: a weight's output channel, an activation's whole tensor
-  ScaleFormat stored;
-};
-
-const std::array hardware_formats{
-    HardwareFormat{"fp8_e4m3", &formats::e4m3, 0, ScaleFormat::float32},  // OCP OFP8
-    HardwareFormat{"fp8_e5m2", &formats::e5m2, 0, ScaleFormat::float32},
-    HardwareFormat{"mxfp8_e4m3", &formats::e4m3, 32, ScaleFormat::e8m0},  // OCP MX 1.0
-    HardwareFormat{"mxfp8_e5m2", &formats::e5m2, 32, ScaleFormat::e8m0},
-    HardwareFormat{"mxfp6_e3m2", &formats::e3m2, 32, ScaleFormat::e8m0},
-    HardwareFormat{"mxfp6_e2m3", &formats::e2m3, 32, ScaleFormat::e8m0},
-    HardwareFormat{"mxfp4", &formats::e2m1, 32, ScaleFormat::e8m0},
-    HardwareFormat{"nvfp4", &formats::e2m1, 16, ScaleFormat::e4m3},  // NVIDIA Blackwell
-};
-
-const HardwareFormat* hardware_format(const std::string& name) {
-  for (const HardwareFormat& entry : hardware_formats) {
-    if (entry.name == name) return &entry;
-  }
-  return nullptr;
-}
-
-/// "integer": even steps, a scale per output channel. "integer_block32": a scale per 32 inputs; 64 and 128 likewise.
-QuantizerSpec weight_spec(const QuantizationJob& job) {
-  if (const HardwareFormat* hardware = hardware_format(job.weight_format)) {
-    const Scaling scaling = hardware->block == 0 ? per_channel(0) : per_block(1, hardware->block, hardware->stored);
-    return {.format = hardware->format, .bits = hardware->format->fixed_bits, .scaling = scaling};
-  }
-  QuantizerSpec spec{.bits = job.weight_bits, .symmetric = job.weight_symmetric, .scaling = per_channel(0)};
-  if (job.weight_format == "integer") return spec;
-  for (const int64_t block : {32, 64, 128}) {
-    if (job.weight_format != "integer_block" + std::to_string(block)) continue;
-    spec.scaling = per_block(1, block);
-    return spec;
-  }
-  throw BadInput("quantization.weight_format = \"" + job.weight_format + "\" is not known; `eidolon keys --all` lists what is");
-}
-
-/// The axis along which a product sums, where blocks lie: of values the tokens, of all others the last.
-int64_t summed_axis(Role role) {
-  return role == Role::value ? 2 : -1;
-}
-
-QuantizerSpec hardware_activation(const HardwareFormat& hardware, Role role) {
-  const Scaling scaling =
-      hardware.block == 0 ? per_tensor : per_block(summed_axis(role), hardware.block, hardware.stored, /*from_values=*/true);
-  return {.format = hardware.format, .bits = hardware.format->fixed_bits, .scaling = scaling};
-}
 
 /// Values with heavy tails: q, k, v and what no norm stands in front of. Behind a norm, whose ranges per channel are folded
 /// away, and behind a ReLU even steps do better.
@@ -76,28 +23,24 @@ bool is_heavy_tailed(const Plan& plan, NodeId node) {
 }
 
 QuantizerSpec activation_spec(const QuantizationJob& job, const Plan& plan, NodeId node) {
-  if (const HardwareFormat* hardware = hardware_format(job.activation_format)) {
-    return hardware_activation(*hardware, plan.role(node));
-  }
+  if (const auto hardware = hardware_activation(job.activation_format, plan.role(node))) return *hardware;
   const Format& format = format_named(job.activation_format, "quantization.activation_format");
-  return {.format = is_heavy_tailed(plan, node) ? &format : &formats::uniform,
-          .bits = job.activation_bits,
-          .symmetric = job.activation_symmetric};
+  return {.format = is_heavy_tailed(plan, node) ? &format : &formats::uniform, .bits = job.activation_bits};
 }
 
 /// Probabilities are never negative.
 QuantizerSpec attention_spec(const QuantizationJob& job) {
-  if (const HardwareFormat* hardware = hardware_format(job.attention)) {
-    return hardware_activation(*hardware, Role::probabilities);
-  }
+  if (const auto hardware = hardware_activation(job.attention, Role::probabilities)) return *hardware;
   return {.format = &format_named(job.attention, "quantization.attention"),
           .bits = job.activation_bits,
           .scaling = job.attention_granularity == "row" ? of_row_maximum() : per_tensor};
 }
 
-QuantizerSpec spec_of(const QuantizationJob& job, const Plan& plan, NodeId node) {
+std::optional<QuantizerSpec> spec_of(const QuantizationJob& job, const Plan& plan, NodeId node) {
+  if (job.recipe != "research") return recipe_spec(job, plan, node);
   const Role role = plan.role(node);
-  if (role == Role::weight) return weight_spec(job);
+  if (role == Role::image) return std::nullopt;
+  if (role == Role::weight) return weight_spec(job.weight_format, job.weight_bits, job.weight_symmetric);
   return role == Role::probabilities ? attention_spec(job) : activation_spec(job, plan, node);
 }
 
@@ -168,7 +111,7 @@ QuantizerSpec spec_from(const json& entry, const std::string& name) {
 Scheme scheme_of(const QuantizationJob& job, const Plan& plan) {
   Scheme scheme;
   for (const NodeId node : plan.all_nodes()) {
-    if (plan.role(node) != Role::image) scheme[node] = spec_of(job, plan, node);
+    if (const auto spec = spec_of(job, plan, node)) scheme[node] = *spec;
   }
   for (const BitRule& rule : bit_rules(job.bits_for)) apply(rule, plan, scheme);
   return scheme;

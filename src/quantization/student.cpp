@@ -54,6 +54,22 @@ bool all_integers(const Tensor& values) {
   return all_finite(values) && at::eq(values, values.round()).all().item<bool>();
 }
 
+/// Of the product that has the node for its input or weight; 0: of none.
+int64_t inputs_of(const Plan& plan, NodeId node) {
+  for (const Product& product : plan.products) {
+    const bool linear = !product.convolution && (product.input == node || product.weight == node);
+    if (linear) return plan.parameters.at(plan.name(product.weight)).at(1);
+  }
+  return 0;
+}
+
+/// Ascending integers from 0 to below `inputs`.
+bool are_channels(const Tensor& channels, int64_t inputs) {
+  if (channels.dim() != 1 || channels.numel() == 0 || !all_integers(channels)) return false;
+  const bool inside = channels.min().item<double>() >= 0 && channels.max().item<double>() < static_cast<double>(inputs);
+  return inside && at::gt(channels.diff(), 0).all().item<bool>();
+}
+
 }  // namespace
 
 Student Student::to(at::Device device) const {
@@ -105,6 +121,8 @@ std::optional<std::string> unsound_tensor(const Student& student) {
     if (!all_integers(quantizer.zero_point)) return quantizer_key(name, "zero_point");
     if (quantizer.companding.defined() && !all_positive(quantizer.companding)) return quantizer_key(name, "companding");
     if (quantizer.factor.defined() && !all_positive(quantizer.factor)) return quantizer_key(name, "factor");
+    if (quantizer.float_channels.defined() && !are_channels(quantizer.float_channels, inputs_of(*student.model.plan, node)))
+      return quantizer_key(name, "float_channels");
   }
   return std::nullopt;
 }
@@ -120,6 +138,7 @@ TensorMap student_tensors(const Student& student) {
     add("zero_point", quantizer.zero_point);
     add("companding", quantizer.companding);
     add("factor", quantizer.factor);
+    add("float_channels", quantizer.float_channels);
   }
   return tensors;
 }
@@ -137,6 +156,8 @@ Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, std
     quantizer = {.spec = spec, .scale = part("scale", count), .zero_point = part("zero_point", count)};
     if (spec.format->is_companded) quantizer.companding = part("companding", count);
     if (spec.scaling.stored == ScaleFormat::e4m3) quantizer.factor = part("factor", 1);
+    if (const auto channels = tensors.find(quantizer_key(known.name(node), "float_channels")); channels != tensors.end())
+      quantizer.float_channels = channels->second.to(at::kFloat);
   }
   if (const auto name = unsound_tensor(student)) {
     throw Fault(

@@ -96,6 +96,9 @@ TEST_F(ReaderErrors, KeysOfMethodsThatAreNotChosen) {
   EXPECT_EQ(of_line("finetuning.adaround", "learning_rate = 1"),
             "job.toml:4: 'finetuning.adaround.learning_rate' belongs to finetuning.rounding = \"adaround\", which is "
             "\"straight_through\" in this job; leave the key out, or choose \"adaround\"");
+  EXPECT_EQ(of_file("[finetuning]\nmethod = \"none\"\n[finetuning.distill]\nimages = \"stored\"\n"),
+            "job.toml:4: 'finetuning.distill.images' belongs to finetuning.method = \"blockwise\" or \"distill\", which is "
+            "\"none\" in this job; leave the key out, or choose \"blockwise\" or \"distill\"");
 }
 
 TEST_F(ReaderErrors, UnknownSections) {

@@ -42,7 +42,7 @@ TEST(Calibration, EveryCombinationOfChoicesIsCloseAtEightBits) {
   const Network teacher = random_model();
   QuantizationJob job = bits(8, 8);
   for (const bool symmetric : {false, true}) {
-    job.weight_symmetric = job.activation_symmetric = symmetric;
+    job.weight_symmetric = symmetric;
     for (const bool reparameterize : {false, true}) {
       CalibrationSettings settings;
       settings.reparameterize = reparameterize;

@@ -48,7 +48,6 @@ TEST(Scheme, AttentionIsCompandedUnlessToldOtherwise) {
 TEST(Scheme, CompandingLeavesWeightsAndLayerNormsUniform) {
   QuantizationJob job;
   job.attention = "uniform";
-  job.activation_symmetric = true;
   const auto plan = small_plan(2);
   std::set<std::string> companded;
   for (const std::string block : {"blocks.0.", "blocks.1."}) {
@@ -59,20 +58,9 @@ TEST(Scheme, CompandingLeavesWeightsAndLayerNormsUniform) {
   for (const auto& [node, spec] : scheme_of(job, *plan)) {
     const bool expected = companded.contains(plan->name(node));
     EXPECT_EQ(spec.format == &formats::companded, expected) << plan->name(node);
-    EXPECT_TRUE(!expected || spec.lowest() == -8);
   }
   job.activation_format = "log_sqrt3";
   EXPECT_THROW(scheme_of(job, *plan), BadInput);
-}
-
-TEST(Scheme, ProbabilitiesAreUnsignedEvenIfActivationsAreSymmetric) {
-  QuantizationJob job;
-  job.activation_symmetric = true;
-  job.attention = "uniform";
-  const auto plan = small_plan(1);
-  const Scheme scheme = scheme_of(job, *plan);
-  EXPECT_EQ(scheme.at(plan->node("blocks.0.attn.probs")).lowest(), 0);
-  EXPECT_EQ(scheme.at(plan->node("blocks.0.attn.q")).lowest(), -8);
 }
 
 TEST(Scheme, ManifestNamesEveryNodeOfTheModel) {
