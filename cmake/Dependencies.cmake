@@ -10,6 +10,7 @@ pkg_check_modules(png REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(jpeg REQUIRED IMPORTED_TARGET libjpeg)
 find_path(EIDOLON_TOML_INCLUDE toml++/toml.h REQUIRED)
 find_path(EIDOLON_CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+find_path(EIDOLON_PROTOZERO_INCLUDE protozero/pbf_writer.hpp REQUIRED)
 
 set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 REQUIRED COMPONENTS C)

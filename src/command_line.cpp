@@ -3,9 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <sstream>
+#include <string>
 
-#include "job/nearest.h"     // defines: nearest, printable
-#include "job/provenance.h"  // defines: program_version
+#include "exporting/targets.h"  // defines: export_targets, export_target
+#include "job/nearest.h"        // defines: nearest, printable
+#include "job/provenance.h"     // defines: program_version
 
 namespace eidolon {
 namespace {
@@ -27,14 +29,38 @@ void add_result_flag(CLI::App& app, const char* command, const char* flag, bool&
   stage->add_flag(flag, value, help)->excludes(stage->get_option("--print-config"))->excludes(stage->get_option("--dry-run"));
 }
 
+void add_export(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.get_subcommand("export");
+  std::string help = "what the files are for, one or several of:";
+  for (const Target& target : export_targets())
+    help += "\n" + std::string(target.name) + ": " + std::string(target.description);
+  command->add_option("--target", line.exporting.targets, help)
+      ->required()
+      ->type_size(1)
+      ->allow_extra_args(false)
+      ->check([](const std::string& name) {
+        try {
+          export_target(name);
+        } catch (const BadInput& error) {
+          return std::string(error.what());
+        }
+        return std::string();
+      });
+  command->add_option("--out", line.exporting.folder, "folder for the targets' folders (default RUN_DIR/export)");
+}
+
 void define_commands(CLI::App& app, CommandLine& line) {
   add_job_command(app, line, "run", "synthesize, finetune and evaluate, in order");
   add_job_command(app, line, "synthesize", "make the images, as HDF5 shards");
   add_job_command(app, line, "finetune", "calibrate the student and fine-tune it on the shards");
   add_job_command(app, line, "evaluate", "compare teacher and student on labelled images");
+  add_job_command(app, line, "export", "write the finished student as files that other programs run");
   add_job_command(app, line, "sensitivity", "which node of the calibrated student costs how much, for quantization.bits_for");
   for (const char* command : {"run", "evaluate", "sensitivity"})
     add_result_flag(app, command, "--json", line.evaluate.json, "the result as one JSON object on standard output");
+  app.get_subcommand("evaluate")
+      ->add_option("--logits", line.evaluate.logits, "also write the logits of teacher and student to this safetensors file");
+  add_export(app, line);
   add_result_flag(app, "evaluate", "--teacher-only", line.evaluate.teacher_only, "evaluate the teacher alone");
 
   const auto add_look = [&](const char* name, const char* argument, const char* help) {

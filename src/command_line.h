@@ -17,6 +17,7 @@ struct CommandLine {
   bool print_config = false;
   bool dry_run = false;
   EvaluateOptions evaluate;
+  ExportOptions exporting;
   bool all_keys = false;
   std::vector<std::string> words;  ///< as they were given
   std::string answer;              ///< to --help or --version; nothing else is to be done then

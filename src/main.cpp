@@ -21,7 +21,7 @@
 #include "job/reader.h"                 // defines: read_job, to_toml, describe_keys
 #include "reporting/result.h"           // defines: print_result
 #include "stages/preflight.h"           // defines: check_before_start
-#include "stages/stages.h"              // defines: synthesize, finetune, evaluate, run, dry_run, doctor, status, inspect
+#include "stages/stages.h"  // defines: synthesize, finetune, evaluate, export_student, run, dry_run, doctor, status, inspect
 
 namespace eidolon {
 namespace {
@@ -31,6 +31,7 @@ ExitCode run_stage(const CommandLine& line, RunContext& context, const LabelledS
   if (line.command == "synthesize") return synthesize(context);
   if (line.command == "finetune") return finetune(context);
   if (line.command == "evaluate") return evaluate(context, line.evaluate, labelled);
+  if (line.command == "export") return export_student(context, line.exporting);
   if (line.command == "sensitivity") return sensitivity(context, line.evaluate.json);
   return run(context, line.evaluate, labelled);
 }
@@ -50,10 +51,10 @@ Job read_job_everywhere(const CommandLine& line, const Communicator& communicato
   return job;
 }
 
-/// Evaluation alone only looks: it may be of a colleague's run, where nothing can be written.
+/// Evaluation and export only look: it may be a colleague's run, where nothing can be written.
 Access access_of(const CommandLine& line) {
   if (line.dry_run) return Access::rehearse;
-  return line.command == "evaluate" ? Access::look : Access::write;
+  return line.command == "evaluate" || line.command == "export" ? Access::look : Access::write;
 }
 
 /// Everything that can refuse the launch comes before start_run(), which is the first to write.

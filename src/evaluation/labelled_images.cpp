@@ -8,6 +8,7 @@
 #include <functional>
 #include <new>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "evaluation/image_decoder.h"
@@ -49,18 +50,19 @@ LabelledBatch load_batch(std::span<const LabelledImage> images, int64_t channels
   });
 
   std::vector<Tensor> decoded;
-  std::vector<int64_t> labels;
+  std::vector<int64_t> labels, positions;
   for (int64_t i = 0; i < count; ++i) {
     if (crops[i].defined()) {
       decoded.push_back(crops[i]);
       labels.push_back(images[i].label);
+      positions.push_back(i);
     } else {
       undecodable.push_back(problems[i]);
     }
   }
   const Tensor none = at::empty({0, channels, transform.size, transform.size}, at::kByte);
   const Tensor stacked = decoded.empty() ? none : at::stack(decoded);
-  return {stacked, at::tensor(labels, at::kLong)};
+  return {.images = stacked, .labels = at::tensor(labels, at::kLong), .positions = std::move(positions)};
 }
 
 }  // namespace eidolon

@@ -13,8 +13,9 @@
 namespace eidolon {
 
 struct LabelledBatch {
-  Tensor images;  ///< uint8 N x channels x S x S on the CPU, in the order of the list
-  Tensor labels;  ///< int64 N
+  Tensor images;                   ///< uint8 N x channels x S x S on the CPU, in the order of the list
+  Tensor labels;                   ///< int64 N
+  std::vector<int64_t> positions;  ///< of these N in the list
 };
 
 /// Decodes and crops the images (decode_image, evaluation_crop) with LibTorch's number of threads. An image that cannot

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -15,6 +16,8 @@
 #include "stages/labelled_set.h"
 #include "stages/stages.h"
 #include "stages/student_source.h"
+#include "storage/atomic_file.h"
+#include "storage/safetensors.h"
 
 namespace eidolon {
 namespace {
@@ -28,11 +31,7 @@ struct NamedStudent {
 
 /// The finished student, and, where it was trained, the calibrated one that it came from.
 std::vector<NamedStudent> students_of(const RunContext& context) {
-  auto newest = newest_checkpoint(context);
-  if (!newest || newest->position.phase != "finished") {
-    throw_once(context.cluster.communicator, BadInput("there is no finished student in " + context.run.root.string() +
-                                                      "; run `eidolon finetune` with this job first"));
-  }
+  const Student finished = finished_student(context);
   std::vector<NamedStudent> students;
   const auto add = [&](const char* name, const Student& student) {
     students.push_back({name, with_rounded_weights(student.to(context.device()))});
@@ -40,7 +39,7 @@ std::vector<NamedStudent> students_of(const RunContext& context) {
   if (context.job.finetuning.method != "none") {
     add("calibrated", calibrated_checkpoint(context).student);
   }
-  add("student", newest->student);
+  add("student", finished);
   return students;
 }
 
@@ -52,10 +51,51 @@ std::vector<LabelledImage> own_share(const Cluster& cluster, const std::vector<L
   return own;
 }
 
+/// Where images of this rank's share, from `first` on, stand in the list of all.
+Tensor rows_in_list(const Cluster& cluster, int64_t first, const std::vector<int64_t>& positions) {
+  return (at::tensor(positions, at::kLong) + first) * cluster.size() + cluster.rank();
+}
+
+/// Logits of all images, for --logits: rows of images of other ranks, and of those that cannot be decoded, are 0.
+struct AllLogits {
+  std::vector<Tensor> of_model;  ///< the teacher's, then each student's; empty: nobody asked
+  Tensor seen;                   ///< 1 where an image was decoded
+};
+
+AllLogits room_for_logits(const EvaluateOptions& options, int64_t images, int64_t classes, size_t models) {
+  AllLogits logits;
+  if (options.logits.empty()) return logits;
+  for (size_t i = 0; i < models; ++i) logits.of_model.push_back(at::zeros({images, classes}));
+  logits.seen = at::zeros({images});
+  return logits;
+}
+
+/// Writes what all ranks have seen, in the order of the list. Collective.
+void write_logits(const RunContext& context, const EvaluateOptions& options, const std::vector<LabelledImage>& images,
+                  const std::vector<NamedStudent>& students, AllLogits& logits) {
+  const Communicator& communicator = context.cluster.communicator;
+  communicator.all_reduce_sum(logits.seen);
+  for (Tensor& rows : logits.of_model) communicator.all_reduce_sum(rows);
+  on_root(communicator, [&] {
+    const Tensor rows = logits.seen.nonzero().flatten();
+    std::vector<int64_t> labels;
+    ordered_json names = ordered_json::array();
+    for (const int64_t row :
+         std::vector<int64_t>(rows.const_data_ptr<int64_t>(), rows.const_data_ptr<int64_t>() + rows.numel())) {
+      const LabelledImage& image = images[static_cast<size_t>(row)];
+      labels.push_back(image.label);
+      names.push_back(image.path.lexically_relative(context.job.evaluation.images).generic_string());
+    }
+    TensorMap tensors{{"labels", at::tensor(labels, at::kLong)}, {"teacher", logits.of_model[0].index_select(0, rows)}};
+    for (size_t s = 0; s < students.size(); ++s) tensors[students[s].name] = logits.of_model[1 + s].index_select(0, rows);
+    write_safetensors(options.logits, tensors, {{"images", json_text(names)}});
+  });
+}
+
 /// Counts of the teacher alone (first) and of each student against it, over all ranks; nothing if a stop was requested.
 std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, const std::vector<LabelledImage>& images,
                                                        const std::vector<NamedStudent>& students,
-                                                       std::vector<std::string>& undecodable) {
+                                                       std::vector<std::string>& undecodable, AllLogits& logits) {
   at::NoGradGuard no_grad;
   const Preprocessing& preprocessing = context.teacher.preprocessing;
   const Network teacher = context.teacher_on_device();
@@ -75,9 +115,15 @@ std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, cons
     const Tensor input = normalise(preprocessing, batch.images.to(context.device()));
     const Tensor reference = forward(teacher, input).cpu();
     counts[0] += count(reference, reference, batch.labels);
+    const Tensor rows = rows_in_list(context.cluster, static_cast<int64_t>(first), batch.positions);
+    if (logits.seen.defined()) {
+      logits.seen.index_fill_(0, rows, 1);
+      logits.of_model[0].index_copy_(0, rows, reference);
+    }
     for (size_t s = 0; s < students.size(); ++s) {
-      const Tensor logits = forward(students[s].student.model, input, activation_tap(students[s].student)).cpu();
-      counts[1 + s] += count(reference, logits, batch.labels);
+      const Tensor answers = forward(students[s].student.model, input, activation_tap(students[s].student)).cpu();
+      counts[1 + s] += count(reference, answers, batch.labels);
+      if (logits.seen.defined()) logits.of_model[1 + s].index_copy_(0, rows, answers);
     }
   }
   context.cluster.wait_for_all();
@@ -159,11 +205,20 @@ void print_figures(const Communicator& communicator, const EvaluateOptions& opti
   on_root(communicator, [&] { print_result(options.json ? json_text(object) + "\n" : text); });
 }
 
+/// evaluation.json, which exports repeat. `evaluate` alone writes nothing into a run.
+void keep_figures(const RunContext& context, ordered_json object) {
+  if (!context.heartbeat || !context.cluster.is_root()) return;
+  object["student_id"] = student_id(context.job, context.identity);
+  write_text_atomically(context.run.evaluation(), json_text(object, 1) + "\n");
+}
+
 ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
   const EvaluationJob& job = context.job.evaluation;
   const std::vector<NamedStudent> students = options.teacher_only ? std::vector<NamedStudent>{} : students_of(context);
   std::vector<std::string> undecodable;
-  const auto all_counts = count_all(context, labelled.images, students, undecodable);
+  AllLogits logits = room_for_logits(options, static_cast<int64_t>(labelled.images.size()),
+                                     context.teacher.model.plan->output.size, 1 + students.size());
+  const auto all_counts = count_all(context, labelled.images, students, undecodable, logits);
   if (!all_counts) return ExitCode::again;
   const std::vector<EvaluationCounts>& counts = *all_counts;
   const int64_t left_out = report_undecodable(context.cluster, undecodable);
@@ -190,6 +245,8 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, 
     object[students[s].name] = student_json(figures);
     text += student_lines(students[s].name, figures);
   }
+  if (!options.logits.empty()) write_logits(context, options, labelled.images, students, logits);
+  keep_figures(context, object);
   print_figures(context.cluster.communicator, options, object, text);
   return ExitCode::done;
 }
@@ -210,6 +267,7 @@ ExitCode evaluate_synthetic(RunContext& context, const EvaluateOptions& options)
     text += describe(entry.name, figures);
   }
   object["optimistic"] = true;
+  keep_figures(context, object);
   print_figures(context.cluster.communicator, options, object, text);
   return ExitCode::done;
 }
@@ -217,6 +275,11 @@ ExitCode evaluate_synthetic(RunContext& context, const EvaluateOptions& options)
 }  // namespace
 
 void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, const Communicator& communicator) {
+  const std::filesystem::path folder = std::filesystem::absolute(options.logits).parent_path();
+  if (!options.logits.empty() && job.evaluation.images.empty())
+    throw_once(communicator, BadInput("--logits needs labelled images: set evaluation.images"));
+  if (!options.logits.empty() && !std::filesystem::is_directory(folder))
+    throw_once(communicator, BadInput("--logits: there is no folder " + folder.string()));
   if (!job.evaluation.images.empty()) return;
   if (options.teacher_only) throw_once(communicator, BadInput("--teacher-only needs labelled images: set evaluation.images"));
   if (held_out_units(job.synthesis).empty()) {

@@ -126,6 +126,7 @@ Intent intent_of(const std::string& command, bool teacher_only) {
   if (command == "finetune") return {.trains = true, .finetunes = true};
   if (command == "sensitivity") return {.trains = true};
   if (command == "evaluate") return {.evaluates = !teacher_only};
+  if (command == "export") return {.evaluates = true};
   return {.makes_images = true, .trains = true, .finetunes = true, .evaluates = true};
 }
 

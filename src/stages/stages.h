@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "stages/labelled_set.h"
@@ -11,8 +13,14 @@
 namespace eidolon {
 
 struct EvaluateOptions {
-  bool json = false;          ///< one JSON object on stdout
-  bool teacher_only = false;  ///< leave the student out
+  bool json = false;                  ///< one JSON object on stdout
+  bool teacher_only = false;          ///< leave the student out
+  std::filesystem::path logits = {};  ///< safetensors file for the logits of teacher and student; empty: none
+};
+
+struct ExportOptions {
+  std::vector<std::string> targets;   ///< exporting/targets.h
+  std::filesystem::path folder = {};  ///< in which each target has a folder; empty: export/ in the run directory
 };
 
 ExitCode synthesize(RunContext& context);
@@ -24,7 +32,11 @@ ExitCode evaluate(RunContext& context, const EvaluateOptions& options, const Lab
 /// BadInput if the job leaves evaluate() nothing to look at. Before anything is made or written, since that would be in vain.
 void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, const Communicator& communicator);
 
-/// synthesize, finetune and evaluate, in order.
+/// Writes the finished student for other programs: one folder per target, complete or not there. BadInput, before anything is
+/// written, for a target that cannot take the student. Collective.
+ExitCode export_student(const RunContext& context, const ExportOptions& options);
+
+/// synthesize, finetune, evaluate and export what run.export names, in order.
 ExitCode run(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled);
 
 /// What each node of the calibrated student costs, in KL on held-out synthetic images: quantized alone, and spared alone.

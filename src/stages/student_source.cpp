@@ -97,6 +97,13 @@ std::optional<Checkpoint> newest_checkpoint(const RunContext& context, Damaged d
   return shared(context, [&] { return read_newest(context, damaged); });
 }
 
+Student finished_student(const RunContext& context) {
+  auto newest = newest_checkpoint(context);
+  if (newest && newest->position.phase == "finished") return std::move(newest->student);
+  throw_once(context.cluster.communicator, BadInput("there is no finished student in " + context.run.root.string() +
+                                                    "; run `eidolon finetune` with this job first"));
+}
+
 std::optional<Checkpoint> stored_calibrated(const RunContext& context) {
   return shared(context, [&] {
     std::string why;

@@ -22,6 +22,9 @@ enum class Damaged {
 /// The newest checkpoint that can be read; damaged ones are passed over. Rank 0 reads, all receive. Collective.
 std::optional<Checkpoint> newest_checkpoint(const RunContext& context, Damaged damaged = Damaged::stays);
 
+/// The student of the newest checkpoint; BadInput if its fine-tuning is not finished. Collective.
+Student finished_student(const RunContext& context);
+
 /// step-00000000.h5, the student as calibrated; nothing if it is missing or damaged. Collective.
 std::optional<Checkpoint> stored_calibrated(const RunContext& context);
 

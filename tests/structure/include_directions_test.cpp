@@ -31,6 +31,7 @@ const Edges allowed{
     {"synthesis", {"base", "numerics", "procedural", "job", "model", "storage"}},
     {"finetuning", {"base", "numerics", "procedural", "job", "cluster", "storage", "model", "quantization", "reporting"}},
     {"evaluation", {"base", "model"}},
+    {"exporting", {"base", "storage", "model", "quantization"}},
 };
 
 /// The folder that a line includes from, if it includes one of ours.

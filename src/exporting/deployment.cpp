@@ -1,0 +1,133 @@
+#include "exporting/deployment.h"
+
+#include <cstdint>
+#include <string>
+
+namespace eidolon {
+namespace {
+
+/// Codes 0 .. 2^b - 1 become -2^(b-1) .. 2^(b-1) - 1, which runtimes multiply.
+int64_t signed_offset(const QuantizerSpec& spec) {
+  const bool is_unsigned = spec.format->fixed_bits == 0 && !spec.symmetric;
+  return is_unsigned ? int64_t{1} << (spec.bits - 1) : 0;
+}
+
+DeployedWeight deployed(const Tensor& weight, const Quantizer& quantizer) {
+  const bool pattern = quantizer.spec.format->fixed_bits > 0;
+  const int64_t offset = signed_offset(quantizer.spec);
+  const Tensor zero_point = (quantizer.zero_point - static_cast<double>(offset)).to(at::kChar);
+  const bool has_zero_point = quantizer.spec.format->has_zero_point && zero_point.any().item<bool>();
+  DeployedWeight result{.spec = quantizer.spec,
+                        .codes = (quantize_to_codes(weight, quantizer) - offset).to(pattern ? at::kByte : at::kChar),
+                        .scale = quantizer.scale,
+                        .zero_point = has_zero_point ? zero_point : Tensor(),
+                        .factor = quantizer.factor,
+                        .float_channels = {},
+                        .float_columns = {}};
+  if (quantizer.spec.scaling.granularity == Granularity::block) {
+    result.scale = result.scale.view({weight.size(0), -1});
+    if (has_zero_point) result.zero_point = result.zero_point.view({weight.size(0), -1});
+  }
+  if (quantizer.float_channels.defined()) {
+    result.float_channels = quantizer.float_channels.to(at::kLong);
+    result.float_columns = weight.index_select(1, result.float_channels);
+  }
+  return result;
+}
+
+/// The quantizer of an input whose zero point can become a shift.
+bool can_be_shifted(const Quantizer& quantizer) {
+  const QuantizerSpec& spec = quantizer.spec;
+  return spec.format->is_uniform && !spec.symmetric && spec.scaling.granularity == Granularity::tensor;
+}
+
+bool is_only_reader_of_norm(const Plan& plan, const Product& product) {
+  int readers = 0;
+  for (const Product& other : plan.products) readers += other.norm == product.norm ? 1 : 0;
+  return readers == 1;
+}
+
+/// The attention whose mixed values this product multiplies, if its probabilities and values stay float; otherwise null.
+const Attention* attention_before(const Deployment& deployment, size_t product) {
+  for (const Attention& attention : deployment.plan->attention) {
+    if (attention.proj != product) continue;
+    const auto& rounded = deployment.activations;
+    return rounded.contains(attention.probabilities) || rounded.contains(attention.value) ? nullptr : &attention;
+  }
+  return nullptr;
+}
+
+/// Takes c from the product's input in what stands in front of it. False if nothing there can.
+bool fold_in_front(Deployment& deployment, size_t index, double shift) {
+  const Plan& plan = *deployment.plan;
+  const Product& product = plan.products[index];
+  if (!product.norm.empty() && is_only_reader_of_norm(plan, product)) {
+    Tensor& bias = deployment.parameters.at(product.norm + ".bias");
+    bias = bias - shift;
+    return true;
+  }
+  const Attention* attention = attention_before(deployment, index);
+  if (attention == nullptr) return false;
+  Tensor& bias = deployment.parameters.at(plan.products[attention->qkv].bias);
+  const int64_t width = bias.size(0) / 3;
+  bias = at::cat({bias.narrow(0, 0, 2 * width), bias.narrow(0, 2 * width, width) - shift});
+  return true;
+}
+
+/// The weight that multiplies, float channels among it.
+Tensor multiplied(const Deployment& deployment, const Product& product) {
+  const auto found = deployment.weights.find(product.weight);
+  if (found == deployment.weights.end()) return deployment.parameters.at(deployment.plan->name(product.weight)).flatten(1);
+  const DeployedWeight& weight = found->second;
+  const Tensor values = dequantized(weight).flatten(1);
+  return weight.float_channels.defined() ? values.index_copy(1, weight.float_channels, weight.float_columns) : values;
+}
+
+void shift_input(Deployment& deployment, size_t index) {
+  const Product& product = deployment.plan->products[index];
+  const auto found = deployment.activations.find(product.input);
+  if (found == deployment.activations.end() || product.convolution || !can_be_shifted(found->second)) return;
+  Quantizer& quantizer = found->second;
+  const double middle = static_cast<double>(int64_t{1} << (quantizer.spec.bits - 1));
+  const double shift = (middle - quantizer.zero_point.item<double>()) * quantizer.scale.item<double>();
+  quantizer.spec.symmetric = true;
+  quantizer.zero_point = at::zeros_like(quantizer.zero_point);
+  if (shift == 0) return;
+  if (!fold_in_front(deployment, index, shift)) deployment.shifts[product.input] = shift;
+  Tensor& bias = deployment.parameters.at(product.bias);
+  const Tensor through = multiplied(deployment, product).to(at::kDouble).sum(1) * shift;
+  bias = (bias.to(at::kDouble) + through).to(at::kFloat);
+}
+
+}  // namespace
+
+Deployment deploy(const Student& student, Shifts shifts) {
+  const at::NoGradGuard no_gradients;
+  const Student own = student.to(at::kCPU);
+  Deployment deployment{.plan = own.model.plan, .weights = {}, .activations = {}, .shifts = {}, .parameters = {}};
+  const Plan& plan = *deployment.plan;
+  for (const auto& [name, parameter] : own.model.parameters) deployment.parameters[name] = parameter.detach();
+  for (const auto& [node, quantizer] : own.quantizers) {
+    if (!plan.is_weight(node)) {
+      deployment.activations[node] = quantizer;
+      continue;
+    }
+    deployment.weights[node] = deployed(own.model[node], quantizer);
+    deployment.parameters.erase(plan.name(node));
+  }
+  if (shifts == Shifts::kept) return deployment;
+  for (size_t index = 0; index < plan.products.size(); ++index) shift_input(deployment, index);
+  return deployment;
+}
+
+Tensor dequantized(const DeployedWeight& weight) {
+  Quantizer quantizer{.spec = weight.spec,
+                      .scale = weight.scale.flatten(),
+                      .zero_point = at::zeros_like(weight.scale).flatten(),
+                      .factor = weight.factor};
+  quantizer.spec.symmetric = true;  // the codes are signed
+  if (weight.zero_point.defined()) quantizer.zero_point = weight.zero_point.flatten().to(at::kFloat);
+  return dequantize(weight.codes.to(at::kLong), quantizer);
+}
+
+}  // namespace eidolon

@@ -1,0 +1,25 @@
+// What an export says of itself beside the numbers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/preprocessing.h"
+
+namespace eidolon {
+
+struct ExportFacts {
+  std::string program;        ///< version
+  std::string recipe;         ///< quantization.recipe
+  std::string student_id;     ///< job/identity.h
+  std::string student_facts;  ///< the canonical JSON behind it: every key that decided the student
+  std::string image_facts;    ///< the canonical JSON of what decided the images
+  std::string teacher_hash;
+  bool data_free = true;  ///< no real image had a part in it
+  Preprocessing preprocessing;
+  std::vector<std::string> class_names;  ///< empty if the teacher names none
+  std::string
+      figures;  ///< JSON of what was measured with this student, as `eidolon evaluate --json` says it; empty: nothing yet
+};
+
+}  // namespace eidolon

@@ -1,0 +1,61 @@
+#include "exporting/export_folder.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "base/error.h"
+#include "storage/atomic_file.h"
+#include "storage/sha256.h"
+
+namespace eidolon {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// ".onnx.<host>.<pid>.part" beside "onnx".
+fs::path part_of(const fs::path& target, const char* what) {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  std::string name = ".";
+  name.append(target.filename().string()).append(".").append(host).append(".");
+  name.append(std::to_string(getpid())).append(".").append(what);
+  return target.parent_path() / name;
+}
+
+void write_sums(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());
+  std::ranges::sort(files);
+  std::string sums;
+  for (const fs::path& file : files) sums += sha256_of_file(file) + "  " + file.filename().string() + "\n";
+  write_text_atomically(folder / "SHA256SUMS", sums);
+}
+
+}  // namespace
+
+void write_folder(const fs::path& target, const std::function<void(const fs::path&)>& fill) {
+  const fs::path part = part_of(target, "part"), former = part_of(target, "former");
+  try {
+    fs::create_directories(target.parent_path());
+    fs::remove_all(part);
+    fs::create_directory(part);
+    fill(part);
+    write_sums(part);
+    if (fs::exists(target)) fs::rename(target, former);
+    fs::rename(part, target);
+    fs::remove_all(former);
+  } catch (const std::exception& error) {
+    std::error_code ignored;
+    fs::remove_all(part, ignored);
+    if (!fs::exists(target, ignored) && fs::exists(former, ignored)) fs::rename(former, target, ignored);
+    const auto* disk = dynamic_cast<const fs::filesystem_error*>(&error);
+    if (disk != nullptr) throw Fault("cannot write " + target.string() + ": " + disk->code().message());
+    throw;
+  }
+}
+
+}  // namespace eidolon

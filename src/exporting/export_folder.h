@@ -1,0 +1,14 @@
+// A folder that has its final name is complete: it is filled under another one.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+namespace eidolon {
+
+/// Calls `fill` with a new folder beside `target`, adds SHA256SUMS (as sha256sum --check reads it) and gives it the name
+/// `target`, in the place of a folder that was there. If anything fails, the new folder is removed and the old one stays. Fault
+/// if the disk fails.
+void write_folder(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& fill);
+
+}  // namespace eidolon

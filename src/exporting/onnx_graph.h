@@ -1,0 +1,29 @@
+// The student as an ONNX graph.
+#pragma once
+
+#include <cstdint>
+
+#include "exporting/deployment.h"
+#include "exporting/onnx_model.h"
+#include "model/preprocessing.h"
+
+namespace eidolon {
+
+/// What the graph is fed.
+enum class ImageInput {
+  normalised,  ///< "image": float32 batch x C x S x S, as Preprocessing normalises
+  bytes,       ///< "image": uint8 batch x C x S x S; the normalisation is part of the weights
+};
+
+/// The lowest version of ONNX's operators that has the student's types: 21, 23 for FP4, 24 for scales in E8M0.
+int64_t opset_of(const Deployment& deployment);
+
+/// The graph from "image" to "logits" (batch x classes), for any batch. `deployment` has its shifts folded and must not change
+/// before the model is written, since the model shares its tensors.
+///
+/// Weights stand behind DequantizeLinear, inputs between QuantizeLinear and DequantizeLinear; norms, GELU, softmax and sums are
+/// float. The scale 1 / sqrt(D/H) of the scores is folded into the scales of the queries where it is a power of two, since a
+/// runtime that finds a Mul there falls out of its kernels. BadInput naming the first node whose format ONNX cannot express.
+onnx::Model onnx_graph(const Deployment& deployment, const Preprocessing& preprocessing, ImageInput input);
+
+}  // namespace eidolon

@@ -1,0 +1,210 @@
+#include "exporting/onnx_values.h"
+
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+#include "base/error.h"
+
+namespace eidolon::onnx {
+namespace {
+
+constexpr int64_t int4_bits = 4, int8_bits = 8;
+constexpr int64_t e8m0_bias = 127;
+
+std::string free_name(const Model& model, const std::string& name) {
+  if (!model.names.contains(name)) return name;
+  int copy = 2;
+  while (model.names.contains(name + "_" + std::to_string(copy))) ++copy;
+  return name + "_" + std::to_string(copy);
+}
+
+std::string add(Model& model, const std::string& name, const TensorData& data) {
+  return add_initializer(model, free_name(model, name), data);
+}
+
+std::string cast(Model& model, const std::string& prefix, const std::string& x, Type type) {
+  return op(model, prefix, "Cast", {x}, {{"to", static_cast<int64_t>(type)}});
+}
+
+std::string scalar(Model& model, const std::string& name, double value) {
+  return constant(model, name, at::scalar_tensor(value, at::kFloat));
+}
+
+bool is_float8(const Format& format) {
+  return format.fixed_bits == int8_bits;
+}
+
+Type float_type(const Format& format) {
+  if (format.fixed_bits == int4_bits) return Type::float4e2m1;
+  return &format == &formats::e5m2 ? Type::float8e5m2 : Type::float8e4m3fn;
+}
+
+/// Scales as they are stored, and from there in float32.
+std::string scales(Model& model, const std::string& name, const Tensor& scale, const DeployedWeight& weight) {
+  const std::string stored = name + ".scale";
+  switch (weight.spec.scaling.stored) {
+    case ScaleFormat::float32:
+      return constant(model, stored, scale);
+    case ScaleFormat::float16:
+      return cast(model, name, add(model, stored, from_tensor(scale.to(at::kHalf).contiguous())), Type::float32);
+    case ScaleFormat::e8m0: {
+      const Tensor exponents = at::log2(scale).round().add(e8m0_bias).to(at::kByte).contiguous();
+      return cast(model, name, add(model, stored, from_bits(exponents, Type::float8e8m0)), Type::float32);
+    }
+    case ScaleFormat::e4m3: {
+      const Tensor bits = scale.to(at::kFloat8_e4m3fn).view(at::kByte).contiguous();
+      const std::string codes = add(model, stored, from_bits(bits, Type::float8e4m3fn));
+      const std::string factor = constant(model, name + ".factor", weight.factor.reshape({}));
+      return op(model, name, "DequantizeLinear", {codes, factor});
+    }
+  }
+  throw Fault("'" + name + "' has scales of an unknown kind");
+}
+
+TensorData element_data(const Tensor& codes, const QuantizerSpec& spec) {
+  if (spec.format->fixed_bits == 0) {
+    return spec.bits <= int4_bits ? packed_nibbles(codes, Type::int4) : from_tensor(codes);
+  }
+  return is_float8(*spec.format) ? from_bits(codes, float_type(*spec.format)) : packed_nibbles(codes, Type::float4e2m1);
+}
+
+/// Even steps of one scale. Integers of fewer bits than their carrier are clipped first.
+std::string rounded_integers(Model& model, const std::string& node, const std::string& x, const Quantizer& quantizer) {
+  const QuantizerSpec& spec = quantizer.spec;
+  const double scale = quantizer.scale.item<double>(), zero_point = quantizer.zero_point.item<double>();
+  std::string clipped = x;
+  if (spec.bits < int8_bits) {
+    const double low = (static_cast<double>(spec.lowest()) - zero_point) * scale;
+    const double high = (static_cast<double>(spec.highest()) - zero_point) * scale;
+    clipped = op(model, node, "Clip", {x, scalar(model, node + ".low", low), scalar(model, node + ".high", high)});
+  }
+  const std::string step = constant(model, node + ".scale", quantizer.scale.reshape({}));
+  const at::ScalarType carrier = spec.symmetric ? at::kChar : at::kByte;
+  const std::string zero = add(model, node + ".zero_point", from_tensor(at::scalar_tensor(zero_point, carrier)));
+  const std::string codes = op(model, node, "QuantizeLinear", {clipped, step, zero});
+  return op(model, node, "DequantizeLinear", {codes, step, zero});
+}
+
+std::string rounded_float8(Model& model, const std::string& node, const std::string& x, const Quantizer& quantizer) {
+  const std::string step = constant(model, node + ".scale", quantizer.scale.reshape({}));
+  const Tensor none = at::zeros({}, at::kByte);
+  const std::string zero = add(model, node + ".zero_point", from_bits(none, float_type(*quantizer.spec.format)));
+  const std::string codes = op(model, node, "QuantizeLinear", {x, step, zero});
+  return op(model, node, "DequantizeLinear", {codes, step, zero});
+}
+
+/// sgn(i) s (2^(|i| / m) - 1) with i = round(sgn(x) m log2(1 + |x| / s)): float operators, for inspection.
+std::string rounded_companded(Model& model, const std::string& node, const std::string& x, const Quantizer& quantizer) {
+  const auto next = [&](const std::string& name, std::vector<std::string> inputs) {
+    return op(model, node, name, std::move(inputs));
+  };
+  const double scale = quantizer.scale.item<double>(), zero_point = quantizer.zero_point.item<double>();
+  const double per_octave = quantizer.companding.item<double>();
+  const auto number = [&](const char* part, double value) { return scalar(model, node + part, value); };
+  const std::string step = number(".scale", scale), one = number(".one", 1);
+  const std::string to_index = number(".per_nat", per_octave / std::numbers::ln2);
+  const std::string to_nats = number(".nats", std::numbers::ln2 / per_octave);
+  const std::string low = number(".low", static_cast<double>(quantizer.spec.lowest()) - zero_point);
+  const std::string high = number(".high", static_cast<double>(quantizer.spec.highest()) - zero_point);
+  const std::string magnitude = next("Log", {next("Add", {next("Div", {next("Abs", {x}), step}), one})});
+  const std::string signed_index = next("Mul", {next("Mul", {magnitude, to_index}), next("Sign", {x})});
+  const std::string index = next("Clip", {next("Round", {signed_index}), low, high});
+  const std::string growth = next("Sub", {next("Exp", {next("Mul", {next("Abs", {index}), to_nats})}), one});
+  return next("Mul", {next("Mul", {growth, step}), next("Sign", {index})});
+}
+
+/// Blocks along the last axis whose scale follows from the values: block_scales() in ONNX's operators.
+std::string rounded_in_blocks(Model& model, const Rounded& value, const Quantizer& quantizer) {
+  const auto& [node, x, channels] = value;
+  const QuantizerSpec& spec = quantizer.spec;
+  const auto next = [&](const std::string& name, std::vector<std::string> inputs, std::vector<Attribute> attributes = {}) {
+    return op(model, node, name, std::move(inputs), std::move(attributes));
+  };
+  const double highest = spec.format->highest_value;
+  const std::string blocks = next("Reshape", {x, constant(model, {-1, spec.scaling.block})});
+  const std::string largest = next("ReduceMax", {next("Abs", {blocks}), constant(model, {-1})}, {{"keepdims", int64_t{1}}});
+  std::string scale;
+  if (spec.scaling.stored == ScaleFormat::e8m0) {
+    // 2^floor(log2(max)): the cast rounds down to a power of two.
+    const std::string floor = scalar(model, node + ".smallest", 0x1p-126);
+    const std::string power = next("Cast", {next("Max", {largest, floor})},
+                                   {{"to", static_cast<int64_t>(Type::float8e8m0)}, {"round_mode", std::string("down")}});
+    const double down = std::exp2(-std::floor(std::log2(highest)));
+    scale = next("Mul", {cast(model, node, power, Type::float32), scalar(model, node + ".down", down)});
+  } else {
+    const double factor = quantizer.factor.item<double>();
+    const std::string wanted = next("Div", {largest, scalar(model, node + ".reach", factor * highest)});
+    const std::string floor = scalar(model, node + ".smallest", 0x1p-9);
+    const std::string stored =
+        cast(model, node, cast(model, node, next("Max", {wanted, floor}), Type::float8e4m3fn), Type::float32);
+    scale = next("Mul", {stored, scalar(model, node + ".factor", factor)});
+  }
+  const std::string codes = cast(model, node, next("Div", {blocks, scale}), float_type(*spec.format));
+  const std::string values = next("Mul", {cast(model, node, codes, Type::float32), scale});
+  return next("Reshape", {values, next("Shape", {x})});
+}
+
+[[noreturn]] void refuse(const std::string& node, const Quantizer& quantizer, const std::string& remedy) {
+  throw BadInput("ONNX has no operators for '" + node + "', which is " + quantizer.spec.format->name + " with a scale per " +
+                 name_of(quantizer.spec.scaling.granularity) + "; " + remedy);
+}
+
+std::string rounded_values(Model& model, const Rounded& value, const Quantizer& quantizer) {
+  const QuantizerSpec& spec = quantizer.spec;
+  const auto& [node, x, channels] = value;
+  if (spec.scaling.granularity == Granularity::block) {
+    const bool fits = spec.scaling.axis == -1 && channels % spec.scaling.block == 0;
+    if (!fits) refuse(node, quantizer, "its axis does not divide into blocks; choose a recipe, or another format for it");
+    return rounded_in_blocks(model, value, quantizer);
+  }
+  if (spec.format->is_uniform) return rounded_integers(model, node, x, quantizer);
+  if (spec.format->is_companded) return rounded_companded(model, node, x, quantizer);
+  if (is_float8(*spec.format)) return rounded_float8(model, node, x, quantizer);
+  refuse(node, quantizer, "choose \"companded\" or \"uniform\" for quantization.attention, or a recipe");
+}
+
+}  // namespace
+
+std::string constant(Model& model, const std::vector<int64_t>& values) {
+  std::string name = "shape";
+  for (const int64_t value : values) name.append("_").append(std::to_string(value));
+  if (model.names.contains(name)) return name;
+  return add_initializer(model, name, from_tensor(at::tensor(values, at::kLong)));
+}
+
+std::string constant(Model& model, const std::string& name, const Tensor& values) {
+  return add(model, name, from_tensor(values.to(at::kFloat).contiguous()));
+}
+
+std::string op(Model& model, const std::string& prefix, const std::string& op, std::vector<std::string> inputs,
+               std::vector<Attribute> attributes) {
+  return add_node(model, prefix, {.op = op, .inputs = std::move(inputs), .attributes = std::move(attributes)});
+}
+
+std::string dequantized_weight(Model& model, const std::string& name, const DeployedWeight& weight) {
+  const Scaling& scaling = weight.spec.scaling;
+  const Tensor codes = weight.codes.flatten(1).t().contiguous();
+  const std::string elements = add(model, name, element_data(codes, weight.spec));
+  const bool in_blocks = scaling.granularity == Granularity::block;
+  const Tensor scale = in_blocks ? weight.scale.t() : weight.scale;
+  std::vector<std::string> inputs{elements, scales(model, name, scale, weight)};
+  if (weight.zero_point.defined()) {
+    const Tensor zero_point = (in_blocks ? weight.zero_point.t() : weight.zero_point).contiguous();
+    inputs.push_back(add(model, name + ".zero_point", element_data(zero_point, weight.spec)));
+  }
+  std::vector<Attribute> attributes{{"axis", int64_t{in_blocks ? 0 : 1}}};
+  if (in_blocks) attributes.push_back({"block_size", scaling.block});
+  return op(model, name, "DequantizeLinear", std::move(inputs), std::move(attributes));
+}
+
+std::string rounded(Model& model, const Rounded& value, const Quantizer& quantizer) {
+  if (quantizer.spec.scaling.granularity != Granularity::row) return rounded_values(model, value, quantizer);
+  const auto& [node, x, channels] = value;
+  const std::string axes = constant(model, {-1});
+  const std::string largest = op(model, node, "ReduceMax", {x, axes}, {{"keepdims", int64_t{1}}});
+  const std::string units = op(model, node, "Div", {x, largest});
+  return op(model, node, "Mul", {rounded_values(model, {node, units, channels}, quantizer), largest});
+}
+
+}  // namespace eidolon::onnx

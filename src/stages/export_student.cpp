@@ -1,0 +1,69 @@
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cluster/log.h"
+#include "cluster/on_root.h"
+#include "exporting/export_folder.h"
+#include "exporting/targets.h"
+#include "job/provenance.h"
+#include "reporting/result.h"
+#include "stages/stages.h"
+#include "stages/student_source.h"
+#include "storage/atomic_file.h"
+
+namespace eidolon {
+namespace {
+
+/// What `run` measured with this student at its end; empty if it did not, or with another.
+std::string measured_figures(const RunContext& context, const std::string& student) {
+  const std::filesystem::path file = context.run.evaluation();
+  if (!std::filesystem::is_regular_file(file)) return {};
+  const auto figures = nlohmann::ordered_json::parse(read_text(file), nullptr, /*allow_exceptions=*/false);
+  const bool ours = figures.is_object() && figures.value("student_id", "") == student;
+  return ours ? figures.dump() : std::string();
+}
+
+ExportFacts facts_of(const RunContext& context) {
+  const std::string student = student_id(context.job, context.identity);
+  return {.program = program_version(),
+          .recipe = context.job.quantization.recipe,
+          .student_id = student,
+          .student_facts = student_facts(context.job, context.identity),
+          .image_facts = synthesis_facts(context.job, context.identity),
+          .teacher_hash = context.teacher.content_hash,
+          .data_free = context.data_free,
+          .preprocessing = context.teacher.preprocessing,
+          .class_names = context.teacher.class_names,
+          .figures = measured_figures(context, student)};
+}
+
+/// "11.8 MB": of all files in the folder.
+std::string size_text(const std::filesystem::path& folder) {
+  constexpr double megabyte = 1e6;
+  double bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) bytes += static_cast<double>(entry.file_size());
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f MB", bytes / megabyte);
+  return text;
+}
+
+void export_on_root(const RunContext& context, const Student& student, const ExportOptions& options) {
+  const Export content{.student = student, .facts = facts_of(context)};
+  for (const std::string& name : options.targets) export_target(name).check(content);
+  for (const std::string& name : options.targets) {
+    const std::filesystem::path folder = options.folder.empty() ? context.run.exported(name) : options.folder / name;
+    write_folder(folder, [&](const std::filesystem::path& part) { export_target(name).write(content, part); });
+    log::info("export: " + name + " in " + folder.string() + ", " + size_text(folder));
+  }
+}
+
+}  // namespace
+
+ExitCode export_student(const RunContext& context, const ExportOptions& options) {
+  const Student student = finished_student(context);
+  on_root(context.cluster.communicator, [&] { export_on_root(context, student, options); });
+  return ExitCode::done;
+}
+
+}  // namespace eidolon
