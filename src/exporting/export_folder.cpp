@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -15,6 +16,8 @@ namespace eidolon {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* sums_name = "SHA256SUMS";
 
 /// ".onnx.<host>.<pid>.part" beside "onnx".
 fs::path part_of(const fs::path& target, const char* what) {
@@ -32,7 +35,7 @@ void write_sums(const fs::path& folder) {
   std::ranges::sort(files);
   std::string sums;
   for (const fs::path& file : files) sums += sha256_of_file(file) + "  " + file.filename().string() + "\n";
-  write_text_atomically(folder / "SHA256SUMS", sums);
+  write_text_atomically(folder / sums_name, sums);
 }
 
 }  // namespace
@@ -56,6 +59,19 @@ void write_folder(const fs::path& target, const std::function<void(const fs::pat
     if (disk != nullptr) throw Fault("cannot write " + target.string() + ": " + disk->code().message());
     throw;
   }
+}
+
+bool is_export_folder(const fs::path& folder) {
+  return fs::is_regular_file(folder / sums_name) && fs::is_regular_file(folder / "manifest.json");
+}
+
+std::string damaged_file_of(const fs::path& folder) {
+  std::istringstream lines(read_text(folder / sums_name));
+  for (std::string sum, name; lines >> sum >> name;) {
+    const fs::path file = folder / fs::path(name).filename();
+    if (!fs::is_regular_file(file) || sha256_of_file(file) != sum) return name;
+  }
+  return {};
 }
 
 }  // namespace eidolon

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
 
 namespace eidolon {
 
@@ -10,5 +11,11 @@ namespace eidolon {
 /// `target`, in the place of a folder that was there. If anything fails, the new folder is removed and the old one stays. Fault
 /// if the disk fails.
 void write_folder(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& fill);
+
+/// It has SHA256SUMS and manifest.json.
+bool is_export_folder(const std::filesystem::path& folder);
+
+/// The name of the first file that is missing or has another sum than SHA256SUMS says; empty if there is none.
+std::string damaged_file_of(const std::filesystem::path& folder);
 
 }  // namespace eidolon

@@ -24,8 +24,9 @@ std::string layer_name(const std::string& weight) {
 /// Adds the steps of a plan to a graph, one after the other.
 class GraphWriter {
  public:
-  GraphWriter(const Deployment& deployment, const Preprocessing& preprocessing, ImageInput input, onnx::Model& model)
-      : deployment_(deployment), plan_(*deployment.plan), preprocessing_(preprocessing), input_(input), model_(model) {}
+  GraphWriter(const Deployment& deployment, const Preprocessing& preprocessing, const GraphSettings& settings,
+              onnx::Model& model)
+      : deployment_(deployment), plan_(*deployment.plan), preprocessing_(preprocessing), settings_(settings), model_(model) {}
 
   /// Returns the name of the output.
   std::string write() {
@@ -174,6 +175,8 @@ class GraphWriter {
     }
     DeployedWeight scaled = *integers;
     if (factors.defined()) scaled.scale = scaled.scale * along_outputs(scaled.scale.dim());
+    if (!settings_.computed_scales && scaled.spec.scaling.stored == ScaleFormat::float16)
+      scaled.spec.scaling.stored = ScaleFormat::float32;
     return onnx::dequantized_weight(model_, name, scaled);
   }
 
@@ -210,7 +213,7 @@ class GraphWriter {
   std::string convolution(const Product& product) {
     const DeployedWeight* integers = integers_of(product);
     const Convolution& shape = *product.convolution;
-    const bool reads_bytes = plan_.role(product.input) == Role::image && input_ == ImageInput::bytes;
+    const bool reads_bytes = plan_.role(product.input) == Role::image && settings_.input == ImageInput::bytes;
     const bool colours = integers != nullptr && integers->spec.format->is_uniform && !integers->zero_point.defined() &&
                          integers->spec.scaling == per_block(1, shape.kernel * shape.kernel);
     if (reads_bytes && colours && is_tiled(shape)) return colour_products(product, *integers);
@@ -292,7 +295,7 @@ class GraphWriter {
   const Deployment& deployment_;
   const Plan& plan_;
   const Preprocessing& preprocessing_;
-  ImageInput input_;
+  GraphSettings settings_;
   onnx::Model& model_;
   std::string x_;                  ///< the running value
   std::vector<std::string> kept_;  ///< what open branches kept
@@ -319,7 +322,7 @@ int64_t opset_of(const Deployment& deployment) {
   return opset;
 }
 
-onnx::Model onnx_graph(const Deployment& deployment, const Preprocessing& preprocessing, ImageInput input) {
+onnx::Model onnx_graph(const Deployment& deployment, const Preprocessing& preprocessing, const GraphSettings& settings) {
   const at::NoGradGuard no_gradients;
   const Plan& plan = *deployment.plan;
   onnx::Model model;
@@ -328,9 +331,9 @@ onnx::Model onnx_graph(const Deployment& deployment, const Preprocessing& prepro
   model.graph_name = plan.family;
   model.ir_version = onnx::ir_version_for(model.opset);
   onnx::add_input(model, {.name = "image",
-                          .type = input == ImageInput::bytes ? onnx::Type::uint8 : onnx::Type::float32,
+                          .type = settings.input == ImageInput::bytes ? onnx::Type::uint8 : onnx::Type::float32,
                           .dims = {"batch", plan.channels, plan.image_size, plan.image_size}});
-  const std::string output = GraphWriter(deployment, preprocessing, input, model).write();
+  const std::string output = GraphWriter(deployment, preprocessing, settings, model).write();
   onnx::add_output(model, output, {.name = "logits", .type = onnx::Type::float32, .dims = {"batch", plan.output.size}});
   return model;
 }

@@ -15,6 +15,11 @@ enum class ImageInput {
   bytes,       ///< "image": uint8 batch x C x S x S; the normalisation is part of the weights
 };
 
+struct GraphSettings {
+  ImageInput input = ImageInput::normalised;
+  bool computed_scales = true;  ///< a weight's scales may be stored in fewer bits and cast; otherwise they are float32
+};
+
 /// The lowest version of ONNX's operators that has the student's types: 21, 23 for FP4, 24 for scales in E8M0.
 int64_t opset_of(const Deployment& deployment);
 
@@ -24,6 +29,6 @@ int64_t opset_of(const Deployment& deployment);
 /// Weights stand behind DequantizeLinear, inputs between QuantizeLinear and DequantizeLinear; norms, GELU, softmax and sums are
 /// float. The scale 1 / sqrt(D/H) of the scores is folded into the scales of the queries where it is a power of two, since a
 /// runtime that finds a Mul there falls out of its kernels. BadInput naming the first node whose format ONNX cannot express.
-onnx::Model onnx_graph(const Deployment& deployment, const Preprocessing& preprocessing, ImageInput input);
+onnx::Model onnx_graph(const Deployment& deployment, const Preprocessing& preprocessing, const GraphSettings& settings);
 
 }  // namespace eidolon

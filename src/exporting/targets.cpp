@@ -1,12 +1,14 @@
 #include "exporting/targets.h"
 
 #include <nlohmann/json.hpp>
-#include <utility>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "exporting/onnx_graph.h"
 #include "exporting/onnx_writer.h"
 #include "exporting/packed.h"
+#include "exporting/tensorrt_rules.h"
 #include "storage/atomic_file.h"
 #include "storage/safetensors.h"
 
@@ -30,27 +32,51 @@ void write_packed(const Export& content, const fs::path& folder) {
   write_manifest(folder, export_manifest(deployment, content.facts));
 }
 
-void write_onnx(const Export& content, const fs::path& folder) {
+struct OnnxFile {
+  const char* name;
+  GraphSettings settings;
+};
+
+void write_graphs(const Export& content, const fs::path& folder, const std::vector<OnnxFile>& files) {
   const Deployment deployment = deploy(content.student, Shifts::folded);
   ordered_json manifest = export_manifest(deployment, content.facts);
   manifest["models"] = ordered_json::array();
-  const auto add = [&](const char* file, ImageInput input, const char* name) {
-    onnx::Model model = onnx_graph(deployment, content.facts.preprocessing, input);
+  for (const auto& [file, settings] : files) {
+    onnx::Model model = onnx_graph(deployment, content.facts.preprocessing, settings);
     model.producer_version = content.facts.program;
     model.metadata = {{"recipe", content.facts.recipe},
                       {"data_free", content.facts.data_free ? "true" : "false"},
                       {"preprocessing", to_json(content.facts.preprocessing)}};
     onnx::write_model(model, folder / file);
-    manifest["models"].push_back({{"file", file}, {"input", name}, {"opset", model.opset}});
-  };
-  add("model.onnx", ImageInput::normalised, "normalised");
-  add("model_bytes.onnx", ImageInput::bytes, "bytes");
+    const char* input = settings.input == ImageInput::bytes ? "bytes" : "normalised";
+    manifest["models"].push_back({{"file", file}, {"input", input}, {"opset", model.opset}});
+  }
   write_manifest(folder, manifest);
 }
 
 /// Building the graph refuses what has no operators.
 void check_onnx(const Export& content) {
-  onnx_graph(deploy(content.student, Shifts::folded), content.facts.preprocessing, ImageInput::normalised);
+  onnx_graph(deploy(content.student, Shifts::folded), content.facts.preprocessing, {});
+}
+
+void write_onnx(const Export& content, const fs::path& folder) {
+  write_graphs(content, folder,
+               {{.name = "model.onnx", .settings = {.input = ImageInput::normalised}},
+                {.name = "model_bytes.onnx", .settings = {.input = ImageInput::bytes}}});
+}
+
+constexpr GraphSettings for_tensorrt{.input = ImageInput::normalised, .computed_scales = false};
+
+void check_tensorrt(const Export& content) {
+  const Deployment deployment = deploy(content.student, Shifts::folded);
+  const auto violations = tensorrt_violations(onnx_graph(deployment, content.facts.preprocessing, for_tensorrt));
+  if (violations.empty()) return;
+  throw BadInput("TensorRT cannot take this student: " + violations.front() + " (" + std::to_string(violations.size()) +
+                 " such places); it takes those of quantization.recipe = \"int8\", \"fp8\", \"w4a8\" and \"w4a16\"");
+}
+
+void write_tensorrt(const Export& content, const fs::path& folder) {
+  write_graphs(content, folder, {{.name = "model.onnx", .settings = for_tensorrt}});
 }
 
 }  // namespace
@@ -61,7 +87,12 @@ const std::vector<Target>& export_targets() {
        .description = "integers as small as they are, and a manifest: docs/reference/export.md",
        .check = takes_all,
        .write = write_packed},
-      {.name = "onnx", .description = "for onnxruntime and OpenVINO", .check = check_onnx, .write = write_onnx},
+      {.name = "onnx", .description = "for onnxruntime", .check = check_onnx, .write = write_onnx},
+      {.name = "openvino", .description = "the same, which OpenVINO reads", .check = check_onnx, .write = write_onnx},
+      {.name = "tensorrt",
+       .description = "ONNX by TensorRT's rules, as far as they can be checked without it",
+       .check = check_tensorrt,
+       .write = write_tensorrt},
   };
   return targets;
 }

@@ -55,7 +55,7 @@ struct SynthesisJob {
 
 /// A recipe decides the formats of all nodes; the keys from weight_bits to attention_granularity are those of "research".
 struct QuantizationJob {
-  std::string recipe = "research";  ///< research | int8 | w4a8 | w4a16 | fp8 | mxfp8 | mxfp4 | nvfp4 (quantization/recipe.h)
+  std::string recipe = "int8";  ///< research | int8 | w4a8 | w4a16 | fp8 | mxfp8 | mxfp4 | nvfp4 (quantization/recipe.h)
   std::string int4_scales = "block32";  ///< w4a8, w4a16: block32 | block64 | block128 | channel: what shares a weight scale
   int64_t float_channels = 8;           ///< int8, w4a8: input channels of a layer that may stay float beside the integers
   int64_t weight_bits = 4;

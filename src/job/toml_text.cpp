@@ -86,6 +86,7 @@ std::string accepted_text(const Allowed& allowed, Kind kind, bool can_be_auto) {
     if (can_be_auto) {
       choices.push_back("auto");
     }
+    if (allowed.list) return choice_text(choices) + ", several as an array, or none";
     return choice_text(choices) + (allowed.mixture ? ", or several with shares (\"leaves:2, pink:1\")" : "");
   }
   const std::string text = kind == Kind::boolean ? "true or false"

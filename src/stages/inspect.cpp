@@ -8,6 +8,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "exporting/export_folder.h"
 #include "job/toml_sections.h"
 #include "model/loading/teacher.h"
 #include "reporting/result.h"
@@ -113,6 +114,35 @@ std::string about_model(const std::filesystem::path& folder) {
          " classes have names\n";
 }
 
+/// Of each kind of storage, how many weights have it: "49 int8, 1 float".
+std::string storage_counts(const ordered_json& nodes) {
+  std::map<std::string, int> counts;
+  for (const ordered_json& node : nodes) {
+    if (node.value("role", "") == "weight") ++counts[node.value("storage", "float")];
+  }
+  std::string text;
+  for (const auto& [storage, count] : counts) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + storage;
+  return text;
+}
+
+/// What `eidolon export` wrote. BadInput naming the first file that is not as it was written.
+std::string about_export(const std::filesystem::path& folder) {
+  const std::string damaged = damaged_file_of(folder);
+  if (!damaged.empty()) throw BadInput((folder / damaged).string() + " is missing or not as it was written; export it anew");
+  const ordered_json manifest = ordered_json::parse(read_text(folder / "manifest.json"), nullptr, /*allow_exceptions=*/false);
+  if (!manifest.is_object() || manifest.value("format", "") != "eidolon student")
+    throw BadInput(folder.string() + " has SHA256SUMS and a manifest.json, but not of this program");
+  std::string text = "exported student, every file as it was written\n";
+  text += "  recipe = " + manifest.value("recipe", "") + "\n  weights = " + storage_counts(manifest.at("nodes")) + "\n";
+  for (const ordered_json& model : manifest.value("models", ordered_json::array())) {
+    text += "  " + model.value("file", "") + ": input " + model.value("input", "") + ", opset " +
+            std::to_string(model.value("opset", 0)) + "\n";
+  }
+  ordered_json rest = manifest;
+  for (const char* shown : {"recipe", "nodes", "models"}) rest.erase(shown);
+  return text + text_of(rest);
+}
+
 std::string about(const std::filesystem::path& file) {
   constexpr std::string_view hdf5 = "\x89HDF";
   const std::string extension = file.extension().string(), begin = beginning_of(file);
@@ -128,6 +158,10 @@ std::string about(const std::filesystem::path& file) {
 }  // namespace
 
 ExitCode inspect(const std::filesystem::path& file) {
+  if (is_export_folder(file)) {
+    print_result(file.string() + ": " + about_export(file));
+    return ExitCode::done;
+  }
   if (std::filesystem::exists(file / "config.json")) {
     print_result(file.string() + ": " + about_model(file));
     return ExitCode::done;

@@ -10,6 +10,7 @@
 #include "model/families/vit.h"
 #include "quantization/calibration.h"
 #include "synthesis/optimization.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
@@ -76,8 +77,8 @@ void finetuning(benchmark::State& state) {
     images.row_of[i] = i;
     images.global.push_back(i);
   }
-  const Student calibrated = calibrate(teacher, scheme_of(QuantizationJob{}, *deit_tiny()), normalise(imagenet, images.bytes),
-                                       {.reparameterize = false});
+  const Student calibrated =
+      calibrate(teacher, scheme_of(research_job(), *deit_tiny()), normalise(imagenet, images.bytes), {.reparameterize = false});
   Student student = calibrated.clone();
   const Communicator communicator = Communicator::world();
   const Models models{.teacher = teacher, .student = student, .calibrated = calibrated};

@@ -1,4 +1,4 @@
-"""The embedded demo's two jobs, as scripts/demo runs them."""
+"""The embedded demo's jobs, as scripts/demo runs them."""
 import json
 import os
 import subprocess
@@ -24,6 +24,12 @@ class Demo(ProgramTest):
         self.assertGreater(noise["student"]["kl"], made["student"]["kl"])
         self.assertGreater(made["student"]["kept"], 0.95)
         self.assertLess(made["student"]["kl"], made["calibrated"]["kl"])
+
+        shared = ["--set", f"run.shards={self.folder / 'digits_w4a4' / 'shards'}"]
+        printed = self.succeed("run", "--json", *shared, ranks=2, run="digits_int8", environment=environment,
+                               job=SOURCE / "jobs" / "demo" / "digits_int8.toml").stdout
+        self.assertLess(json.loads(printed)["student"]["kl"], made["student"]["kl"])
+        self.assertTrue((self.folder / "digits_int8" / "export" / "onnx" / "model.onnx").is_file())
 
     def test_the_command_that_the_demo_prints_last_runs_in_a_new_shell(self):
         lines = [line for line in (SOURCE / "scripts" / "demo").read_text().splitlines()

@@ -64,7 +64,7 @@ class Python(ProgramTest):
     def test_snippets_read_every_file_that_a_run_has(self):
         self.succeed("run", "--set", "synthesis.images=32", "--set", "synthesis.unit_images=16",
                      "--set", "synthesis.iterations=2", "--set", "synthesis.optimised_share=0.5",
-                     "--set", "finetuning.iterations=1")
+                     "--set", "finetuning.iterations=1", "--set", "quantization.recipe=w4a16", "--set", "run.export=packed")
         shards = [str(path.relative_to(self.folder / "run")) for path in self.files("shards/*.h5")]
         self.assertIn("shards/images-00000000-00000015.h5", shards)
         methods, found = set(), snippets("python")

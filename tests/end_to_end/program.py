@@ -28,6 +28,7 @@ unit_images = 8
 iterations = 12
 precision = "fp32"
 [quantization]
+recipe = "research"
 calibration_images = 16
 [finetuning]
 batch = 8

@@ -83,7 +83,7 @@ TEST(Deployment, KeptZeroPointsChangeNoParameter) {
 }
 
 TEST(Deployment, QuantizedProbabilitiesLeaveTheShiftOfTheValuesToTheExport) {
-  QuantizationJob job;
+  QuantizationJob job = recipe("research");
   job.activation_format = job.attention = "uniform";
   job.attention_granularity = "tensor";
   const Student student = student_of(job);

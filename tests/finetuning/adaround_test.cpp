@@ -8,6 +8,7 @@
 #include "storage/safetensors.h"
 #include "tests/finetuning/small_model.h"
 #include "tests/numerics/differences.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
@@ -67,7 +68,7 @@ TEST_F(AdaRoundReference, StartsWhereTheSoftWeightIsTheWeight) {
 }
 
 struct LearnedRoundings : ::testing::Test {
-  Student student = calibrate(small_model(), scheme_of(QuantizationJob{}, *small_plan()),
+  Student student = calibrate(small_model(), scheme_of(research_job(), *small_plan()),
                               normalise(small_preprocessing(), small_images(4, {0, 1, 2, 3}).bytes), {});
   std::vector<NodeId> weights{small_node("blocks.0.attn.qkv.weight"), small_node("blocks.0.mlp.fc2.weight"),
                               small_node("patch_embed.proj.weight")};

@@ -10,6 +10,7 @@
 #include "finetuning/adaround.h"
 #include "quantization/calibration.h"
 #include "tests/finetuning/small_model.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
@@ -22,7 +23,7 @@ struct CheckpointFile : ::testing::Test {
   static Student student() {
     const Network model = small_model();
     const Tensor images = normalise(small_preprocessing(), small_images(4, {0, 1, 2, 3}).bytes);
-    return calibrate(model, scheme_of(QuantizationJob{}, *model.plan), images, {});
+    return calibrate(model, scheme_of(research_job(), *model.plan), images, {});
   }
 };
 

@@ -10,6 +10,7 @@
 #include "quantization/calibration.h"
 #include "tests/finetuning/setting.h"
 #include "tests/finetuning/variants.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
@@ -32,7 +33,7 @@ struct DemoTeacher : ::testing::Test {
   Communicator communicator = Communicator::world();
   Teacher teacher = read_teacher(std::filesystem::path(EIDOLON_SOURCE_DIR) / "jobs" / "demo" / "teacher");
   SyntheticImages images = smooth_images(0, training_images), held_out = smooth_images(training_images, image_count);
-  Student calibrated = calibrate(teacher.model, scheme_of(QuantizationJob{}, *teacher.model.plan),
+  Student calibrated = calibrate(teacher.model, scheme_of(research_job(), *teacher.model.plan),
                                  normalise(teacher.preprocessing, images.bytes), {});
 
   /// Squared error per image of the tokens that enter the head, through all quantized blocks, on images not trained on.
@@ -83,7 +84,7 @@ TEST_F(DemoTeacher, IsFollowedCloserWithEveryVariantThanByRangesAlone) {
 }
 
 TEST_F(DemoTeacher, IsFollowedCloserByCompandedThanByEvenSteps) {
-  QuantizationJob job;
+  QuantizationJob job = research_job();
   const Tensor input = normalise(teacher.preprocessing, images.bytes);
   const auto calibrated_error = [&] { return error(calibrate(teacher.model, scheme_of(job, *teacher.model.plan), input, {})); };
   const double companded = calibrated_error();

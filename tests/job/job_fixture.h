@@ -105,6 +105,7 @@ inline std::vector<Job> jobs_that_use_every_key() {
   std::vector<Job> jobs;
   for (const char* method : {"views", "sardfq", "psaq"}) {
     Job job = resolved_job();
+    job.quantization.recipe = std::string_view(method) == "sardfq" ? "w4a8" : "research";
     job.synthesis = synthesis_method(method).defaults();
     job.synthesis.precision = "fp32";
     job.synthesis.variation_weight = 1;

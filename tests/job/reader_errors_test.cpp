@@ -50,16 +50,17 @@ TEST_F(ReaderErrors, UnknownKeys) {
 }
 
 TEST_F(ReaderErrors, BitsThatAFormatDoesNotHave) {
-  EXPECT_EQ(of_line("quantization", "weight_format = \"mxfp8_e4m3\"\nweight_bits = 4"),
+  EXPECT_EQ(of_line("quantization", "recipe = \"research\"\nweight_format = \"mxfp8_e4m3\"\nweight_bits = 4"),
             "job.toml: 'quantization.weight_bits' is 4, but the format \"mxfp8_e4m3\" has 8 bits; leave the key out, or set it "
             "to 8");
   EXPECT_EQ(
-      of_line("quantization", "activation_bits = 8\nactivation_format = \"nvfp4\""),
+      of_line("quantization", "recipe = \"research\"\nactivation_bits = 8\nactivation_format = \"nvfp4\""),
       "job.toml: 'quantization.activation_bits' is 8, but the format \"nvfp4\" has 4 bits; leave the key out, or set it to "
       "4");
-  EXPECT_EQ(of_line("quantization", "weight_format = \"nvfp4\"\nweight_bits = 4"), "(accepted)");
-  EXPECT_EQ(of_line("quantization", "weight_format = \"mxfp8_e5m2\""), "(accepted)");
-  EXPECT_EQ(of_line("quantization", "weight_format = \"integer_block32\"\nweight_bits = 3"), "(accepted)");
+  EXPECT_EQ(of_line("quantization", "recipe = \"research\"\nweight_format = \"nvfp4\"\nweight_bits = 4"), "(accepted)");
+  EXPECT_EQ(of_line("quantization", "recipe = \"research\"\nweight_format = \"mxfp8_e5m2\""), "(accepted)");
+  EXPECT_EQ(of_line("quantization", "recipe = \"research\"\nweight_format = \"integer_block32\"\nweight_bits = 3"),
+            "(accepted)");
 }
 
 TEST_F(ReaderErrors, RoundingThatNeedsEvenSteps) {
@@ -96,6 +97,12 @@ TEST_F(ReaderErrors, KeysOfMethodsThatAreNotChosen) {
   EXPECT_EQ(of_line("finetuning.adaround", "learning_rate = 1"),
             "job.toml:4: 'finetuning.adaround.learning_rate' belongs to finetuning.rounding = \"adaround\", which is "
             "\"straight_through\" in this job; leave the key out, or choose \"adaround\"");
+  EXPECT_EQ(of_line("quantization", "weight_bits = 4"),
+            "job.toml:4: 'quantization.weight_bits' belongs to quantization.recipe = \"research\", which is \"int8\" in this "
+            "job; leave the key out, or choose \"research\"");
+  EXPECT_EQ(of_line("quantization", "int4_scales = \"channel\""),
+            "job.toml:4: 'quantization.int4_scales' belongs to quantization.recipe = \"w4a8\" or \"w4a16\", which is \"int8\" "
+            "in this job; leave the key out, or choose \"w4a8\" or \"w4a16\"");
   EXPECT_EQ(of_file("[finetuning]\nmethod = \"none\"\n[finetuning.distill]\nimages = \"stored\"\n"),
             "job.toml:4: 'finetuning.distill.images' belongs to finetuning.method = \"blockwise\" or \"distill\", which is "
             "\"none\" in this job; leave the key out, or choose \"blockwise\" or \"distill\"");
@@ -130,14 +137,35 @@ TEST_F(ReaderErrors, WrongTypes) {
             "job.toml:1: 'synthesis.images' is a table, but must be an integer from 1 to 99999999");
 }
 
+TEST_F(ReaderErrors, RecipesWhoseWeightsHaveNoStepsPerChannel) {
+  const std::string reason =
+      " chooses among even steps with a scale per channel, but 'quantization.recipe' is \"w4a16\", whose "
+      "weights have others; choose another method";
+  EXPECT_EQ(of_line("quantization", "recipe = \"w4a16\"\ncorrection = \"ridge\""),
+            "job.toml: 'quantization.correction' = \"ridge\"" + reason);
+  EXPECT_EQ(of_file("[quantization]\nrecipe = \"w4a16\"\n[finetuning]\nrounding = \"adaround\"\n"),
+            "job.toml: 'finetuning.rounding' = \"adaround\"" + reason);
+  EXPECT_EQ(of_line("quantization", "recipe = \"w4a16\"\nint4_scales = \"channel\"\ncorrection = \"ridge\""), "(accepted)");
+  EXPECT_EQ(of_line("quantization", "correction = \"rounding\""), "(accepted)");
+}
+
+TEST_F(ReaderErrors, ListsHoldNamesThatThereAre) {
+  EXPECT_EQ(of_line("run", "export = [\"onnx\", \"packed\"]"), "(accepted)");
+  EXPECT_EQ(of_line("run", "export = \"onnx, packed\""), "(accepted)");
+  EXPECT_EQ(of_line("run", "export = []"), "(accepted)");
+  for (const char* list : {"[\"onnxx\"]", "[1]", "\"onnx,\"", "\"onnx:2\""})
+    EXPECT_NE(of_line("run", std::string("export = ") + list), "(accepted)") << list;
+  EXPECT_NE(of_line("synthesis", "method = [\"views\"]"), "(accepted)") << "no list";
+}
+
 TEST_F(ReaderErrors, ValuesOutOfRange) {
   const auto expect = [&](const std::string& section, const std::string& line, const std::string& said) {
     EXPECT_EQ(of_line(section, line), "job.toml:4: " + said);
   };
   for (const char* bits : {"1", "9", "-4"}) {
     for (const std::string key : {"weight_bits", "activation_bits"}) {
-      expect("quantization", key + " = " + bits,
-             "'quantization." + key + "' is " + bits + ", but must be an integer from 2 to 8");
+      EXPECT_EQ(of_line("quantization", "recipe = \"research\"\n" + key + " = " + bits),
+                "job.toml:5: 'quantization." + key + "' is " + bits + ", but must be an integer from 2 to 8");
     }
   }
   expect("synthesis", "unit_images = 0", "'synthesis.unit_images' is 0, but must be an integer from 1 to 4096");

@@ -26,6 +26,7 @@ images = 64
 learning_rate = 1       # an integer where a number is expected
 seed = 7
 [quantization]
+recipe = "research"
 weight_bits = 8
 attention = "log2"
 [run]

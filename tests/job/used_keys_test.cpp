@@ -40,6 +40,7 @@ TEST(UsedKeys, AreWarnedOfOnlyIfTheyWereSetAndDoNothing) {
 
 TEST(UsedKeys, ThatAFormatOfHardwareDoesNotReadAreWarnedOf) {
   Job job;
+  job.quantization.recipe = "research";
   job.quantization.weight_format = "mxfp4";
   job.quantization.weight_symmetric = true;
   job.finetuning.scales.weight_learning_rate = job.finetuning.scales.activation_learning_rate = 0.1;
@@ -58,7 +59,7 @@ TEST(UsedKeys, OfTheDefaultAreThoseThatPeopleSet) {
     if (!is_used(job, key)) unused.push_back(full_name(key));
   });
   for (const char* name : {"synthesis.images", "synthesis.seed", "synthesis.iterations", "synthesis.views.smallest_side",
-                           "quantization.weight_bits", "finetuning.iterations", "finetuning.learning_rate"})
+                           "quantization.recipe", "finetuning.iterations", "finetuning.learning_rate"})
     EXPECT_EQ(std::ranges::count(unused, name), 0) << name;
   for (const char* name : {"synthesis.psaq.entropy_form", "synthesis.sardfq.crops", "finetuning.distill.images"})
     EXPECT_EQ(std::ranges::count(unused, name), 1) << name;

@@ -5,12 +5,13 @@
 #include "base/error.h"
 #include "quantization/scheme.h"
 #include "random_model.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
 
 Scheme scheme_with(const std::string& rules) {
-  QuantizationJob job;
+  QuantizationJob job = research_job();
   job.bits_for = rules;
   return scheme_of(job, *small_plan());
 }

@@ -6,12 +6,13 @@
 #include "base/error.h"
 #include "gtest/gtest.h"
 #include "random_model.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
 
 QuantizationJob bits(int64_t weights, int64_t activations) {
-  QuantizationJob job;
+  QuantizationJob job = research_job();
   job.weight_bits = weights;
   job.activation_bits = activations;
   return job;

@@ -8,6 +8,7 @@
 #include "model/loading/teacher.h"
 #include "quantization/calibration.h"
 #include "random_model.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
@@ -26,7 +27,7 @@ Tensor pictures(const Plan& plan, int64_t count, uint64_t seed) {
 }
 
 QuantizationJob four_bits() {
-  return {};
+  return research_job();
 }
 
 CalibrationSettings settings(Correction correction) {

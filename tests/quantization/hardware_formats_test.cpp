@@ -6,6 +6,7 @@
 #include "job/schema.h"
 #include "quantization/calibration.h"
 #include "tests/quantization/random_model.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
@@ -20,7 +21,7 @@ std::vector<std::string> choices_of(const std::string& name) {
 }
 
 QuantizationJob with_formats(const std::string& weights, const std::string& activations, const std::string& attention) {
-  QuantizationJob job;
+  QuantizationJob job = research_job();
   job.weight_format = weights;
   job.activation_format = activations;
   job.attention = attention;

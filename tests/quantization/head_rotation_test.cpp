@@ -5,6 +5,7 @@
 #include "quantization/range_search.h"
 #include "quantization/student.h"
 #include "random_model.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
@@ -60,7 +61,7 @@ Network with_outlier_channels(Network model) {
 TEST(HeadRotation, CalibratedStudentsComeCloserToATeacherWithOutliers) {
   const Network teacher = with_outlier_channels(random_model());
   const Tensor images = random_images(*teacher.plan, 16), unseen = random_images(*teacher.plan, 32, 9);
-  QuantizationJob job;
+  QuantizationJob job = research_job();
   job.activation_format = "uniform";
   Scheme scheme;
   for (const auto& [node, spec] : scheme_of(job, *teacher.plan)) {

@@ -4,6 +4,7 @@
 #include "gtest/gtest.h"
 #include "model/loading/teacher.h"
 #include "quantization/calibration.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
@@ -20,7 +21,7 @@ TEST(CalibrationOfDeitTiny, StaysFiniteAndLosslessWithItsDeadChannels) {
   const Teacher teacher = read_teacher(folder);
   at::manual_seed(1);
   const Tensor images = at::randn({4, 3, 224, 224});
-  const Scheme scheme = scheme_of({}, *teacher.model.plan);
+  const Scheme scheme = scheme_of(research_job(), *teacher.model.plan);
   const Student student = calibrate(teacher.model, scheme, images, {});
 
   for (const auto& [name, parameter] : student.model.parameters) {

@@ -7,20 +7,21 @@
 #include "gtest/gtest.h"
 #include "random_model.h"
 #include "specs.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
 
 TEST(Scheme, QuantizesEveryNodeButTheImage) {
   const auto plan = small_plan(12);
-  const Scheme scheme = scheme_of({}, *plan);
+  const Scheme scheme = scheme_of(research_job(), *plan);
   for (const NodeId node : plan->all_nodes()) {
     EXPECT_EQ(scheme.contains(node), plan->role(node) != Role::image) << plan->name(node);
   }
 }
 
 TEST(Scheme, FollowsTheJob) {
-  QuantizationJob job;
+  QuantizationJob job = research_job();
   job.weight_bits = 3;
   job.activation_bits = 5;
   job.weight_symmetric = true;
@@ -36,7 +37,7 @@ TEST(Scheme, FollowsTheJob) {
 TEST(Scheme, AttentionIsCompandedUnlessToldOtherwise) {
   const auto plan = small_plan(1);
   const NodeId probabilities = plan->node("blocks.0.attn.probs");
-  QuantizationJob job;
+  QuantizationJob job = research_job();
   EXPECT_EQ(scheme_of(job, *plan).at(probabilities).format, &formats::companded);
   EXPECT_EQ(scheme_of(job, *plan).at(probabilities).scaling, of_row_maximum());
   job.attention = "log2";
@@ -46,7 +47,7 @@ TEST(Scheme, AttentionIsCompandedUnlessToldOtherwise) {
 }
 
 TEST(Scheme, CompandingLeavesWeightsAndLayerNormsUniform) {
-  QuantizationJob job;
+  QuantizationJob job = research_job();
   job.attention = "uniform";
   const auto plan = small_plan(2);
   std::set<std::string> companded;
@@ -65,7 +66,7 @@ TEST(Scheme, CompandingLeavesWeightsAndLayerNormsUniform) {
 
 TEST(Scheme, ManifestNamesEveryNodeOfTheModel) {
   const auto plan = small_plan();
-  Scheme scheme = scheme_of({}, *plan);
+  Scheme scheme = scheme_of(research_job(), *plan);
   scheme.erase(plan->node("blocks.1.attn.k"));
   std::set<std::string> names, floats;
   const auto manifest = nlohmann::json::parse(scheme_to_json(scheme, *plan));
@@ -79,7 +80,7 @@ TEST(Scheme, ManifestNamesEveryNodeOfTheModel) {
 }
 
 TEST(Scheme, SurvivesJson) {
-  QuantizationJob job;
+  QuantizationJob job = research_job();
   for (const std::string attention : {"uniform", "log2", "log_sqrt2", "companded"}) {
     job.attention = attention;
     job.weight_symmetric = !job.weight_symmetric;

@@ -4,13 +4,14 @@
 #include "gtest/gtest.h"
 #include "quantization/calibration.h"
 #include "random_model.h"
+#include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
 
 Student small_student() {
   const Network teacher = random_model();
-  return calibrate(teacher, scheme_of({}, *teacher.plan), random_images(*teacher.plan, 4), {});
+  return calibrate(teacher, scheme_of(research_job(), *teacher.plan), random_images(*teacher.plan, 4), {});
 }
 
 Scheme scheme_behind(const Student& student) {
