@@ -21,40 +21,40 @@ struct Attribute {
 };
 
 struct Node {
-  std::string op;
-  std::string name;
-  std::string domain;               ///< empty for ONNX's own operators, else a key of Model::other_opsets
-  std::vector<std::string> inputs;  ///< an empty name leaves an optional input out
-  std::vector<std::string> outputs;
-  std::vector<Attribute> attributes;
+  std::string op = {};
+  std::string name = {};
+  std::string domain = {};               ///< empty for ONNX's own operators, else a key of Model::other_opsets
+  std::vector<std::string> inputs = {};  ///< an empty name leaves an optional input out
+  std::vector<std::string> outputs = {};
+  std::vector<Attribute> attributes = {};
 };
 
 /// An input or output of the graph.
 struct Value {
-  std::string name;
+  std::string name = {};
   Type type = Type::float32;
-  std::vector<std::variant<int64_t, std::string>> dims;  ///< a fixed size, or the name of one such as "batch"
+  std::vector<std::variant<int64_t, std::string>> dims = {};  ///< a fixed size, or the name of one such as "batch"
 };
 
 struct Initializer {
-  std::string name;
+  std::string name = {};
   TensorData data;
 };
 
 struct Model {
-  int64_t opset = 21;                           ///< of ONNX's own operators
-  std::map<std::string, int64_t> other_opsets;  ///< by domain, such as "com.microsoft"
-  int64_t ir_version = 10;                      ///< ir_version_for(opset)
-  std::string producer_name;
-  std::string producer_version;
-  std::string doc_string;
-  std::map<std::string, std::string> metadata;
+  int64_t opset = 21;                                ///< of ONNX's own operators
+  std::map<std::string, int64_t> other_opsets = {};  ///< by domain, such as "com.microsoft"
+  int64_t ir_version = 10;                           ///< ir_version_for(opset)
+  std::string producer_name = {};
+  std::string producer_version = {};
+  std::string doc_string = {};
+  std::map<std::string, std::string> metadata = {};
   std::string graph_name = "graph";
-  std::vector<Value> inputs;
-  std::vector<Value> outputs;
-  std::vector<Initializer> initializers;
-  std::vector<Node> nodes;
-  std::set<std::string> names;  ///< of nodes and values, which the functions below keep
+  std::vector<Value> inputs = {};
+  std::vector<Value> outputs = {};
+  std::vector<Initializer> initializers = {};
+  std::vector<Node> nodes = {};
+  std::set<std::string> names = {};  ///< of nodes and values, which the functions below keep
 };
 
 /// The lowest version of the file format that may hold this version of ONNX's operators. Fault unless it is 21 to 24.

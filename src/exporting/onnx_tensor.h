@@ -3,6 +3,7 @@
 // Elements of 4 bits lie two to a byte, the earlier one in the low half. An odd count ends with a half of zeros.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>

@@ -268,10 +268,11 @@ void write_data(const Path& path, const Model& model, const Places& places) {
   PosixFile file = PosixFile::create(path);
   uint64_t end = 0;
   for (std::size_t i = 0; i < places.size(); ++i) {
-    if (!places[i]) continue;
-    file.write(std::string(places[i]->offset - end, '\0'));
+    const std::optional<Place>& place = places[i];
+    if (!place) continue;
+    file.write(std::string(place->offset - end, '\0'));
     file.write(bytes_of(model.initializers[i].data));
-    end = places[i]->offset + places[i]->length;
+    end = place->offset + place->length;
   }
   file.close();
 }
@@ -293,7 +294,7 @@ std::vector<Path> write_model(const Model& model, const Path& path, const Extern
   const std::vector<Piece> pieces = model_pieces(model, places, data.filename().string());
   if (const uint64_t size = size_of(pieces); size > largest_message) {
     throw BadInput("it would take " + std::to_string(size) +
-                   " bytes, and an ONNX file can have 2147483647; let its weights go " + "into a data file beside it");
+                   " bytes, and an ONNX file can have 2147483647; let its weights go into a data file beside it");
   }
   bool data_is_new = false;
   try {
