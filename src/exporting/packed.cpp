@@ -1,7 +1,9 @@
 #include "exporting/packed.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace eidolon {
 namespace {

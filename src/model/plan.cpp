@@ -1,5 +1,6 @@
 #include "model/plan.h"
 
+#include <functional>
 #include <numeric>
 
 #include "base/error.h"

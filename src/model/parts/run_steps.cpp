@@ -1,6 +1,7 @@
 #include "model/parts/run_steps.h"
 
 #include <utility>
+#include <variant>
 
 #include "model/parts/layers.h"
 
