@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "exporting/element_type.h"
 #include "exporting/onnx_values.h"
 
 namespace eidolon {
@@ -313,10 +314,11 @@ std::vector<QuantizerSpec> all_specs(const Deployment& deployment) {
 }  // namespace
 
 int64_t opset_of(const Deployment& deployment) {
-  constexpr int64_t usual = 21, with_fp4 = 23, with_e8m0 = 24;
+  constexpr int64_t usual = 21, with_e8m0 = 24;
   int64_t opset = usual;
   for (const QuantizerSpec& spec : all_specs(deployment)) {
-    if (spec.format == &formats::e2m1) opset = std::max(opset, with_fp4);
+    const ElementType* type = element_type(*spec.format);
+    if (type != nullptr) opset = std::max(opset, type->opset);
     if (spec.scaling.stored == ScaleFormat::e8m0) opset = std::max(opset, with_e8m0);
   }
   return opset;

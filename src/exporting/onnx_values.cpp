@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "exporting/element_type.h"
 
 namespace eidolon::onnx {
 namespace {
@@ -31,15 +32,6 @@ std::string scalar(Model& model, const std::string& name, double value) {
   return constant(model, name, at::scalar_tensor(value, at::kFloat));
 }
 
-bool is_float8(const Format& format) {
-  return format.fixed_bits == int8_bits;
-}
-
-Type float_type(const Format& format) {
-  if (format.fixed_bits == int4_bits) return Type::float4e2m1;
-  return &format == &formats::e5m2 ? Type::float8e5m2 : Type::float8e4m3fn;
-}
-
 /// Scales as they are stored, and from there in float32.
 std::string scales(Model& model, const std::string& name, const Tensor& scale, const DeployedWeight& weight) {
   const std::string stored = name + ".scale";
@@ -62,11 +54,24 @@ std::string scales(Model& model, const std::string& name, const Tensor& scale, c
   throw Fault("'" + name + "' has scales of an unknown kind");
 }
 
-TensorData element_data(const Tensor& codes, const QuantizerSpec& spec) {
+[[noreturn]] void refuse(const std::string& node, const QuantizerSpec& spec, const std::string& remedy) {
+  throw BadInput("ONNX has no operators for '" + node + "', which is " + spec.format->name + " with a scale per " +
+                 name_of(spec.scaling.granularity) + "; " + remedy);
+}
+
+/// The type of a floating-point format's codes.
+Type float_type(const std::string& node, const QuantizerSpec& spec) {
+  const ElementType* type = element_type(*spec.format);
+  if (type == nullptr) refuse(node, spec, "choose a recipe, or \"uniform\" or \"companded\"");
+  return type->onnx;
+}
+
+TensorData element_data(const std::string& node, const Tensor& codes, const QuantizerSpec& spec) {
   if (spec.format->fixed_bits == 0) {
     return spec.bits <= int4_bits ? packed_nibbles(codes, Type::int4) : from_tensor(codes);
   }
-  return is_float8(*spec.format) ? from_bits(codes, float_type(*spec.format)) : packed_nibbles(codes, Type::float4e2m1);
+  const Type type = float_type(node, spec);
+  return bits_of(type) == int4_bits ? packed_nibbles(codes, type) : from_bits(codes, type);
 }
 
 /// Even steps of one scale. Integers of fewer bits than their carrier are clipped first.
@@ -89,7 +94,7 @@ std::string rounded_integers(Model& model, const std::string& node, const std::s
 std::string rounded_float8(Model& model, const std::string& node, const std::string& x, const Quantizer& quantizer) {
   const std::string step = constant(model, node + ".scale", quantizer.scale.reshape({}));
   const Tensor none = at::zeros({}, at::kByte);
-  const std::string zero = add(model, node + ".zero_point", from_bits(none, float_type(*quantizer.spec.format)));
+  const std::string zero = add(model, node + ".zero_point", from_bits(none, float_type(node, quantizer.spec)));
   const std::string codes = op(model, node, "QuantizeLinear", {x, step, zero});
   return op(model, node, "DequantizeLinear", {codes, step, zero});
 }
@@ -140,14 +145,9 @@ std::string rounded_in_blocks(Model& model, const Rounded& value, const Quantize
         cast(model, node, cast(model, node, next("Max", {wanted, floor}), Type::float8e4m3fn), Type::float32);
     scale = next("Mul", {stored, scalar(model, node + ".factor", factor)});
   }
-  const std::string codes = cast(model, node, next("Div", {blocks, scale}), float_type(*spec.format));
+  const std::string codes = cast(model, node, next("Div", {blocks, scale}), float_type(node, spec));
   const std::string values = next("Mul", {cast(model, node, codes, Type::float32), scale});
   return next("Reshape", {values, next("Shape", {x})});
-}
-
-[[noreturn]] void refuse(const std::string& node, const Quantizer& quantizer, const std::string& remedy) {
-  throw BadInput("ONNX has no operators for '" + node + "', which is " + quantizer.spec.format->name + " with a scale per " +
-                 name_of(quantizer.spec.scaling.granularity) + "; " + remedy);
 }
 
 std::string rounded_values(Model& model, const Rounded& value, const Quantizer& quantizer) {
@@ -155,13 +155,12 @@ std::string rounded_values(Model& model, const Rounded& value, const Quantizer& 
   const auto& [node, x, channels] = value;
   if (spec.scaling.granularity == Granularity::block) {
     const bool fits = spec.scaling.axis == -1 && channels % spec.scaling.block == 0;
-    if (!fits) refuse(node, quantizer, "its axis does not divide into blocks; choose a recipe, or another format for it");
+    if (!fits) refuse(node, spec, "its axis does not divide into blocks; choose a recipe, or another format for it");
     return rounded_in_blocks(model, value, quantizer);
   }
   if (spec.format->is_uniform) return rounded_integers(model, node, x, quantizer);
   if (spec.format->is_companded) return rounded_companded(model, node, x, quantizer);
-  if (is_float8(*spec.format)) return rounded_float8(model, node, x, quantizer);
-  refuse(node, quantizer, "choose \"companded\" or \"uniform\" for quantization.attention, or a recipe");
+  return rounded_float8(model, node, x, quantizer);
 }
 
 }  // namespace
@@ -185,13 +184,13 @@ std::string op(Model& model, const std::string& prefix, const std::string& op, s
 std::string dequantized_weight(Model& model, const std::string& name, const DeployedWeight& weight) {
   const Scaling& scaling = weight.spec.scaling;
   const Tensor codes = weight.codes.flatten(1).t().contiguous();
-  const std::string elements = add(model, name, element_data(codes, weight.spec));
+  const std::string elements = add(model, name, element_data(name, codes, weight.spec));
   const bool in_blocks = scaling.granularity == Granularity::block;
   const Tensor scale = in_blocks ? weight.scale.t() : weight.scale;
   std::vector<std::string> inputs{elements, scales(model, name, scale, weight)};
   if (weight.zero_point.defined()) {
     const Tensor zero_point = (in_blocks ? weight.zero_point.t() : weight.zero_point).contiguous();
-    inputs.push_back(add(model, name + ".zero_point", element_data(zero_point, weight.spec)));
+    inputs.push_back(add(model, name + ".zero_point", element_data(name, zero_point, weight.spec)));
   }
   std::vector<Attribute> attributes{{"axis", int64_t{in_blocks ? 0 : 1}}};
   if (in_blocks) attributes.push_back({"block_size", scaling.block});

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "exporting/element_type.h"
+
 namespace eidolon {
 namespace {
 
@@ -26,18 +28,10 @@ bool in_nibbles(const QuantizerSpec& spec) {
   return spec.bits <= int4_bits;
 }
 
-at::ScalarType float8_type(const Format& format) {
-  return &format == &formats::e5m2 ? at::kFloat8_e5m2 : at::kFloat8_e4m3fn;
-}
-
-bool is_float8(const Format& format) {
-  return &format == &formats::e4m3 || &format == &formats::e5m2;
-}
-
 Tensor stored_codes(const DeployedWeight& weight) {
   if (in_nibbles(weight.spec)) return nibbles(weight.codes);
-  return is_float8(*weight.spec.format) ? weight.codes.contiguous().view(float8_type(*weight.spec.format))
-                                        : weight.codes.contiguous();
+  const ElementType* type = element_type(*weight.spec.format);
+  return type == nullptr ? weight.codes.contiguous() : weight.codes.contiguous().view(type->torch);
 }
 
 Tensor stored_scales(const DeployedWeight& weight) {
@@ -133,6 +127,12 @@ ordered_json node_json(const Deployment& deployment, NodeId node) {
   return entry;
 }
 
+int64_t parameter_count(const Plan& plan) {
+  int64_t count = 0;
+  for (const auto& [name, shape] : plan.parameters) count += c10::multiply_integers(shape);
+  return count;
+}
+
 }  // namespace
 
 TensorMap packed_tensors(const Deployment& deployment) {
@@ -163,7 +163,10 @@ ordered_json export_manifest(const Deployment& deployment, const ExportFacts& fa
           {"program", facts.program},
           {"recipe", facts.recipe},
           {"data_free", facts.data_free},
-          {"teacher", {{"sha256", facts.teacher_hash}, {"architecture", json::parse(deployment.plan->facts)}}},
+          {"teacher",
+           {{"sha256", facts.teacher_hash},
+            {"parameters", parameter_count(*deployment.plan)},
+            {"architecture", json::parse(deployment.plan->facts)}}},
           {"images", json::parse(facts.image_facts)},
           {"student", {{"id", facts.student_id}, {"job", json::parse(facts.student_facts)}}},
           {"preprocessing", json::parse(to_json(facts.preprocessing))},

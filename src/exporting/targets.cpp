@@ -71,8 +71,10 @@ void check_tensorrt(const Export& content) {
   const Deployment deployment = deploy(content.student, Shifts::folded);
   const auto violations = tensorrt_violations(onnx_graph(deployment, content.facts.preprocessing, for_tensorrt));
   if (violations.empty()) return;
-  throw BadInput("TensorRT cannot take this student: " + violations.front() + " (" + std::to_string(violations.size()) +
-                 " such places); it takes those of quantization.recipe = \"int8\", \"fp8\", \"w4a8\" and \"w4a16\"");
+  throw BadInput(
+      "TensorRT cannot take this student: " + violations.front() + " (" + std::to_string(violations.size()) +
+      " such places); it takes those of quantization.recipe = \"int8\" and \"fp8\", and of \"w4a8\" and \"w4a16\" with " +
+      "quantization.int4_scales = \"block64\" or \"block128\"");
 }
 
 void write_tensorrt(const Export& content, const fs::path& folder) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
+#include <variant>
 
 namespace eidolon {
 namespace {
@@ -53,6 +53,14 @@ bool takes(Type type) {
   return type == Type::int8 || type == Type::int4 || type == Type::float8e4m3fn;
 }
 
+bool has_int4_blocks(const Node& node) {
+  for (const onnx::Attribute& attribute : node.attributes) {
+    const int64_t* size = attribute.name == "block_size" ? std::get_if<int64_t>(&attribute.value) : nullptr;
+    if (size != nullptr) return *size == 64 || *size == 128;
+  }
+  return false;
+}
+
 void check_parameters(const Wiring& wiring, const Node& node, std::vector<std::string>& violations) {
   const TensorData *scale = constant(wiring, node.inputs[1]),
                    *zero_point = node.inputs.size() > 2 ? constant(wiring, node.inputs[2]) : nullptr;
@@ -64,6 +72,8 @@ void check_parameters(const Wiring& wiring, const Node& node, std::vector<std::s
   if (zero_point != nullptr && !all_zero(*zero_point)) violations.push_back(node.name + ": it has a zero point");
   const TensorData* codes = node.op == "DequantizeLinear" ? constant(wiring, node.inputs[0]) : zero_point;
   if (codes != nullptr && !takes(codes->type)) violations.push_back(node.name + ": its codes are of a type that is not taken");
+  if (codes != nullptr && codes->type == Type::int4 && !has_int4_blocks(node))
+    violations.push_back(node.name + ": int4 is taken in blocks of 64 or 128 alone");
   const bool computed = constant(wiring, node.inputs[0]) == nullptr;
   if (computed && scale != nullptr && scale->memory.numel() != 1)
     violations.push_back(node.name + ": an activation with several scales");

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import unittest
 
 import numpy
@@ -122,7 +123,7 @@ class Export(ProgramTest):
         if not python.exists():
             self.skipTest("scripts/setup --export was not run")
         digits = self.folder / "digits"
-        subprocess.run([os.environ.get("EIDOLON_PYTHON", "python3"), SOURCE / "scripts" / "write_demo_images", digits], check=True,
+        subprocess.run([sys.executable, SOURCE / "scripts" / "write_demo_images", digits], check=True,
                        capture_output=True)
         for recipe in RECIPES:
             with self.subTest(recipe):
@@ -140,7 +141,7 @@ class Export(ProgramTest):
 class Logits(ProgramTest):
     def test_logits_are_those_of_all_images_in_their_order_whatever_the_ranks(self):
         digits = self.folder / "digits"
-        subprocess.run([os.environ.get("EIDOLON_PYTHON", "python3"), SOURCE / "scripts" / "write_demo_images", digits], check=True,
+        subprocess.run([sys.executable, SOURCE / "scripts" / "write_demo_images", digits], check=True,
                        capture_output=True)
         settings = [*FAST, *INT8, "--set", f"evaluation.images={digits}"]
         self.succeed("run", *settings)

@@ -86,6 +86,7 @@ TEST(Deployment, QuantizedProbabilitiesLeaveTheShiftOfTheValuesToTheExport) {
   QuantizationJob job = recipe("research");
   job.activation_format = job.attention = "uniform";
   job.attention_granularity = "tensor";
+  job.activation_bits = job.weight_bits = 8;
   const Student student = student_of(job);
   const Deployment deployment = deploy(student, Shifts::folded);
   EXPECT_TRUE(deployment.shifts.contains(deployment.plan->node("blocks.0.attn.proj.input")));

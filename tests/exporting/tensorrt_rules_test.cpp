@@ -53,6 +53,21 @@ TEST(TensorrtRules, NameScalesThatAreNotPositive) {
             std::vector<std::string>{"fc.weight/DequantizeLinear: its scales are not positive float32 numbers"});
 }
 
+TEST(TensorrtRules, TakeInt4InBlocksOf64Alone) {
+  for (const int64_t block : {32, 64}) {
+    Model model;
+    const DeployedWeight weight{.spec = {.bits = 4, .symmetric = true, .scaling = per_block(1, block)},
+                                .codes = at::ones({2, 128}, at::kChar),
+                                .scale = at::full({2, 128 / block}, 0.25),
+                                .zero_point = {},
+                                .factor = {},
+                                .float_channels = {},
+                                .float_columns = {}};
+    onnx::dequantized_weight(model, "fc.weight", weight);
+    EXPECT_EQ(tensorrt_violations(model).size(), block == 64 ? 0 : 1) << block;
+  }
+}
+
 TEST(TensorrtRules, NameBytes) {
   Model model = obedient();
   model.inputs[0].type = Type::uint8;

@@ -67,9 +67,9 @@ TEST_F(ReaderErrors, RoundingThatNeedsEvenSteps) {
   const std::string rest =
       " chooses among even steps with a scale per channel, but 'quantization.weight_format' is \"mxfp4\"; set it to "
       "\"integer\", or choose another method";
-  EXPECT_EQ(of_line("quantization", "weight_format = \"mxfp4\"\ncorrection = \"ridge\""),
+  EXPECT_EQ(of_line("quantization", "recipe = \"research\"\nweight_format = \"mxfp4\"\ncorrection = \"ridge\""),
             "job.toml: 'quantization.correction' = \"ridge\"" + rest);
-  EXPECT_EQ(of_line("quantization", "weight_format = \"mxfp4\"\n[finetuning]\nrounding = \"adaround\""),
+  EXPECT_EQ(of_line("quantization", "recipe = \"research\"\nweight_format = \"mxfp4\"\n[finetuning]\nrounding = \"adaround\""),
             "job.toml: 'finetuning.rounding' = \"adaround\"" + rest);
 }
 
@@ -143,7 +143,7 @@ TEST_F(ReaderErrors, RecipesWhoseWeightsHaveNoStepsPerChannel) {
       "weights have others; choose another method";
   EXPECT_EQ(of_line("quantization", "recipe = \"w4a16\"\ncorrection = \"ridge\""),
             "job.toml: 'quantization.correction' = \"ridge\"" + reason);
-  EXPECT_EQ(of_file("[quantization]\nrecipe = \"w4a16\"\n[finetuning]\nrounding = \"adaround\"\n"),
+  EXPECT_EQ(of_line("quantization", "recipe = \"w4a16\"\n[finetuning]\nrounding = \"adaround\""),
             "job.toml: 'finetuning.rounding' = \"adaround\"" + reason);
   EXPECT_EQ(of_line("quantization", "recipe = \"w4a16\"\nint4_scales = \"channel\"\ncorrection = \"ridge\""), "(accepted)");
   EXPECT_EQ(of_line("quantization", "correction = \"rounding\""), "(accepted)");

@@ -59,6 +59,8 @@ void expect_allowed(const Job& job) {
         const std::vector<MixtureShare> shares = mixture_shares(field).value_or(std::vector<MixtureShare>{});
         EXPECT_FALSE(shares.empty()) << full_name(key);
         for (const MixtureShare& share : shares) EXPECT_TRUE(among(share.name)) << full_name(key);
+      } else if (key.allowed.list) {
+        EXPECT_TRUE(field.empty()) << full_name(key);
       } else {
         EXPECT_TRUE(key.allowed.choices.empty() || among(field)) << full_name(key);
       }
