@@ -140,9 +140,8 @@ std::string rounded_in_blocks(Model& model, const Rounded& value, const Quantize
   } else {
     const double factor = quantizer.factor.item<double>();
     const std::string wanted = next("Div", {largest, scalar(model, node + ".reach", factor * highest)});
-    const std::string floor = scalar(model, node + ".smallest", 0x1p-9);
-    const std::string stored =
-        cast(model, node, cast(model, node, next("Max", {wanted, floor}), Type::float8e4m3fn), Type::float32);
+    const std::string nearest = cast(model, node, cast(model, node, wanted, Type::float8e4m3fn), Type::float32);
+    const std::string stored = next("Max", {nearest, scalar(model, node + ".smallest", 0x1p-9)});
     scale = next("Mul", {stored, scalar(model, node + ".factor", factor)});
   }
   const std::string codes = cast(model, node, next("Div", {blocks, scale}), float_type(node, spec));

@@ -272,14 +272,20 @@ ExitCode evaluate_synthetic(RunContext& context, const EvaluateOptions& options)
   return ExitCode::done;
 }
 
+/// Before the hours of work whose logits are to go there.
+void require_place_for_logits(const Job& job, const std::filesystem::path& file, const Communicator& communicator) {
+  if (file.empty()) return;
+  if (job.evaluation.images.empty())
+    throw_once(communicator, BadInput("--logits needs labelled images: set evaluation.images"));
+  const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
+  if (!std::filesystem::is_directory(folder))
+    throw_once(communicator, BadInput("--logits: there is no folder " + folder.string()));
+}
+
 }  // namespace
 
 void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, const Communicator& communicator) {
-  const std::filesystem::path folder = std::filesystem::absolute(options.logits).parent_path();
-  if (!options.logits.empty() && job.evaluation.images.empty())
-    throw_once(communicator, BadInput("--logits needs labelled images: set evaluation.images"));
-  if (!options.logits.empty() && !std::filesystem::is_directory(folder))
-    throw_once(communicator, BadInput("--logits: there is no folder " + folder.string()));
+  require_place_for_logits(job, options.logits, communicator);
   if (!job.evaluation.images.empty()) return;
   if (options.teacher_only) throw_once(communicator, BadInput("--teacher-only needs labelled images: set evaluation.images"));
   if (held_out_units(job.synthesis).empty()) {

@@ -35,12 +35,12 @@ def steps_of(tensors, node):
 
 
 class Export(ProgramTest):
-    def finished(self, recipe="int8"):
-        self.prepared("run", *FAST, "--set", f"quantization.recipe={recipe}")
+    def finished(self, recipe="int8", run="run"):
+        self.prepared("run", *FAST, "--set", f"quantization.recipe={recipe}", run=run)
 
-    def export(self, *targets, recipe="int8", out=None):
+    def export(self, *targets, recipe="int8", out=None, run="run"):
         arguments = [word for target in targets for word in ("--target", target)] + (["--out", out] if out else [])
-        return self.succeed("export", *FAST, "--set", f"quantization.recipe={recipe}", *arguments, ranks=0)
+        return self.succeed("export", *FAST, "--set", f"quantization.recipe={recipe}", *arguments, ranks=0, run=run)
 
     def test_folders_are_whole_and_name_what_they_are(self):
         self.finished()
@@ -64,11 +64,11 @@ class Export(ProgramTest):
     def test_the_packed_integers_are_the_trained_weights_rounded(self):
         for recipe in ("int8", "w4a8", "w4a16"):
             with self.subTest(recipe):
-                self.finished(recipe)
-                self.export("packed", recipe=recipe, out=self.folder / recipe)
-                tensors = load_file(self.folder / recipe / "packed" / "student.safetensors")
-                manifest = json.loads((self.folder / recipe / "packed" / "manifest.json").read_text())
-                student = self.final_student()
+                self.finished(recipe, run=recipe)
+                self.export("packed", recipe=recipe, run=recipe)
+                folder = self.folder / recipe / "export" / "packed"
+                tensors, manifest = load_file(folder / "student.safetensors"), json.loads((folder / "manifest.json").read_text())
+                student = self.final_student(recipe)
                 stored = [node for node in manifest["nodes"] if node["role"] == "weight"]
                 self.assertGreaterEqual(len(stored), 10)
                 for node in stored:
@@ -99,7 +99,7 @@ class Export(ProgramTest):
         self.refused("there is no export target 'onyx'", "export", *INT8, "--target", "onyx")
         self.refused("there is no finished student", "export", *FAST, *INT8, "--target", "onnx")
         self.prepared("run", *FAST)  # a research student: companded, probabilities by rows
-        self.refused("made by another job", "export", *FAST, *INT8, "--target", "onnx")
+        self.refused("belongs to another student", "export", *FAST, *INT8, "--target", "onnx")
         self.refused("TensorRT cannot take this student", "export", *FAST, "--target", "onnx", "--target", "tensorrt")
         self.assertFalse((self.folder / "run" / "export").exists(), "nothing of the other target either")
         self.succeed("export", *FAST, "--target", "onnx")
@@ -114,9 +114,11 @@ class Export(ProgramTest):
         mount = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(small)]
         if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
             self.skipTest("no right to mount a small file system")
-        self.addCleanup(subprocess.run, ["umount", str(small)], check=False)
-        self.refused(str(small), "export", *FAST, *INT8, "--target", "onnx", "--out", small, code=70)
-        self.assertEqual(list(small.iterdir()), [])
+        try:
+            self.refused(str(small), "export", *FAST, *INT8, "--target", "onnx", "--out", small, code=70)
+            self.assertEqual(list(small.iterdir()), [])
+        finally:
+            subprocess.run(["umount", str(small)], check=True)
 
     def test_official_packages_read_every_recipe(self):
         python = pathlib.Path(os.environ.get("EIDOLON_EXPORT_VENV", "")) / "bin" / "python"
