@@ -1,0 +1,47 @@
+"""What an export must keep, by recipe. KL in nats; agreement, top-1 and sizes are shares."""
+
+INT8 = {"kl": 0.0015, "agreement": 0.99, "top1": 0.005}
+LIMITS = {
+    "int8": INT8 | {"runtimes_kl": 0.0015, "runtimes_agreement": 0.99},
+    "w4a8": INT8,
+    "w4a16": {"kl": 0.0005},
+    "fp8": {"kl": 0.001},
+    "mxfp8": {"kl": 0.002},
+    "mxfp4": {"kl": 0.002},
+    "nvfp4": {"kl": 0.002},
+}
+
+# With --acceptance also what DeiT-Tiny's and ViT-Tiny's students keep (the laxer of both) on a CPU with AVX512-VNNI.
+TINY = {"teacher_kl": 0.008, "teacher_top1": 0.006}
+TINY_INT4 = {"size": 0.165, "teacher_kl": 0.026, "teacher_top1": 0.012}
+SPEED = {"ort_speed_1": 1.8, "ort_speed_16": 1.7, "openvino_speed_1": 1.95, "openvino_speed_16": 2.1, "bf16_speed": 1.1}
+ACCEPTANCE = {
+    "int8": {"size": 0.27} | TINY | SPEED,
+    "w4a8": TINY_INT4,
+    "w4a16": TINY_INT4 | {"ort_speed_1": 0.9, "ort_speed_16": 0.9},
+    "fp8": {"size": 0.28} | TINY,
+}
+
+MOST = {
+    "kl": "KL of the program's student and the file, of both inputs, and of batches",
+    "top1": "difference in top-1 of the program's student and the file",
+    "runtimes_kl": "KL of the file in onnxruntime and in OpenVINO",
+    "size": "size of a file over that of the float32 parameters",
+    "teacher_kl": "KL of the teacher and the file",
+    "teacher_top1": "top-1 lost against the teacher",
+}
+LEAST = {
+    "agreement": "share of images with one answer, of the program's student and the file, and of both inputs",
+    "runtimes_agreement": "share of images with one answer in onnxruntime and OpenVINO",
+    "ort_speed_1": "speed-up over float32 in onnxruntime, one image at a time",
+    "ort_speed_16": "the same, 16 images at a time",
+    "openvino_speed_1": "speed-up over float32 in OpenVINO, one image at a time",
+    "openvino_speed_16": "the same, 16 images at a time",
+    "bf16_speed": "speed-up over bfloat16 in OpenVINO",
+}
+
+
+def limits_of(recipe, acceptance, given):
+    """given: limits that replace those of the recipe; None takes one away."""
+    chosen = LIMITS.get(recipe, {}) | (ACCEPTANCE.get(recipe, {}) if acceptance else {}) | given
+    return {name: value for name, value in chosen.items() if value is not None}
