@@ -119,34 +119,43 @@ std::string rounded_companded(Model& model, const std::string& node, const std::
   return next("Mul", {next("Mul", {growth, step}), next("Sign", {index})});
 }
 
+/// 2^(floor(log2(max)) - floor(log2(highest))): the cast rounds down to a power of two.
+std::string power_of_two_scale(Model& model, const std::string& node, const std::string& largest, double highest) {
+  const std::string positive = op(model, node, "Max", {largest, scalar(model, node + ".smallest", 0x1p-126)});
+  const std::string power = op(model, node, "Cast", {positive},
+                               {{"to", static_cast<int64_t>(Type::float8e8m0)}, {"round_mode", std::string("down")}});
+  const std::string down = scalar(model, node + ".down", std::exp2(-std::floor(std::log2(highest))));
+  return op(model, node, "Mul", {cast(model, node, power, Type::float32), down});
+}
+
+/// The nearest E4M3 number to max / (highest factor), at least the smallest one, times the factor. Saturation is spelt out,
+/// since some runtimes make NaN of what exceeds the largest E4M3 value.
+std::string e4m3_scale(Model& model, const std::string& node, const std::string& largest, double highest, double factor) {
+  const std::string wanted = op(model, node, "Div", {largest, scalar(model, node + ".reach", factor * highest)});
+  const std::string most = scalar(model, node + ".most", formats::e4m3.highest_value);
+  const std::string codes = cast(model, node, op(model, node, "Min", {wanted, most}), Type::float8e4m3fn);
+  const std::string nearest = cast(model, node, codes, Type::float32);
+  const std::string stored = op(model, node, "Max", {nearest, scalar(model, node + ".smallest", 0x1p-9)});
+  return op(model, node, "Mul", {stored, scalar(model, node + ".factor", factor)});
+}
+
 /// Blocks along the last axis whose scale follows from the values: block_scales() in ONNX's operators.
 std::string rounded_in_blocks(Model& model, const Rounded& value, const Quantizer& quantizer) {
   const auto& [node, x, channels] = value;
   const QuantizerSpec& spec = quantizer.spec;
-  const auto next = [&](const std::string& name, std::vector<std::string> inputs, std::vector<Attribute> attributes = {}) {
-    return op(model, node, name, std::move(inputs), std::move(attributes));
-  };
   const double highest = spec.format->highest_value;
-  const std::string blocks = next("Reshape", {x, constant(model, {-1, spec.scaling.block})});
-  const std::string largest = next("ReduceMax", {next("Abs", {blocks}), constant(model, {-1})}, {{"keepdims", int64_t{1}}});
-  std::string scale;
-  if (spec.scaling.stored == ScaleFormat::e8m0) {
-    // 2^floor(log2(max)): the cast rounds down to a power of two.
-    const std::string floor = scalar(model, node + ".smallest", 0x1p-126);
-    const std::string power = next("Cast", {next("Max", {largest, floor})},
-                                   {{"to", static_cast<int64_t>(Type::float8e8m0)}, {"round_mode", std::string("down")}});
-    const double down = std::exp2(-std::floor(std::log2(highest)));
-    scale = next("Mul", {cast(model, node, power, Type::float32), scalar(model, node + ".down", down)});
-  } else {
-    const double factor = quantizer.factor.item<double>();
-    const std::string wanted = next("Div", {largest, scalar(model, node + ".reach", factor * highest)});
-    const std::string nearest = cast(model, node, cast(model, node, wanted, Type::float8e4m3fn), Type::float32);
-    const std::string stored = next("Max", {nearest, scalar(model, node + ".smallest", 0x1p-9)});
-    scale = next("Mul", {stored, scalar(model, node + ".factor", factor)});
-  }
-  const std::string codes = cast(model, node, next("Div", {blocks, scale}), float_type(node, spec));
-  const std::string values = next("Mul", {cast(model, node, codes, Type::float32), scale});
-  return next("Reshape", {values, next("Shape", {x})});
+  const std::string blocks = op(model, node, "Reshape", {x, constant(model, {-1, spec.scaling.block})});
+  const std::string largest =
+      op(model, node, "ReduceMax", {op(model, node, "Abs", {blocks}), constant(model, {-1})}, {{"keepdims", int64_t{1}}});
+  const std::string scale = spec.scaling.stored == ScaleFormat::e8m0
+                                ? power_of_two_scale(model, node, largest, highest)
+                                : e4m3_scale(model, node, largest, highest, quantizer.factor.item<double>());
+  const std::string clipped = op(model, node, "Clip",
+                                 {op(model, node, "Div", {blocks, scale}), scalar(model, node + ".low", -highest),
+                                  scalar(model, node + ".high", highest)});
+  const std::string elements = cast(model, node, clipped, float_type(node, spec));
+  const std::string values = op(model, node, "Mul", {cast(model, node, elements, Type::float32), scale});
+  return op(model, node, "Reshape", {values, op(model, node, "Shape", {x})});
 }
 
 std::string rounded_values(Model& model, const Rounded& value, const Quantizer& quantizer) {
