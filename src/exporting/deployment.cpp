@@ -78,9 +78,7 @@ bool fold_in_front(Deployment& deployment, size_t index, double shift) {
 Tensor multiplied(const Deployment& deployment, const Product& product) {
   const auto found = deployment.weights.find(product.weight);
   if (found == deployment.weights.end()) return deployment.parameters.at(deployment.plan->name(product.weight)).flatten(1);
-  const DeployedWeight& weight = found->second;
-  const Tensor values = dequantized(weight).flatten(1);
-  return weight.float_channels.defined() ? values.index_copy(1, weight.float_channels, weight.float_columns) : values;
+  return with_float_columns(found->second).flatten(1);
 }
 
 void shift_input(Deployment& deployment, size_t index) {
@@ -128,6 +126,11 @@ Tensor dequantized(const DeployedWeight& weight) {
   quantizer.spec.symmetric = true;  // the codes are signed
   if (weight.zero_point.defined()) quantizer.zero_point = weight.zero_point.flatten().to(at::kFloat);
   return dequantize(weight.codes.to(at::kLong), quantizer);
+}
+
+Tensor with_float_columns(const DeployedWeight& weight) {
+  const Tensor values = dequantized(weight);
+  return weight.float_channels.defined() ? values.index_copy(1, weight.float_channels, weight.float_columns) : values;
 }
 
 }  // namespace eidolon

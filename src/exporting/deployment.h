@@ -44,4 +44,7 @@ Deployment deploy(const Student& student, Shifts shifts);
 /// float32 values of the weight's codes, of the weight's shape; float channels are 0.
 Tensor dequantized(const DeployedWeight& weight);
 
+/// The weight that the network multiplies with: the same, and the float columns in their channels.
+Tensor with_float_columns(const DeployedWeight& weight);
+
 }  // namespace eidolon

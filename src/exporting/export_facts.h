@@ -15,7 +15,8 @@ struct ExportFacts {
   std::string student_facts;  ///< the canonical JSON behind it: every key that decided the student
   std::string image_facts;    ///< the canonical JSON of what decided the images
   std::string teacher_hash;
-  bool data_free = true;  ///< no real image had a part in it
+  std::string teacher_config;  ///< the text of its config.json
+  bool data_free = true;       ///< no real image had a part in it
   Preprocessing preprocessing;
   std::vector<std::string> class_names;  ///< empty if the teacher names none
   std::string

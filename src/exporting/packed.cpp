@@ -28,27 +28,6 @@ bool in_nibbles(const QuantizerSpec& spec) {
   return spec.bits <= int4_bits;
 }
 
-Tensor stored_codes(const DeployedWeight& weight) {
-  if (in_nibbles(weight.spec)) return nibbles(weight.codes);
-  const ElementType* type = element_type(*weight.spec.format);
-  return type == nullptr ? weight.codes.contiguous() : weight.codes.contiguous().view(type->torch);
-}
-
-Tensor stored_scales(const DeployedWeight& weight) {
-  constexpr double e8m0_bias = 127;
-  switch (weight.spec.scaling.stored) {
-    case ScaleFormat::float16:
-      return weight.scale.to(at::kHalf);
-    case ScaleFormat::e8m0:
-      return at::log2(weight.scale).round().add(e8m0_bias).to(at::kByte);
-    case ScaleFormat::e4m3:
-      return weight.scale.to(at::kFloat8_e4m3fn);
-    case ScaleFormat::float32:
-      break;
-  }
-  return weight.scale;
-}
-
 std::string storage_name(const QuantizerSpec& spec) {
   if (spec.format->fixed_bits > 0) return spec.format->name;
   return in_nibbles(spec) ? "int4" : "int8";
@@ -134,6 +113,27 @@ int64_t parameter_count(const Plan& plan) {
 }
 
 }  // namespace
+
+Tensor stored_codes(const DeployedWeight& weight) {
+  if (in_nibbles(weight.spec)) return nibbles(weight.codes);
+  const ElementType* type = element_type(*weight.spec.format);
+  return type == nullptr ? weight.codes.contiguous() : weight.codes.contiguous().view(type->torch);
+}
+
+Tensor stored_scales(const DeployedWeight& weight) {
+  constexpr double e8m0_bias = 127;
+  switch (weight.spec.scaling.stored) {
+    case ScaleFormat::float16:
+      return weight.scale.to(at::kHalf);
+    case ScaleFormat::e8m0:
+      return at::log2(weight.scale).round().add(e8m0_bias).to(at::kByte);
+    case ScaleFormat::e4m3:
+      return weight.scale.to(at::kFloat8_e4m3fn);
+    case ScaleFormat::float32:
+      break;
+  }
+  return weight.scale;
+}
 
 TensorMap packed_tensors(const Deployment& deployment) {
   TensorMap tensors;

@@ -19,6 +19,10 @@ namespace eidolon {
 /// and for a rounded input I: I.scale float32 [1]. All other parameters are float32 under their own names.
 TensorMap packed_tensors(const Deployment& deployment);
 
+/// W and W.scale as above.
+Tensor stored_codes(const DeployedWeight& weight);
+Tensor stored_scales(const DeployedWeight& weight);
+
 /// The manifest: {"format": "eidolon student", "format_version", "program", "recipe", "data_free", "teacher", "images",
 /// "student", "preprocessing", "class_names", "figures", "nodes": every node of the plan, with how it is stored}.
 nlohmann::ordered_json export_manifest(const Deployment& deployment, const ExportFacts& facts);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "exporting/library_folders.h"
 #include "exporting/onnx_graph.h"
 #include "exporting/onnx_writer.h"
 #include "exporting/packed.h"
@@ -81,6 +82,22 @@ void write_tensorrt(const Export& content, const fs::path& folder) {
   write_graphs(content, folder, {{.name = "model.onnx", .settings = for_tensorrt}});
 }
 
+void check_compressed(const Export& content) {
+  check_compressed_folder(deploy(content.student, Shifts::kept), content.facts);
+}
+
+void write_compressed(const Export& content, const fs::path& folder) {
+  const Deployment deployment = deploy(content.student, Shifts::kept);
+  write_compressed_folder(deployment, content.facts, folder);
+  write_manifest(folder, export_manifest(deployment, content.facts));
+}
+
+void write_torch(const Export& content, const fs::path& folder) {
+  const Deployment deployment = deploy(content.student, Shifts::kept);
+  write_torch_folder(deployment, content.facts, folder);
+  write_manifest(folder, export_manifest(deployment, content.facts));
+}
+
 }  // namespace
 
 const std::vector<Target>& export_targets() {
@@ -95,6 +112,14 @@ const std::vector<Target>& export_targets() {
        .description = "ONNX by TensorRT's rules, as far as they can be checked without it",
        .check = check_tensorrt,
        .write = write_tensorrt},
+      {.name = "compressed-tensors",
+       .description = "a folder that transformers reads with the compressed-tensors package",
+       .check = check_compressed,
+       .write = write_compressed},
+      {.name = "torch",
+       .description = "float32 values of the quantized weights, for timm or transformers; nothing is smaller",
+       .check = takes_all,
+       .write = write_torch},
   };
   return targets;
 }

@@ -33,6 +33,7 @@ ExportFacts facts_of(const RunContext& context) {
           .student_facts = student_facts(context.job, context.identity),
           .image_facts = synthesis_facts(context.job, context.identity),
           .teacher_hash = context.teacher.content_hash,
+          .teacher_config = read_text(context.job.teacher.weights / "config.json"),
           .data_free = context.data_free,
           .preprocessing = context.teacher.preprocessing,
           .class_names = context.teacher.class_names,

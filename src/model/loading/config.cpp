@@ -206,6 +206,10 @@ void check_preprocessing(const Preprocessing& p, std::vector<std::string>& refus
 
 }  // namespace
 
+bool has_timm_form(const nlohmann::ordered_json& config) {
+  return config.contains("pretrained_cfg") || (config.contains("architecture") && !config.contains("model_type"));
+}
+
 ModelConfig read_model_config(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
   if (!std::filesystem::is_regular_file(path)) {
@@ -214,7 +218,7 @@ ModelConfig read_model_config(const std::filesystem::path& folder) {
   const json config = read_json(path);
   Reading reading;
   reading.config.architecture = "unnamed";
-  const bool is_timm = config.contains("pretrained_cfg") || (config.contains("architecture") && !config.contains("model_type"));
+  const bool is_timm = has_timm_form(config);
   if (!is_timm && !config.contains("model_type") && !config.contains("hidden_size")) {
     throw BadInput(path.string() + " is neither timm's form (architecture, pretrained_cfg) nor Hugging Face's (model_type, " +
                    "hidden_size); docs/reference/model_folder.md describes both");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,5 +35,8 @@ struct ModelConfig {
 /// processor_config.json). Every field is looked up in config_fields(): honoured, passed over, or listed in `refused`. Throws
 /// BadInput naming the file if there is nothing to read.
 ModelConfig read_model_config(const std::filesystem::path& folder);
+
+/// Whether a config.json is of timm's form and not of Hugging Face's.
+bool has_timm_form(const nlohmann::ordered_json& config);
 
 }  // namespace eidolon

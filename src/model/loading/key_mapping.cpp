@@ -114,6 +114,31 @@ TensorMap from_hugging_face(const TensorMap& tensors) {
   return renamed;
 }
 
+std::vector<std::string> to_hugging_face(const std::string& name) {
+  static const std::regex qkv("^blocks\\.(\\d+)\\.attn\\.qkv\\.(.*)");
+  static const std::array<Rule, 10> rules{{
+      {std::regex("^cls_token$"), "vit.embeddings.cls_token"},
+      {std::regex("^pos_embed$"), "vit.embeddings.position_embeddings"},
+      {std::regex("^patch_embed\\.proj\\."), "vit.embeddings.patch_embeddings.projection."},
+      {std::regex("^blocks\\.(\\d+)\\.norm1\\."), "vit.encoder.layer.$1.layernorm_before."},
+      {std::regex("^blocks\\.(\\d+)\\.norm2\\."), "vit.encoder.layer.$1.layernorm_after."},
+      {std::regex("^blocks\\.(\\d+)\\.attn\\.proj\\."), "vit.encoder.layer.$1.attention.output.dense."},
+      {std::regex("^blocks\\.(\\d+)\\.mlp\\.fc1\\."), "vit.encoder.layer.$1.intermediate.dense."},
+      {std::regex("^blocks\\.(\\d+)\\.mlp\\.fc2\\."), "vit.encoder.layer.$1.output.dense."},
+      {std::regex("^norm\\."), "vit.layernorm."},
+      {std::regex("^head\\."), "classifier."},
+  }};
+  std::smatch match;
+  if (std::regex_match(name, match, qkv)) {
+    const std::string attention = "vit.encoder.layer." + match.str(1) + ".attention.attention.";
+    return {attention + "query." + match.str(2), attention + "key." + match.str(2), attention + "value." + match.str(2)};
+  }
+  for (const auto& [pattern, replacement] : rules) {
+    if (std::regex_search(name, pattern)) return {std::regex_replace(name, pattern, replacement)};
+  }
+  return {name};
+}
+
 TimmNames to_timm_names(const TensorMap& tensors, const std::string& file) {
   TimmNames result;
   TensorMap used;

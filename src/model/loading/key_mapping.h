@@ -15,6 +15,10 @@ bool has_hugging_face_names(const TensorMap& tensors);
 /// it does not know stay as they are, to be reported.
 TensorMap from_hugging_face(const TensorMap& tensors);
 
+/// The names in Hugging Face's files of what timm calls `name`: one, or those of query, key and value, which hold equal shares
+/// of the rows of qkv. from_hugging_face() undoes it. A name it does not know stays as it is.
+std::vector<std::string> to_hugging_face(const std::string& name);
+
 struct TimmNames {
   TensorMap tensors;
   std::vector<std::string> remarks;  ///< what was left out, a line each

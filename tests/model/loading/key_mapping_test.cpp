@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <regex>
+#include <string>
+#include <vector>
 
 #include "tests/model/model_data.h"
 #include "tests/storage/expect_error.h"
@@ -39,6 +41,19 @@ TEST(KeyMapping, JoinsQueryKeyAndValueInThisOrder) {
                                               {prefix + "value.bias", at::full({2}, 3.0)}});
   ASSERT_EQ(mapped.size(), 1u);
   EXPECT_TRUE(at::equal(mapped.at("blocks.11.attn.qkv.bias"), at::tensor({1.0f, 1.0f, 2.0f, 2.0f, 3.0f, 3.0f})));
+}
+
+TEST(KeyMapping, NamesForHuggingFaceAreThoseThatAreRead) {
+  const Teacher timm = read_teacher(model_data("tiny_random"));
+  TensorMap renamed;
+  for (const auto& [name, tensor] : timm.model.parameters) {
+    const std::vector<std::string> names = to_hugging_face(name);
+    const auto parts = tensor.chunk(static_cast<int64_t>(names.size()));
+    for (size_t i = 0; i < names.size(); ++i) renamed[names[i]] = parts[i];
+  }
+  const TensorMap twin = read_safetensors(model_data("tiny_random_hf") / "model.safetensors").tensors;
+  ASSERT_EQ(renamed.size(), twin.size());
+  for (const auto& [name, tensor] : twin) EXPECT_TRUE(at::equal(renamed.at(name), tensor)) << name;
 }
 
 TEST(KeyMapping, LeavesIncompleteAndUnknownNamesToBeReported) {
