@@ -9,6 +9,7 @@
 namespace eidolon {
 
 struct ExportFacts {
+  std::string target;         ///< exporting/targets.h
   std::string program;        ///< version
   std::string recipe;         ///< quantization.recipe
   std::string student_id;     ///< job/identity.h
@@ -19,8 +20,7 @@ struct ExportFacts {
   bool data_free = true;       ///< no real image had a part in it
   Preprocessing preprocessing;
   std::vector<std::string> class_names;  ///< empty if the teacher names none
-  std::string
-      figures;  ///< JSON of what was measured with this student, as `eidolon evaluate --json` says it; empty: nothing yet
+  std::string figures;  ///< JSON as `eidolon evaluate --json` gives it of this student; empty: nothing was measured yet
 };
 
 }  // namespace eidolon

@@ -160,6 +160,7 @@ ordered_json export_manifest(const Deployment& deployment, const ExportFacts& fa
   for (const NodeId node : deployment.plan->all_nodes()) nodes.push_back(node_json(deployment, node));
   return {{"format", "eidolon student"},
           {"format_version", export_format_version},
+          {"target", facts.target},
           {"program", facts.program},
           {"recipe", facts.recipe},
           {"data_free", facts.data_free},

@@ -23,8 +23,8 @@ TensorMap packed_tensors(const Deployment& deployment);
 Tensor stored_codes(const DeployedWeight& weight);
 Tensor stored_scales(const DeployedWeight& weight);
 
-/// The manifest: {"format": "eidolon student", "format_version", "program", "recipe", "data_free", "teacher", "images",
-/// "student", "preprocessing", "class_names", "figures", "nodes": every node of the plan, with how it is stored}.
+/// The manifest: {"format": "eidolon student", "format_version", "target", "program", "recipe", "data_free", "teacher",
+/// "images", "student", "preprocessing", "class_names", "figures", "nodes": every node of the plan, with how it is stored}.
 nlohmann::ordered_json export_manifest(const Deployment& deployment, const ExportFacts& facts);
 
 }  // namespace eidolon

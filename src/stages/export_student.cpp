@@ -27,7 +27,8 @@ std::string measured_figures(const RunContext& context, const std::string& stude
 
 ExportFacts facts_of(const RunContext& context) {
   const std::string student = student_id(context.job, context.identity);
-  return {.program = program_version(),
+  return {.target = {},
+          .program = program_version(),
           .recipe = context.job.quantization.recipe,
           .student_id = student,
           .student_facts = student_facts(context.job, context.identity),
@@ -51,9 +52,10 @@ std::string size_text(const std::filesystem::path& folder) {
 }
 
 void export_on_root(const RunContext& context, const Student& student, const ExportOptions& options) {
-  const Export content{.student = student, .facts = facts_of(context)};
+  Export content{.student = student, .facts = facts_of(context)};
   for (const std::string& name : options.targets) export_target(name).check(content);
   for (const std::string& name : options.targets) {
+    content.facts.target = name;
     const std::filesystem::path folder = options.folder.empty() ? context.run.exported(name) : options.folder / name;
     write_folder(folder, [&](const std::filesystem::path& part) { export_target(name).write(content, part); });
     log::info("export: " + name + " in " + folder.string() + ", " + size_text(folder));

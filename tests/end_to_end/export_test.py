@@ -44,9 +44,9 @@ class Export(ProgramTest):
 
     def test_folders_are_whole_and_name_what_they_are(self):
         self.finished()
-        self.export("packed", "onnx", "openvino", "tensorrt")
+        self.export("packed", "onnx", "openvino", "tensorrt", "compressed-tensors", "torch")
         folders = sorted(path.name for path in (self.folder / "run" / "export").iterdir())
-        self.assertEqual(folders, ["onnx", "openvino", "packed", "tensorrt"])
+        self.assertEqual(folders, ["compressed-tensors", "onnx", "openvino", "packed", "tensorrt", "torch"])
         for name in folders:
             folder = self.folder / "run" / "export" / name
             sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
@@ -54,7 +54,8 @@ class Export(ProgramTest):
             for file, digest in sums.items():
                 self.assertEqual(hashlib.sha256((folder / file).read_bytes()).hexdigest(), digest, f"{name}/{file}")
             manifest = json.loads((folder / "manifest.json").read_text())
-            self.assertEqual((manifest["format"], manifest["recipe"], manifest["data_free"]), ("eidolon student", "int8", True))
+            self.assertEqual((manifest["format"], manifest["target"], manifest["recipe"], manifest["data_free"]),
+                             ("eidolon student", name, "int8", True))
             self.assertEqual(manifest["teacher"]["architecture"]["classes"], 10)
             self.assertEqual(manifest["figures"]["student_id"], manifest["student"]["id"], "what `run` measured at its end")
             described = subprocess.run([os.environ["EIDOLON_BINARY"], "inspect", folder], capture_output=True, text=True)
@@ -84,7 +85,7 @@ class Export(ProgramTest):
         self.finished()
         digests = []
         for out in ("one", "two", "one"):
-            self.export("packed", "onnx", out=self.folder / out)
+            self.export("packed", "onnx", "compressed-tensors", "torch", out=self.folder / out)
             digests.append({path.relative_to(self.folder / out): hashlib.sha256(path.read_bytes()).hexdigest()
                             for path in (self.folder / out).rglob("*") if path.is_file()})
         self.assertEqual(digests[0], digests[1])
