@@ -58,7 +58,12 @@ void export_on_root(const RunContext& context, const Student& student, const Exp
     content.facts.target = name;
     const std::filesystem::path folder = options.folder.empty() ? context.run.exported(name) : options.folder / name;
     write_folder(folder, [&](const std::filesystem::path& part) { export_target(name).write(content, part); });
-    log::info("export: " + name + " in " + folder.string() + ", " + size_text(folder));
+    const std::string done = name + " in " + folder.string() + ", " + size_text(folder);
+    if (options.prints) {
+      print_result(done + "\n");
+    } else {
+      log::info("export: " + done);
+    }
   }
 }
 

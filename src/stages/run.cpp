@@ -23,7 +23,7 @@ ExitCode run(RunContext& context, const EvaluateOptions& options, const Labelled
   if (const ExitCode code = finetune(context); code != ExitCode::done) return code;
   const ExitCode code = evaluate(context, options, labelled);
   const std::vector<std::string> targets = names_in(context.job.run.exports);
-  return code == ExitCode::done && !targets.empty() ? export_student(context, {.targets = targets}) : code;
+  return code == ExitCode::done && !targets.empty() ? export_student(context, {.targets = targets, .prints = false}) : code;
 }
 
 }  // namespace eidolon

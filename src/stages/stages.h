@@ -21,6 +21,7 @@ struct EvaluateOptions {
 struct ExportOptions {
   std::vector<std::string> targets;   ///< exporting/targets.h
   std::filesystem::path folder = {};  ///< in which each target has a folder; empty: export/ in the run directory
+  bool prints = true;                 ///< the folders, as the result; otherwise they stand in the log
 };
 
 ExitCode synthesize(RunContext& context);

@@ -32,6 +32,7 @@ SUBSTITUTIONS = {
 TREATMENTS = [
     (r"scripts/|source slurm/|sbatch |array=\$\(sbatch|scancel |export EIDOLON_DATA=", "only paths"),
     (r".*eidolon run jobs/", "print the job"),
+    (r"build/eidolon export ", "export"),
     (r"(mpirun( -n \d+)? )?build/eidolon ", "run"),
     (r"cmake --install build ", "run"),
     (r"tail -c \+513 FILE \| sha256sum", "verify"),
@@ -99,7 +100,8 @@ class Shell(ProgramTest):
                 self.assertIn(f'"{word}"', job)
         # In miniature, with nothing of what is documented changed.
         job = job.replace("[synthesis]", "[synthesis]\niterations = 2")
-        self.job.write_text(job + "\n[finetuning]\niterations = 2\n[run]\nthreads = 1\ndevice = \"cpu\"\n")
+        job = job.replace("[run]", "[run]\nthreads = 1\ndevice = \"cpu\"")
+        self.job.write_text(job + "\n[finetuning]\niterations = 2\n")
 
     def environment(self):
         # As a reader has it, who would notice a line that asks for more slots than a small machine has.
@@ -118,7 +120,9 @@ class Shell(ProgramTest):
             self.assertTrue((SOURCE / word).exists(), f"{page.name} names {word}, which is not there")
         if treatment == "print the job":
             command += " --print-config"
-        if treatment in ("print the job", "run"):
+        if treatment == "export":
+            command += " --set synthesis.images=128"  # README's run had so many
+        if treatment in ("print the job", "run", "export"):
             result = self.run_line(substituted(command))
             self.assertEqual(result.returncode, 0, f"{page.name}: {command}\n{result.stderr}")
             self.assertNotEqual(result.stdout, "")
