@@ -51,7 +51,7 @@ Job read_job_everywhere(const CommandLine& line, const Communicator& communicato
   return job;
 }
 
-/// Evaluation and export only look: it may be a colleague's run, where nothing can be written.
+/// Evaluation only looks, and so does export but for its own folder: it may be a colleague's run.
 Access access_of(const CommandLine& line) {
   if (line.dry_run) return Access::rehearse;
   return line.command == "evaluate" || line.command == "export" ? Access::look : Access::write;
@@ -65,6 +65,7 @@ ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
   const Access access = access_of(line);
   RunContext context = open_run(job, cluster, std::filesystem::absolute(directory), access);
   check_before_start(context, intent_of(line.command, line.evaluate.teacher_only));
+  if (line.command == "run") require_exportable(context);
   const LabelledSet labelled = evaluates || line.dry_run ? labelled_images(context) : LabelledSet();
   if (access == Access::write) start_run(context, job, line.words);
   const ExitCode code = run_stage(line, context, labelled);

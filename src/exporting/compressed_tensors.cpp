@@ -196,6 +196,18 @@ std::vector<std::string> float_modules(const Deployment& deployment) {
   return modules;
 }
 
+/// transformers changes the names of modules inside its blocks when it loads a model, so no pattern finds one of them there.
+void refuse_renamed(const Deployment& deployment, const PublishedFolder& folder, const std::vector<std::string>& modules) {
+  if (folder.library != "transformers") return;
+  const Plan& plan = *deployment.plan;
+  for (const std::string& module : modules) {
+    const std::string node = module + ".weight";
+    if (plan[plan.node(node)].section == plan.section_count() - 1) continue;
+    refuse(node, "which is rounded otherwise than the other layers and has another name where transformers loads it",
+           "leave it out of quantization.bits_for");
+  }
+}
+
 /// float32 scales as outputs x 1 or outputs x blocks.
 Tensor scale_rows(const DeployedWeight& weight) {
   const bool is_stored = is_float(weight.spec) && in_blocks(weight.spec);
@@ -250,11 +262,13 @@ ordered_json compression_config(const Deployment& deployment, const PublishedFol
   const Schemes schemes = schemes_of(layers_of(deployment));
   for (const auto& [scheme, modules] : schemes) {
     const bool is_rest = modules == schemes.back().second;
+    if (!is_rest) refuse_renamed(deployment, folder, modules);
     ordered_json group{{"targets", is_rest ? std::vector<std::string>{"Linear"} : all_patterns_of(folder, modules)}};
     group.update(scheme);
     format = format.empty() || format == scheme["format"] ? scheme["format"] : "mixed-precision";
     groups["group_" + std::to_string(groups.size())] = group;
   }
+  refuse_renamed(deployment, folder, float_modules(deployment));
   return {{"quant_method", "compressed-tensors"},
           {"format", format},
           {"quantization_status", "compressed"},

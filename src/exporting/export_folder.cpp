@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <set>
 #include <sstream>
 #include <string>
 #include <system_error>
@@ -41,7 +42,15 @@ void write_sums(const fs::path& folder) {
 
 }  // namespace
 
+void require_place(const fs::path& target) {
+  const bool taken = fs::exists(fs::symlink_status(target));
+  const bool ours = fs::is_directory(fs::symlink_status(target)) && is_export_folder(target);
+  if (taken && !ours)
+    throw BadInput(target.string() + " is there and is no export of this program; move it, or choose another --out");
+}
+
 void write_folder(const fs::path& target, const std::function<void(const fs::path&)>& fill) {
+  require_place(target);
   const fs::path part = part_of(target, "part"), former = part_of(target, "former");
   try {
     fs::create_directories(target.parent_path());
@@ -57,7 +66,8 @@ void write_folder(const fs::path& target, const std::function<void(const fs::pat
     fs::remove_all(part, ignored);
     if (!fs::exists(target, ignored) && fs::exists(former, ignored)) fs::rename(former, target, ignored);
     const auto* disk = dynamic_cast<const fs::filesystem_error*>(&error);
-    if (disk != nullptr) throw Fault("cannot write " + target.string() + ": " + disk->code().message());
+    if (disk != nullptr)
+      throw Fault("cannot write " + target.string() + ": " + disk->code().message() + "; --out names another folder");
     throw;
   }
 }
@@ -67,10 +77,16 @@ bool is_export_folder(const fs::path& folder) {
 }
 
 std::string damaged_file_of(const fs::path& folder) {
+  std::set<std::string> listed{sums_name};
   std::istringstream lines(read_text(folder / sums_name));
   for (std::string sum, name; lines >> sum >> name;) {
     const fs::path file = folder / fs::path(name).filename();
     if (!fs::is_regular_file(file) || sha256_of_file(file) != sum) return name;
+    listed.insert(name);
+  }
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!listed.contains(name)) return name;
   }
   return {};
 }

@@ -9,13 +9,16 @@ namespace eidolon {
 
 /// Calls `fill` with a new folder beside `target`, adds SHA256SUMS (as sha256sum --check reads it) and gives it the name
 /// `target`, in the place of a folder that was there. If anything fails, the new folder is removed and the old one stays. Fault
-/// if the disk fails.
+/// if the disk fails; BadInput as require_place() if something else stands there.
 void write_folder(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& fill);
+
+/// BadInput if something stands at `target` that is no export of this program, and would be lost.
+void require_place(const std::filesystem::path& target);
 
 /// It has SHA256SUMS and manifest.json.
 bool is_export_folder(const std::filesystem::path& folder);
 
-/// The name of the first file that is missing or has another sum than SHA256SUMS says; empty if there is none.
+/// The name of the first file that is missing, has another sum than SHA256SUMS says, or is not in it; empty if there is none.
 std::string damaged_file_of(const std::filesystem::path& folder);
 
 }  // namespace eidolon

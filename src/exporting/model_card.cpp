@@ -20,10 +20,13 @@ std::string figure_text(const json& figures, const char* name, bool is_share) {
 
 std::string figures_table(const std::string& figures_json) {
   const json figures = json::parse(figures_json, nullptr, /*allow_exceptions=*/false);
-  if (!figures.is_object() || !figures.contains("student")) return "Nothing was measured with this student yet.\n";
+  if (!figures.is_object() || !figures.contains("student")) return "`eidolon run` has measured nothing with this student.\n";
   const json teacher = figures.value("teacher", json::object()), student = figures["student"];
   std::string table = "Measured by `eidolon evaluate`, which runs the student in its own arithmetic";
-  if (figures.contains("images")) table += ", on " + figures["images"].dump() + " labelled images";
+  const bool synthetic = figures.value("optimistic", false);
+  if (figures.contains("images"))
+    table += ", on " + figures["images"].dump() +
+             (synthetic ? " held-out synthetic images, which are optimistic" : " labelled images");
   table += ":\n\n| | teacher | student |\n|---|---|---|\n";
   const auto row = [&](const char* title, const char* name, bool is_share) {
     const std::string of_student = figure_text(student, name, is_share);

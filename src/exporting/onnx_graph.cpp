@@ -274,7 +274,7 @@ class GraphWriter {
       bias = bias_for_bytes(product, weight);
       weight = weight / (preprocessing_.std_tensor() * byte_range);
       x = op(model_, name, "Cast", {x}, {{"to", static_cast<int64_t>(onnx::Type::float32)}});
-    } else if (colours) {
+    } else if (colours && settings_.computed_scales) {
       const std::string codes = onnx::add_initializer(model_, weight_name, onnx::from_tensor(integers->codes.contiguous()));
       const std::string exact = op(model_, weight_name, "Cast", {codes}, {{"to", static_cast<int64_t>(onnx::Type::float32)}});
       const std::string scale =

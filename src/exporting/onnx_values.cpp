@@ -121,7 +121,9 @@ std::string rounded_companded(Model& model, const std::string& node, const std::
 
 /// 2^(floor(log2(max)) - floor(log2(highest))): the cast rounds down to a power of two.
 std::string power_of_two_scale(Model& model, const std::string& node, const std::string& largest, double highest) {
-  const std::string positive = op(model, node, "Max", {largest, scalar(model, node + ".smallest", 0x1p-126)});
+  // The scale of zeros is 2^-126, the smallest normal number, as in block_scales().
+  const double smallest = std::exp2(-126 + std::floor(std::log2(highest)));
+  const std::string positive = op(model, node, "Max", {largest, scalar(model, node + ".smallest", smallest)});
   const std::string power = op(model, node, "Cast", {positive},
                                {{"to", static_cast<int64_t>(Type::float8e8m0)}, {"round_mode", std::string("down")}});
   const std::string down = scalar(model, node + ".down", std::exp2(-std::floor(std::log2(highest))));

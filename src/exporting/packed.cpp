@@ -58,6 +58,7 @@ ordered_json weight_json(const DeployedWeight& weight, const std::vector<int64_t
 ordered_json activation_json(const Quantizer& quantizer) {
   const QuantizerSpec& spec = quantizer.spec;
   ordered_json entry{{"format", spec.format->name}, {"bits", spec.bits}, {"scale", scale_json(spec.scaling)}};
+  if (quantizer.factor.defined()) entry["factor"] = quantizer.factor.item<float>();
   if (spec.scaling.granularity == Granularity::block) return entry;
   entry["step"] = quantizer.scale.item<float>();
   entry["lowest"] = spec.lowest();

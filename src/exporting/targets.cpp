@@ -55,9 +55,45 @@ void write_graphs(const Export& content, const fs::path& folder, const std::vect
   write_manifest(folder, manifest);
 }
 
+/// onnxruntime loads such a product and then fails to run it.
+void refuse_wide_blocks(const Deployment& deployment) {
+  constexpr int64_t int4_bits = 4;
+  for (const Product& product : deployment.plan->products) {
+    const auto weight = deployment.weights.find(product.weight);
+    if (weight == deployment.weights.end() || product.convolution) continue;
+    const QuantizerSpec& spec = weight->second.spec;
+    const bool is_wide = spec.format->fixed_bits == 0 && spec.bits > int4_bits;
+    const bool in_blocks = spec.scaling.granularity == Granularity::block;
+    if (is_wide && in_blocks && deployment.activations.contains(product.input)) {
+      throw BadInput("onnxruntime cannot multiply '" + deployment.plan->name(product.weight) +
+                     "', integers of more than 4 bits in blocks, with a rounded input; quantization.weight_format = " +
+                     "\"integer\" makes weights with a scale per output");
+    }
+  }
+}
+
+/// onnxruntime alone runs blocks of which the last is shorter.
+void refuse_tails(const Deployment& deployment, const std::string& runtime) {
+  for (const auto& [node, weight] : deployment.weights) {
+    const Scaling& scaling = weight.spec.scaling;
+    const int64_t inputs = weight.codes.flatten(1).size(1);
+    if (scaling.granularity != Granularity::block || inputs % scaling.block == 0) continue;
+    throw BadInput(runtime + " does not take '" + deployment.plan->name(node) + "', whose " + std::to_string(inputs) +
+                   " inputs do not divide into blocks of " + std::to_string(scaling.block) +
+                   "; choose smaller blocks or \"channel\" (quantization.int4_scales)");
+  }
+}
+
 /// Building the graph refuses what has no operators.
 void check_onnx(const Export& content) {
-  onnx_graph(deploy(content.student, Shifts::folded), content.facts.preprocessing, {});
+  const Deployment deployment = deploy(content.student, Shifts::folded);
+  refuse_wide_blocks(deployment);
+  onnx_graph(deployment, content.facts.preprocessing, {});
+}
+
+void check_openvino(const Export& content) {
+  check_onnx(content);
+  refuse_tails(deploy(content.student, Shifts::folded), "OpenVINO");
 }
 
 void write_onnx(const Export& content, const fs::path& folder) {
@@ -70,6 +106,7 @@ constexpr GraphSettings for_tensorrt{.input = ImageInput::normalised, .computed_
 
 void check_tensorrt(const Export& content) {
   const Deployment deployment = deploy(content.student, Shifts::folded);
+  refuse_tails(deployment, "TensorRT");
   const auto violations = tensorrt_violations(onnx_graph(deployment, content.facts.preprocessing, for_tensorrt));
   if (violations.empty()) return;
   throw BadInput(
@@ -107,7 +144,7 @@ const std::vector<Target>& export_targets() {
        .check = takes_all,
        .write = write_packed},
       {.name = "onnx", .description = "for onnxruntime", .check = check_onnx, .write = write_onnx},
-      {.name = "openvino", .description = "the same, which OpenVINO reads", .check = check_onnx, .write = write_onnx},
+      {.name = "openvino", .description = "the same, which OpenVINO reads", .check = check_openvino, .write = write_onnx},
       {.name = "tensorrt",
        .description = "ONNX by TensorRT's rules, as far as they can be checked without it",
        .check = check_tensorrt,

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string_view>
 #include <variant>
 
-#include "base/trimmed.h"
 #include "job/job_path.h"
 #include "job/mixture.h"
 #include "job/nearest.h"
@@ -21,18 +19,6 @@ bool among(const Allowed& allowed, const std::string& word) {
   return allowed.choices.empty() || std::ranges::find(allowed.choices, word) != allowed.choices.end();
 }
 
-/// "onnx, packed": names between commas.
-bool is_list(const Allowed& allowed, const std::string& text) {
-  if (trimmed(text).empty()) return true;
-  std::string_view rest = text;
-  while (true) {
-    const size_t comma = rest.find(',');
-    if (!among(allowed, std::string(trimmed(rest.substr(0, comma))))) return false;
-    if (comma == std::string_view::npos) return true;
-    rest.remove_prefix(comma + 1);
-  }
-}
-
 std::string joined(const TomlList& texts) {
   std::string text;
   for (const std::string& entry : texts) text += (text.empty() ? "" : ", ") + entry;
@@ -40,7 +26,9 @@ std::string joined(const TomlList& texts) {
 }
 
 bool fits(const Allowed& allowed, const std::string& word) {
-  if (allowed.list) return is_list(allowed, word);
+  if (allowed.list) {
+    return std::ranges::all_of(listed_names(word), [&](const std::string& name) { return among(allowed, name); });
+  }
   if (!allowed.mixture) return among(allowed, word);
   const auto shares = mixture_shares(word);
   return shares && std::ranges::all_of(*shares, [&](const MixtureShare& share) { return among(allowed, share.name); });

@@ -61,7 +61,7 @@ struct QuantizationJob {
   int64_t weight_bits = 4;
   int64_t activation_bits = 4;
   bool weight_symmetric = false;
-  std::string weight_format = "integer";        ///< integer | integer_block32 | ... | nvfp4 (quantization/scheme.cpp)
+  std::string weight_format = "integer";        ///< integer | integer_block32 | ... | nvfp4 (job/number_formats.h)
   std::string activation_format = "companded";  ///< uniform | companded: of heavy-tailed values | fp8_e4m3 | ... | nvfp4
   std::string attention = "companded";          ///< of the probabilities: the same and log2 | log_sqrt2
   std::string attention_granularity = "row";    ///< row | tensor: what shares one scale of the probabilities

@@ -63,4 +63,15 @@ std::vector<std::string> mixture_cycle(std::string_view text) {
   return cycle;
 }
 
+std::vector<std::string> listed_names(std::string_view text) {
+  std::vector<std::string> names;
+  if (trimmed(text).empty()) return names;
+  while (true) {
+    const size_t comma = text.find(',');
+    names.emplace_back(trimmed(text.substr(0, comma)));
+    if (comma == std::string_view::npos) return names;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 }  // namespace eidolon

@@ -20,4 +20,7 @@ std::optional<std::vector<MixtureShare>> mixture_shares(std::string_view text);
 /// more or less often than n times its share of the whole. BadInput if the text is no mixture.
 std::vector<std::string> mixture_cycle(std::string_view text);
 
+/// "onnx, packed": the names between commas; none in an empty text.
+std::vector<std::string> listed_names(std::string_view text);
+
 }  // namespace eidolon

@@ -1,4 +1,4 @@
-// The names of number formats that a job may state. What they mean stands in quantization/scheme.cpp; a test holds both
+// The names of number formats that a job may state. What they mean stands in quantization/named_formats.cpp; a test holds both
 // against each other.
 #pragma once
 

@@ -137,12 +137,12 @@ void check_bits(const std::string& key, int64_t bits, const std::string& format,
 /// Choices among the two neighbours of a weight need even steps and one scale per channel.
 void check_rounding(const std::string& what, const QuantizationJob& job) {
   const std::string reason = what + " chooses among even steps with a scale per channel, but 'quantization.";
-  if (job.recipe == "research" && job.weight_format != "integer") {
-    throw BadInput(reason + "weight_format' is \"" + job.weight_format + "\"; set it to \"integer\", or choose another method");
+  if (job.recipe != "research") {
+    throw BadInput(reason + "recipe' is \"" + job.recipe + "\", in which not all weights have those; set it to \"research\", " +
+                   "or choose another method");
   }
-  const bool int4_per_channel = job.recipe.starts_with("w4") && job.int4_scales == "channel";
-  if (job.recipe == "research" || job.recipe == "int8" || int4_per_channel) return;
-  throw BadInput(reason + "recipe' is \"" + job.recipe + "\", whose weights have others; choose another method");
+  if (job.weight_format == "integer") return;
+  throw BadInput(reason + "weight_format' is \"" + job.weight_format + "\"; set it to \"integer\", or choose another method");
 }
 
 void check_formats(const Job& job, const std::vector<Setting>& settings) {

@@ -113,7 +113,13 @@ Scheme scheme_of(const QuantizationJob& job, const Plan& plan) {
   for (const NodeId node : plan.all_nodes()) {
     if (const auto spec = spec_of(job, plan, node)) scheme[node] = *spec;
   }
-  for (const BitRule& rule : bit_rules(job.bits_for)) apply(rule, plan, scheme);
+  for (const BitRule& rule : bit_rules(job.bits_for)) {
+    if (rule.bits && job.recipe != "research") {
+      throw BadInput("quantization.bits_for: under quantization.recipe = \"" + job.recipe + "\" the rule '" + rule.pattern +
+                     "' may only make nodes float; other bits are for \"research\"");
+    }
+    apply(rule, plan, scheme);
+  }
   return scheme;
 }
 

@@ -15,7 +15,7 @@ using Scheme = std::map<NodeId, QuantizerSpec>;
 
 /// After I&S-ViT (arXiv 2311.10126) every weight and every input of a matrix product is quantized, those of the first and the
 /// last layer included, and the image is not. Weights have `weight_format`, probabilities `attention`, all others
-/// `activation_format`. Of the formats' names see number_format() in scheme.cpp. job.bits_for then changes some nodes
+/// `activation_format`. quantization/named_formats.h has their names. job.bits_for then changes some nodes
 /// (quantization/bit_rules.h). BadInput if a rule matches no node or asks bits of a format whose bits are fixed.
 Scheme scheme_of(const QuantizationJob& job, const Plan& plan);
 

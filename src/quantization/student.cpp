@@ -88,6 +88,18 @@ Student Student::clone() const {
   return copy;
 }
 
+Student uncalibrated(const Network& teacher, const Scheme& scheme) {
+  Student student{.model = teacher, .quantizers = {}};
+  for (const auto& [node, spec] : scheme) {
+    const Tensor ones = at::ones({scales_of(node, spec, *teacher.plan)});
+    Quantizer& quantizer = student.quantizers[node];
+    quantizer = {.spec = spec, .scale = ones, .zero_point = at::zeros_like(ones)};
+    if (spec.format->is_companded) quantizer.companding = ones;
+    if (spec.scaling.stored == ScaleFormat::e4m3) quantizer.factor = at::ones({1});
+  }
+  return student;
+}
+
 Tap quantizing_tap(const Student& student) {
   return [&student](NodeId node, const Tensor& tensor) {
     const auto found = student.quantizers.find(node);

@@ -20,6 +20,9 @@ struct Student {
   Student clone() const;
 };
 
+/// The form of a student that is not calibrated yet: every scale is 1. For what must be known before there is one.
+Student uncalibrated(const Network& teacher, const Scheme& scheme);
+
 /// The Tap that quantizes. Refers to `student`, which must outlive it.
 Tap quantizing_tap(const Student& student);
 

@@ -280,6 +280,8 @@ void require_place_for_logits(const Job& job, const std::filesystem::path& file,
   const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
   if (!std::filesystem::is_directory(folder))
     throw_once(communicator, BadInput("--logits: there is no folder " + folder.string()));
+  if (std::filesystem::is_directory(file))
+    throw_once(communicator, BadInput("--logits: " + file.string() + " is a folder; name the file in it"));
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "cluster/log.h"
 #include "cluster/on_root.h"
 #include "exporting/export_folder.h"
 #include "exporting/targets.h"
+#include "job/mixture.h"
 #include "job/provenance.h"
 #include "reporting/result.h"
 #include "stages/stages.h"
@@ -51,23 +54,68 @@ std::string size_text(const std::filesystem::path& folder) {
   return text;
 }
 
-void export_on_root(const RunContext& context, const Student& student, const ExportOptions& options) {
-  Export content{.student = student, .facts = facts_of(context)};
-  for (const std::string& name : options.targets) export_target(name).check(content);
-  for (const std::string& name : options.targets) {
-    content.facts.target = name;
-    const std::filesystem::path folder = options.folder.empty() ? context.run.exported(name) : options.folder / name;
-    write_folder(folder, [&](const std::filesystem::path& part) { export_target(name).write(content, part); });
-    const std::string done = name + " in " + folder.string() + ", " + size_text(folder);
-    if (options.prints) {
-      print_result(done + "\n");
-    } else {
-      log::info("export: " + done);
-    }
+/// In their order, each once.
+std::vector<std::string> distinct(const std::vector<std::string>& names) {
+  std::vector<std::string> result;
+  for (const std::string& name : names) {
+    if (std::ranges::find(result, name) == result.end()) result.push_back(name);
+  }
+  return result;
+}
+
+std::filesystem::path folder_of(const RunContext& context, const ExportOptions& options, const std::string& target) {
+  return options.folder.empty() ? context.run.exported(target) : options.folder / target;
+}
+
+void write_target(const std::string& target, const Export& content, const std::filesystem::path& folder, bool prints) {
+  write_folder(folder, [&](const std::filesystem::path& part) { export_target(target).write(content, part); });
+  const std::string done = target + " in " + folder.string() + ", " + size_text(folder);
+  if (prints) {
+    print_result(done + "\n");
+  } else {
+    log::info("export: " + done);
   }
 }
 
+/// A command is refused as a whole, before anything is written. At the end of a run what can be written is, and the first
+/// refusal is said then.
+void export_on_root(const RunContext& context, const Student& student, const ExportOptions& options) {
+  Export content{.student = student, .facts = facts_of(context)};
+  std::vector<std::string> taken;
+  std::string refusal;
+  for (const std::string& name : distinct(options.targets)) {
+    try {
+      require_place(folder_of(context, options, name));
+      export_target(name).check(content);
+      taken.push_back(name);
+    } catch (const BadInput& error) {
+      if (options.prints) throw;
+      if (refusal.empty())
+        refusal = "the run is finished, but its student was not exported for '" + name + "': " + error.what();
+    }
+  }
+  for (const std::string& name : taken) {
+    content.facts.target = name;
+    write_target(name, content, folder_of(context, options, name), options.prints);
+  }
+  if (!refusal.empty()) throw BadInput(refusal);
+}
+
 }  // namespace
+
+void require_exportable(const RunContext& context) {
+  const std::vector<std::string> targets = listed_names(context.job.run.exports);
+  if (targets.empty()) return;
+  on_root(context.cluster.communicator, [&] {
+    const Network& teacher = context.teacher.model;
+    const Student form = uncalibrated(teacher, scheme_of(context.job.quantization, *teacher.plan));
+    const Export content{.student = form, .facts = facts_of(context)};
+    for (const std::string& name : targets) {
+      require_place(context.run.exported(name));
+      export_target(name).check(content);
+    }
+  });
+}
 
 ExitCode export_student(const RunContext& context, const ExportOptions& options) {
   const Student student = finished_student(context);

@@ -118,7 +118,7 @@ std::string about_model(const std::filesystem::path& folder) {
 std::string storage_counts(const ordered_json& nodes) {
   std::map<std::string, int> counts;
   for (const ordered_json& node : nodes) {
-    if (node.value("role", "") == "weight") ++counts[node.value("storage", "float")];
+    if (node.is_object() && node.value("role", "") == "weight") ++counts[node.value("storage", "float")];
   }
   std::string text;
   for (const auto& [storage, count] : counts) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + storage;
@@ -128,12 +128,14 @@ std::string storage_counts(const ordered_json& nodes) {
 /// What `eidolon export` wrote. BadInput naming the first file that is not as it was written.
 std::string about_export(const std::filesystem::path& folder) {
   const std::string damaged = damaged_file_of(folder);
-  if (!damaged.empty()) throw BadInput((folder / damaged).string() + " is missing or not as it was written; export it anew");
+  if (!damaged.empty())
+    throw BadInput((folder / damaged).string() + " is missing, new, or not as it was written; export it anew");
   const ordered_json manifest = ordered_json::parse(read_text(folder / "manifest.json"), nullptr, /*allow_exceptions=*/false);
   if (!manifest.is_object() || manifest.value("format", "") != "eidolon student")
     throw BadInput(folder.string() + " has SHA256SUMS and a manifest.json, but not of this program");
   std::string text = "exported student, every file as it was written\n";
-  text += "  recipe = " + manifest.value("recipe", "") + "\n  weights = " + storage_counts(manifest.at("nodes")) + "\n";
+  text += "  recipe = " + manifest.value("recipe", "") +
+          "\n  weights = " + storage_counts(manifest.value("nodes", ordered_json::array())) + "\n";
   for (const ordered_json& model : manifest.value("models", ordered_json::array())) {
     text += "  " + model.value("file", "") + ": input " + model.value("input", "") + ", opset " +
             std::to_string(model.value("opset", 0)) + "\n";

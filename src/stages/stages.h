@@ -33,6 +33,10 @@ ExitCode evaluate(RunContext& context, const EvaluateOptions& options, const Lab
 /// BadInput if the job leaves evaluate() nothing to look at. Before anything is made or written, since that would be in vain.
 void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, const Communicator& communicator);
 
+/// BadInput if a target of run.export cannot take a student of this job, as far as that can be known before there is one.
+/// Collective.
+void require_exportable(const RunContext& context);
+
 /// Writes the finished student for other programs: one folder per target, complete or not there. BadInput, before anything is
 /// written, for a target that cannot take the student. Collective.
 ExitCode export_student(const RunContext& context, const ExportOptions& options);

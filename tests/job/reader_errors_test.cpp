@@ -137,16 +137,18 @@ TEST_F(ReaderErrors, WrongTypes) {
             "job.toml:1: 'synthesis.images' is a table, but must be an integer from 1 to 99999999");
 }
 
-TEST_F(ReaderErrors, RecipesWhoseWeightsHaveNoStepsPerChannel) {
-  const std::string reason =
-      " chooses among even steps with a scale per channel, but 'quantization.recipe' is \"w4a16\", whose "
-      "weights have others; choose another method";
-  EXPECT_EQ(of_line("quantization", "recipe = \"w4a16\"\ncorrection = \"ridge\""),
-            "job.toml: 'quantization.correction' = \"ridge\"" + reason);
-  EXPECT_EQ(of_line("quantization", "recipe = \"w4a16\"\n[finetuning]\nrounding = \"adaround\""),
-            "job.toml: 'finetuning.rounding' = \"adaround\"" + reason);
-  EXPECT_EQ(of_line("quantization", "recipe = \"w4a16\"\nint4_scales = \"channel\"\ncorrection = \"ridge\""), "(accepted)");
-  EXPECT_EQ(of_line("quantization", "correction = \"rounding\""), "(accepted)");
+TEST_F(ReaderErrors, RoundingsThatRecipesDoNotHave) {
+  for (const std::string recipe : {"int8", "w4a16", "nvfp4"}) {
+    const std::string reason = " chooses among even steps with a scale per channel, but 'quantization.recipe' is \"" + recipe +
+                               "\", in which not all weights have those; set it to \"research\", or choose another method";
+    const std::string line = "recipe = \"" + recipe + "\"\n";
+    for (const std::string correction : {"rounding", "ridge"}) {
+      EXPECT_EQ(of_line("quantization", line + "correction = \"" + correction + "\""),
+                "job.toml: 'quantization.correction' = \"" + correction + "\"" + reason);
+    }
+    EXPECT_EQ(of_line("quantization", line + "[finetuning]\nrounding = \"adaround\""),
+              "job.toml: 'finetuning.rounding' = \"adaround\"" + reason);
+  }
 }
 
 TEST_F(ReaderErrors, ListsHoldNamesThatThereAre) {
