@@ -43,25 +43,55 @@ TEST_F(ExportFolder, IsCompleteWithTheSumsOfItsFiles) {
   EXPECT_EQ(entries(), 1) << "nothing else is left beside it";
 }
 
+/// An export of one file and a manifest.
+void fill(const fs::path& part, const std::string& text) {
+  write_text_atomically(part / "a.txt", text);
+  write_text_atomically(part / "manifest.json", "{}");
+}
+
 TEST_F(ExportFolder, TakesThePlaceOfAFormerOne) {
-  for (const char* text : {"former", "new"})
-    write_folder(folder / "onnx", [&](const fs::path& part) { write_text_atomically(part / "a.txt", text); });
+  for (const char* text : {"former", "new"}) write_folder(folder / "onnx", [&](const fs::path& part) { fill(part, text); });
   EXPECT_EQ(read_text(folder / "onnx" / "a.txt"), "new");
   EXPECT_EQ(entries(), 1);
 }
 
 TEST_F(ExportFolder, ThatFailsHalfwayLeavesTheFormerOneAlone) {
-  write_folder(folder / "onnx", [](const fs::path& part) { write_text_atomically(part / "a.txt", "former"); });
-  EXPECT_THROW(write_folder(folder / "onnx",
-                            [](const fs::path& part) {
-                              write_text_atomically(part / "a.txt", "half");
-                              throw Fault("no space left");
-                            }),
-               Fault);
+  write_folder(folder / "onnx", [](const fs::path& part) { fill(part, "former"); });
+  const auto fails = [](const fs::path& part) {
+    fill(part, "half");
+    throw Fault("no space left");
+  };
+  EXPECT_THROW(write_folder(folder / "onnx", fails), Fault);
   EXPECT_EQ(read_text(folder / "onnx" / "a.txt"), "former");
   EXPECT_EQ(entries(), 1);
-  EXPECT_THROW(write_folder(folder / "packed", [](const fs::path&) { throw Fault("no space left"); }), Fault);
+  EXPECT_THROW(write_folder(folder / "packed", fails), Fault);
   EXPECT_FALSE(fs::exists(folder / "packed"));
+}
+
+TEST_F(ExportFolder, NeverTakesThePlaceOfWhatIsNoExport) {
+  fs::create_directories(folder / "onnx");
+  write_text_atomically(folder / "onnx" / "notes.txt", "mine");
+  write_text_atomically(folder / "packed", "a file");
+  fs::create_directory_symlink(folder / "onnx", folder / "link");
+  for (const char* name : {"onnx", "packed", "link"})
+    EXPECT_THROW(write_folder(folder / name, [](const fs::path& part) { fill(part, "new"); }), BadInput) << name;
+  EXPECT_EQ(read_text(folder / "onnx" / "notes.txt"), "mine");
+  EXPECT_EQ(read_text(folder / "packed"), "a file");
+}
+
+TEST_F(ExportFolder, NamesWhatIsNotAsItWasWritten) {
+  const fs::path target = folder / "onnx";
+  write_folder(target, [](const fs::path& part) { fill(part, "text"); });
+  EXPECT_EQ(damaged_file_of(target), "");
+  write_text_atomically(target / "more.txt", "new");
+  EXPECT_EQ(damaged_file_of(target), "more.txt");
+  fs::remove(target / "more.txt");
+  write_text_atomically(target / "a.txt", "other");
+  EXPECT_EQ(damaged_file_of(target), "a.txt");
+  fs::remove(target / "a.txt");
+  EXPECT_EQ(damaged_file_of(target), "a.txt");
+  write_text_atomically(target / "SHA256SUMS", "");
+  EXPECT_EQ(damaged_file_of(target), "manifest.json") << "sums of nothing";
 }
 
 }  // namespace

@@ -74,6 +74,8 @@ TEST(Recipe, RulesMayStillMakeNodesFloat) {
   const Scheme scheme = scheme_of(job, *plan);
   EXPECT_FALSE(scheme.contains(plan->node("head.weight")));
   EXPECT_TRUE(scheme.contains(plan->node("blocks.0.mlp.fc1.weight")));
+  job.bits_for = "blocks.0.*: 4";
+  EXPECT_THROW(scheme_of(job, *plan), BadInput) << "other bits are for research";
 }
 
 TEST(Recipe, ScalesOfInt4BlocksAreFloat16Numbers) {
