@@ -105,13 +105,13 @@ void require_command(const CLI::App& app, int argc, char** argv) {
   if (argc < 2) throw BadInput("no command is given; the commands are " + joined(commands));
   const std::string word = argv[1];
   if (std::ranges::find(commands, word) != commands.end() || app.get_option_no_throw(word) != nullptr) return;
-  if (word.starts_with("-")) throw BadInput("'" + printable(word) + "' stands before the command, which comes first");
+  if (word.starts_with('-')) throw BadInput("'" + printable(word) + "' stands before the command, which comes first");
   throw BadInput("unknown command '" + printable(word) + "'; nearest is '" + nearest_of(word, commands) + "'");
 }
 
 /// What is wrong with a word that the command does not take.
 std::string about(const std::string& word, const CLI::App& app, const std::string& command) {
-  if (!word.starts_with("-")) return "'" + printable(word) + "' is one word too many";
+  if (!word.starts_with('-')) return "'" + printable(word) + "' is one word too many";
   const std::string flag = word.substr(0, word.find('='));
   const std::vector<std::string> owners = commands_of(app, flag);
   if (!owners.empty()) return flag + " is a flag of " + joined(owners) + " alone";

@@ -265,7 +265,8 @@ ordered_json compression_config(const Deployment& deployment, const PublishedFol
     if (!is_rest) refuse_renamed(deployment, folder, modules);
     ordered_json group{{"targets", is_rest ? std::vector<std::string>{"Linear"} : all_patterns_of(folder, modules)}};
     group.update(scheme);
-    format = format.empty() || format == scheme["format"] ? scheme["format"] : "mixed-precision";
+    const auto own = scheme.at("format").get<std::string>();
+    format = format.empty() || format == own ? own : "mixed-precision";
     groups["group_" + std::to_string(groups.size())] = group;
   }
   refuse_renamed(deployment, folder, float_modules(deployment));

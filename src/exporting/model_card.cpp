@@ -21,7 +21,8 @@ std::string figure_text(const json& figures, const char* name, bool is_share) {
 std::string figures_table(const std::string& figures_json) {
   const json figures = json::parse(figures_json, nullptr, /*allow_exceptions=*/false);
   if (!figures.is_object() || !figures.contains("student")) return "`eidolon run` has measured nothing with this student.\n";
-  const json teacher = figures.value("teacher", json::object()), student = figures["student"];
+  const json teacher = figures.value("teacher", json::object());
+  const json& student = figures["student"];
   std::string table = "Measured by `eidolon evaluate`, which runs the student in its own arithmetic";
   const bool synthetic = figures.value("optimistic", false);
   if (figures.contains("images"))

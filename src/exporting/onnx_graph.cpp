@@ -213,7 +213,7 @@ class GraphWriter {
   /// Maps to tokens: B x places x outputs.
   std::string convolution(const Product& product) {
     const DeployedWeight* integers = integers_of(product);
-    const Convolution& shape = *product.convolution;
+    const Convolution& shape = product.convolution.value();
     const bool reads_bytes = plan_.role(product.input) == Role::image && settings_.input == ImageInput::bytes;
     const bool colours = integers != nullptr && integers->spec.format->is_uniform && !integers->zero_point.defined() &&
                          integers->spec.scaling == per_block(1, shape.kernel * shape.kernel);
@@ -225,7 +225,7 @@ class GraphWriter {
   /// and in the bias.
   std::string colour_products(const Product& product, const DeployedWeight& weight) {
     const std::string name = layer_name(plan_.name(product.weight));
-    const int64_t channels = plan_.channels, kernel = product.convolution->kernel, grid = plan_.image_size / kernel;
+    const int64_t channels = plan_.channels, kernel = product.convolution.value().kernel, grid = plan_.image_size / kernel;
     const auto colours = onnx::add_node_with_outputs(
         model_, name, {.op = "Split", .inputs = {x_}, .attributes = {{"axis", int64_t{1}}, {"num_outputs", channels}}},
         static_cast<int>(channels));
@@ -267,7 +267,7 @@ class GraphWriter {
     const std::string &weight_name = plan_.name(product.weight), name = layer_name(weight_name);
     Tensor weight = integers != nullptr ? dequantized(*integers) : deployment_.parameters.at(weight_name);
     Tensor bias = deployment_.parameters.at(product.bias);
-    const Convolution& shape = *product.convolution;
+    const Convolution& shape = product.convolution.value();
     std::string x = x_, values;
     if (reads_bytes) {
       if (shape.padding > 0) throw BadInput("a padded convolution of bytes is not built; use the normalised input");

@@ -129,7 +129,7 @@ std::vector<Trainable> SectionTrainer::trainables() {
 }
 
 Tensor SectionTrainer::training_input(const Tensor& rows, const StepImages& at) const {
-  const Tensor quantized = shared->training.inputs.rows(rows);
+  Tensor quantized = shared->training.inputs.rows(rows);
   if (!shared->exact_inputs || section == 0) return quantized;  // the image is nobody's output
   return mixed_input(quantized, shared->exact_inputs->rows(rows), at, shared->job.input_mix);
 }

@@ -29,7 +29,7 @@ namespace {
 
 // A job has about 2 KiB and some hundred dots. The library recurses once per dot of a key, so dots are what could exhaust the
 // stack (it bounds brackets itself).
-constexpr std::size_t largest_text = 64 * 1024;
+constexpr std::size_t largest_text = 65'536;
 constexpr std::ptrdiff_t most_dots = 2048;
 
 std::string what_is(const toml::node& node) {

@@ -23,7 +23,7 @@ std::string bound_text(double bound, Kind kind) {
 }
 
 std::string range_text(const Allowed& allowed, Kind kind) {
-  const std::string noun = kind == Kind::integer ? "an integer" : "a number";
+  std::string noun = kind == Kind::integer ? "an integer" : "a number";
   if (std::isinf(allowed.low)) {
     return noun;
   }

@@ -151,7 +151,7 @@ class CommandLine(ProgramTest):
         self.said_once("--json is a flag of", "finetune", self.job, "--json")
         self.said_once("--json is a flag of", "inspect", self.job, "--json")
         self.said_once("--teacher-only is a flag of evaluate alone", "run", self.job, "--teacher-only")
-        self.said_once("--set is a flag of run, synthesize, finetune, evaluate, sensitivity alone", "status", self.folder,
+        self.said_once("--set is a flag of run, synthesize, finetune, evaluate, export, sensitivity alone", "status", self.folder,
                        "--set", "a.b=1")
         self.said_once("excludes", "run", self.job, "--dry-run", "--json")
         self.said_once("excludes", "evaluate", self.job, "--print-config", "--teacher-only")

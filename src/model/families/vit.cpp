@@ -192,8 +192,8 @@ std::shared_ptr<const Plan> vit_plan(const VitFacts& f) {
   return plan;
 }
 
-std::shared_ptr<const Plan> vit_plan_from(const std::string& text) {
-  const json fields = json::parse(text);
+std::shared_ptr<const Plan> vit_plan_from(const std::string& facts) {
+  const json fields = json::parse(facts);
   return vit_plan({.channels = fields.at("channels"),
                    .image_size = fields.at("image_size"),
                    .patch_size = fields.at("patch_size"),
