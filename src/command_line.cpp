@@ -38,6 +38,7 @@ void add_export(CLI::App& app, CommandLine& line) {
       ->required()
       ->type_size(1)
       ->allow_extra_args(false)
+      ->excludes(command->get_option("--dry-run"))
       ->check([](const std::string& name) {
         try {
           export_target(name);
@@ -59,7 +60,9 @@ void define_commands(CLI::App& app, CommandLine& line) {
   for (const char* command : {"run", "evaluate", "sensitivity"})
     add_result_flag(app, command, "--json", line.evaluate.json, "the result as one JSON object on standard output");
   app.get_subcommand("evaluate")
-      ->add_option("--logits", line.evaluate.logits, "also write the logits of teacher and student to this safetensors file");
+      ->add_option("--logits", line.evaluate.logits, "also write the logits of teacher and student to this safetensors file")
+      ->excludes(app.get_subcommand("evaluate")->get_option("--print-config"))
+      ->excludes(app.get_subcommand("evaluate")->get_option("--dry-run"));
   add_export(app, line);
   add_result_flag(app, "evaluate", "--teacher-only", line.evaluate.teacher_only, "evaluate the teacher alone");
 

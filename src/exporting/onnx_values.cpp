@@ -6,12 +6,12 @@
 
 #include "base/error.h"
 #include "exporting/element_type.h"
+#include "exporting/packed.h"
 
 namespace eidolon::onnx {
 namespace {
 
 constexpr int64_t int4_bits = 4, int8_bits = 8;
-constexpr int64_t e8m0_bias = 127;
 
 std::string free_name(const Model& model, const std::string& name) {
   if (!model.names.contains(name)) return name;
@@ -32,23 +32,20 @@ std::string scalar(Model& model, const std::string& name, double value) {
   return constant(model, name, at::scalar_tensor(value, at::kFloat));
 }
 
-/// Scales as they are stored, and from there in float32.
-std::string scales(Model& model, const std::string& name, const Tensor& scale, const DeployedWeight& weight) {
-  const std::string stored = name + ".scale";
+/// A weight's scales as they are stored, and from there in float32.
+std::string scales(Model& model, const std::string& name, const DeployedWeight& weight) {
+  const Tensor stored = stored_scales(weight).contiguous();
+  const auto keep = [&](const TensorData& data) { return add(model, name + ".scale", data); };
   switch (weight.spec.scaling.stored) {
     case ScaleFormat::float32:
-      return constant(model, stored, scale);
+      return keep(from_tensor(stored));
     case ScaleFormat::float16:
-      return cast(model, name, add(model, stored, from_tensor(scale.to(at::kHalf).contiguous())), Type::float32);
-    case ScaleFormat::e8m0: {
-      const Tensor exponents = at::log2(scale).round().add(e8m0_bias).to(at::kByte).contiguous();
-      return cast(model, name, add(model, stored, from_bits(exponents, Type::float8e8m0)), Type::float32);
-    }
+      return cast(model, name, keep(from_tensor(stored)), Type::float32);
+    case ScaleFormat::e8m0:
+      return cast(model, name, keep(from_bits(stored, Type::float8e8m0)), Type::float32);
     case ScaleFormat::e4m3: {
-      const Tensor bits = scale.to(at::kFloat8_e4m3fn).view(at::kByte).contiguous();
-      const std::string codes = add(model, stored, from_bits(bits, Type::float8e4m3fn));
-      const std::string factor = constant(model, name + ".factor", weight.factor.reshape({}));
-      return op(model, name, "DequantizeLinear", {codes, factor});
+      const std::string codes = keep(from_bits(stored.view(at::kByte), Type::float8e4m3fn));
+      return op(model, name, "DequantizeLinear", {codes, constant(model, name + ".factor", weight.factor.reshape({}))});
     }
   }
   throw Fault("'" + name + "' has scales of an unknown kind");
@@ -196,8 +193,9 @@ std::string dequantized_weight(Model& model, const std::string& name, const Depl
   const Tensor codes = weight.codes.flatten(1).t().contiguous();
   const std::string elements = add(model, name, element_data(name, codes, weight.spec));
   const bool in_blocks = scaling.granularity == Granularity::block;
-  const Tensor scale = in_blocks ? weight.scale.t() : weight.scale;
-  std::vector<std::string> inputs{elements, scales(model, name, scale, weight)};
+  DeployedWeight transposed = weight;
+  if (in_blocks) transposed.scale = weight.scale.t();
+  std::vector<std::string> inputs{elements, scales(model, name, transposed)};
   if (weight.zero_point.defined()) {
     const Tensor zero_point = (in_blocks ? weight.zero_point.t() : weight.zero_point).contiguous();
     inputs.push_back(add(model, name + ".zero_point", element_data(name, zero_point, weight.spec)));

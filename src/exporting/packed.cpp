@@ -14,7 +14,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr int64_t export_format_version = 1;
-constexpr int64_t int4_bits = 4, int8_bits = 8;
+constexpr int64_t int4_bits = 4;
 
 /// Two 4-bit values a byte along the last axis, the earlier one in the low half.
 Tensor nibbles(const Tensor& codes) {

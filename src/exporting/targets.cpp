@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -28,7 +29,7 @@ void write_manifest(const fs::path& folder, const ordered_json& manifest) {
 void takes_all(const Export&) {}
 
 void write_packed(const Export& content, const fs::path& folder) {
-  const Deployment deployment = deploy(content.student, Shifts::folded);
+  const Deployment& deployment = content.folded;
   write_safetensors(folder / "student.safetensors", packed_tensors(deployment), {{"format", "eidolon student"}});
   write_manifest(folder, export_manifest(deployment, content.facts));
 }
@@ -39,7 +40,7 @@ struct OnnxFile {
 };
 
 void write_graphs(const Export& content, const fs::path& folder, const std::vector<OnnxFile>& files) {
-  const Deployment deployment = deploy(content.student, Shifts::folded);
+  const Deployment& deployment = content.folded;
   ordered_json manifest = export_manifest(deployment, content.facts);
   manifest["models"] = ordered_json::array();
   for (const auto& [file, settings] : files) {
@@ -86,14 +87,14 @@ void refuse_tails(const Deployment& deployment, const std::string& runtime) {
 
 /// Building the graph refuses what has no operators.
 void check_onnx(const Export& content) {
-  const Deployment deployment = deploy(content.student, Shifts::folded);
+  const Deployment& deployment = content.folded;
   refuse_wide_blocks(deployment);
   onnx_graph(deployment, content.facts.preprocessing, {});
 }
 
 void check_openvino(const Export& content) {
   check_onnx(content);
-  refuse_tails(deploy(content.student, Shifts::folded), "OpenVINO");
+  refuse_tails(content.folded, "OpenVINO");
 }
 
 void write_onnx(const Export& content, const fs::path& folder) {
@@ -105,7 +106,7 @@ void write_onnx(const Export& content, const fs::path& folder) {
 constexpr GraphSettings for_tensorrt{.input = ImageInput::normalised, .computed_scales = false};
 
 void check_tensorrt(const Export& content) {
-  const Deployment deployment = deploy(content.student, Shifts::folded);
+  const Deployment& deployment = content.folded;
   refuse_tails(deployment, "TensorRT");
   const auto violations = tensorrt_violations(onnx_graph(deployment, content.facts.preprocessing, for_tensorrt));
   if (violations.empty()) return;
@@ -120,22 +121,26 @@ void write_tensorrt(const Export& content, const fs::path& folder) {
 }
 
 void check_compressed(const Export& content) {
-  check_compressed_folder(deploy(content.student, Shifts::kept), content.facts);
+  check_compressed_folder(content.kept, content.facts);
 }
 
 void write_compressed(const Export& content, const fs::path& folder) {
-  const Deployment deployment = deploy(content.student, Shifts::kept);
+  const Deployment& deployment = content.kept;
   write_compressed_folder(deployment, content.facts, folder);
   write_manifest(folder, export_manifest(deployment, content.facts));
 }
 
 void write_torch(const Export& content, const fs::path& folder) {
-  const Deployment deployment = deploy(content.student, Shifts::kept);
+  const Deployment& deployment = content.kept;
   write_torch_folder(deployment, content.facts, folder);
   write_manifest(folder, export_manifest(deployment, content.facts));
 }
 
 }  // namespace
+
+Export export_of(const Student& student, ExportFacts facts) {
+  return {.folded = deploy(student, Shifts::folded), .kept = deploy(student, Shifts::kept), .facts = std::move(facts)};
+}
 
 const std::vector<Target>& export_targets() {
   static const std::vector<Target> targets{

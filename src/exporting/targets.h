@@ -6,15 +6,18 @@
 #include <string_view>
 #include <vector>
 
+#include "exporting/deployment.h"
 #include "exporting/export_facts.h"
 #include "quantization/student.h"
 
 namespace eidolon {
 
+/// A finished student with its zero points as shifts, and with them kept.
 struct Export {
-  const Student& student;  ///< finished
+  Deployment folded, kept;
   ExportFacts facts;
 };
+Export export_of(const Student& student, ExportFacts facts);
 
 struct Target {
   std::string_view name;

@@ -1,7 +1,6 @@
 #include "finetuning/adaround.h"
 
 #include "base/error.h"
-#include "quantization/float_channels.h"
 
 namespace eidolon {
 namespace {
@@ -79,9 +78,7 @@ Tensor hard_weight(const LearnedRounding& rounding, const Quantizer& quantizer) 
 Tap soft_weight_tap(const Student& student, const std::vector<LearnedRounding>& roundings) {
   return [&student, &roundings, quantize = quantizing_tap(student)](NodeId node, const Tensor& tensor) {
     for (const LearnedRounding& rounding : roundings) {
-      if (rounding.weight != node) continue;
-      const Quantizer& quantizer = student.quantizers.at(node);
-      return with_float_channels(soft_weight(rounding, quantizer), tensor, quantizer.float_channels);
+      if (rounding.weight == node) return soft_weight(rounding, student.quantizers.at(node));
     }
     return quantize(node, tensor);
   };

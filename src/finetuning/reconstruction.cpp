@@ -12,7 +12,6 @@
 #include "finetuning/prefix.h"
 #include "model/token_units.h"
 #include "numerics/schedule.h"
-#include "quantization/float_channels.h"
 
 namespace eidolon {
 namespace {
@@ -171,8 +170,7 @@ PhaseOutcome SectionTrainer::conclude(const std::vector<Trainable>& trainables) 
   for (const LearnedRounding& rounding : roundings) {
     const std::string& weight_name = plan().name(rounding.weight);
     Tensor& weight = student.model.parameters.at(weight_name);
-    const Quantizer& quantizer = student.quantizers.at(rounding.weight);
-    weight.copy_(with_float_channels(hard_weight(rounding, quantizer), weight, quantizer.float_channels));
+    weight.copy_(hard_weight(rounding, student.quantizers.at(rounding.weight)));
     trained["student/" + weight_name] = weight;
   }
   const PhaseOutcome outcome = keep_if_better(held_out_error(calibrated, "as calibrated"),

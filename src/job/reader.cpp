@@ -134,7 +134,8 @@ void check_bits(const std::string& key, int64_t bits, const std::string& format,
                  std::to_string(*own) + " bits; leave the key out, or set it to " + std::to_string(*own));
 }
 
-/// Choices among the two neighbours of a weight need even steps and one scale per channel.
+/// Choices among the two neighbours of a weight need even steps and one scale per channel. They know nothing of the channels
+/// that a recipe may leave float.
 void check_rounding(const std::string& what, const QuantizationJob& job) {
   const std::string reason = what + " chooses among even steps with a scale per channel, but 'quantization.";
   if (job.recipe != "research") {

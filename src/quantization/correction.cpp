@@ -6,7 +6,6 @@
 #include "model/token_units.h"
 #include "quantization/bias_correction.h"
 #include "quantization/compensated_rounding.h"
-#include "quantization/float_channels.h"
 #include "quantization/gram.h"
 #include "quantization/range_search.h"
 #include "quantization/ridge_correction.h"
@@ -92,13 +91,9 @@ void correct_weights(Student& student, const Product& layer, const Gram& gram, c
   store(student, layer, corrected);
   const auto quantizer = student.quantizers.find(layer.weight);
   if (quantizer == student.quantizers.end()) return;
-  const Tensor float_channels = quantizer->second.float_channels;
-  const Tensor integers = without_float_channels(student.model[layer.weight], float_channels);
-  quantizer->second = search_range(integers, quantizer->second.spec);
-  quantizer->second.float_channels = float_channels;
+  quantizer->second = search_range(student.model[layer.weight], quantizer->second.spec);
   const Tensor metric = regularized(gram, settings.ridge);
-  const Tensor chosen = undecided(compensated_rounding(corrected, metric, quantizer->second), quantizer->second);
-  store(student, layer, with_float_channels(chosen.t(), corrected.t(), float_channels).t());
+  store(student, layer, undecided(compensated_rounding(corrected, metric, quantizer->second), quantizer->second));
 }
 
 }  // namespace

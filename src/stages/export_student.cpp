@@ -80,7 +80,7 @@ void write_target(const std::string& target, const Export& content, const std::f
 /// A command is refused as a whole, before anything is written. At the end of a run what can be written is, and the first
 /// refusal is said then.
 void export_on_root(const RunContext& context, const Student& student, const ExportOptions& options) {
-  Export content{.student = student, .facts = facts_of(context)};
+  Export content = export_of(student, facts_of(context));
   std::vector<std::string> taken;
   std::string refusal;
   for (const std::string& name : distinct(options.targets)) {
@@ -109,7 +109,7 @@ void require_exportable(const RunContext& context) {
   on_root(context.cluster.communicator, [&] {
     const Network& teacher = context.teacher.model;
     const Student form = uncalibrated(teacher, scheme_of(context.job.quantization, *teacher.plan));
-    const Export content{.student = form, .facts = facts_of(context)};
+    const Export content = export_of(form, facts_of(context));
     for (const std::string& name : targets) {
       require_place(context.run.exported(name));
       export_target(name).check(content);

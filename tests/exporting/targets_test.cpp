@@ -37,8 +37,9 @@ TEST(Targets, ThatDoNotExistAreRefusedWithTheNamesOfThoseThatDo) {
 std::string refusal(const std::string& target, const QuantizationJob& job) {
   const Network teacher = random_model();
   const Student form = uncalibrated(teacher, scheme_of(job, *teacher.plan));
-  Export content{.student = form, .facts = {}};
-  content.facts.preprocessing = {.image_size = 16};
+  ExportFacts facts;
+  facts.preprocessing = {.image_size = 16};
+  const Export content = export_of(form, facts);
   try {
     export_target(target).check(content);
   } catch (const BadInput& error) {
