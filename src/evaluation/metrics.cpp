@@ -47,14 +47,6 @@ Tensor all_finite(const Tensor& logits) {
   return logits.isfinite().all(1);
 }
 
-Figure mean_of(double sum, double sum_of_squares, double images) {
-  if (images <= 0) return {std::nullopt, std::nullopt, "no image"};
-  const double mean = sum / images;
-  if (images < 2) return {mean, std::nullopt, "one image"};
-  const double variance = std::max(0.0, sum_of_squares - images * mean * mean) / (images - 1.0);
-  return {mean, std::sqrt(variance / images)};
-}
-
 /// A fraction of the images as their number.
 Figure number_of(double counted, double images) {
   Figure figure = fraction_of(counted, images, "no image");
@@ -126,6 +118,14 @@ EvaluationCounts count(const Tensor& teacher_logits, const Tensor& student_logit
   counts.teacher_not_finite = total(all_finite(teacher).logical_not());
   counts.student_not_finite = total(all_finite(student).logical_not());
   return counts;
+}
+
+Figure mean_of(double sum, double sum_of_squares, double images) {
+  if (images <= 0) return {std::nullopt, std::nullopt, "no image"};
+  const double mean = sum / images;
+  if (images < 2) return {mean, std::nullopt, "one image"};
+  const double variance = std::max(0.0, sum_of_squares - images * mean * mean) / (images - 1.0);
+  return {mean, std::sqrt(variance / images)};
 }
 
 Interval wilson_interval(double counted, double all, double z) {

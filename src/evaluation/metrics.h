@@ -36,6 +36,9 @@ struct Figure {
   std::string undefined = {};
 };
 
+/// The mean over images from sums, and its standard error.
+Figure mean_of(double sum, double sum_of_squares, double images);
+
 /// The fraction p = counted / all. Its error is the binomial sqrt(p (1 - p) / all). For p = 0 and p = 1, where this is
 /// 0, it is the length of the one-sigma Wilson interval, 1 / (all + 1). Undefined if `all` is 0; the reason is then
 /// `none`.

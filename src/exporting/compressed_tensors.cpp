@@ -202,7 +202,7 @@ void refuse_renamed(const Deployment& deployment, const PublishedFolder& folder,
   const Plan& plan = *deployment.plan;
   for (const std::string& module : modules) {
     const std::string node = module + ".weight";
-    if (plan[plan.node(node)].section == plan.section_count() - 1) continue;
+    if (plan.is_head(plan[plan.node(node)].section)) continue;
     refuse(node, "which is rounded otherwise than the other layers and has another name where transformers loads it",
            "leave it out of quantization.bits_for");
   }

@@ -51,6 +51,7 @@ bool is_only_reader_of_norm(const Plan& plan, const Product& product) {
 const Attention* attention_before(const Deployment& deployment, size_t product) {
   for (const Attention& attention : deployment.plan->attention) {
     if (attention.proj != product) continue;
+    if (!attention.inner_norm.empty()) return nullptr;
     const auto& rounded = deployment.activations;
     return rounded.contains(attention.probabilities) || rounded.contains(attention.value) ? nullptr : &attention;
   }

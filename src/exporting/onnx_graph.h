@@ -23,12 +23,12 @@ struct GraphSettings {
 /// The lowest version of ONNX's operators that has the student's types: 21, 23 for FP4, 24 for scales in E8M0.
 int64_t opset_of(const Deployment& deployment);
 
-/// The graph from "image" to "logits" (batch x classes), for any batch. `deployment` has its shifts folded and must not change
+/// The graph from "image" to "logits" (batch x classes), or to "embedding" or one output for each part of the features, for any
+/// batch. `deployment` has its shifts folded and must not change
 /// before the model is written, since the model shares its tensors.
 ///
 /// Weights stand behind DequantizeLinear, inputs between QuantizeLinear and DequantizeLinear; norms, GELU, softmax and sums are
-/// float. The scale 1 / sqrt(D/H) of the scores is folded into the scales of the queries where it is a power of two, since a
-/// runtime that finds a Mul there falls out of its kernels. BadInput naming the first node whose format ONNX cannot express.
+/// float. BadInput naming the first node whose format ONNX cannot express.
 onnx::Model onnx_graph(const Deployment& deployment, const Preprocessing& preprocessing, const GraphSettings& settings);
 
 }  // namespace eidolon

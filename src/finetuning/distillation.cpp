@@ -1,5 +1,6 @@
 #include "finetuning/distillation.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,15 +19,18 @@ namespace {
 
 constexpr int64_t checks = 10;
 
-/// Per image, the mean over the sections between the first and the last, tokens and channels, in token units.
+/// Per image, the mean over the sections between the first and the head, tokens and channels, in token units.
 Tensor relative_error(const Plan& plan, const std::vector<Tensor>& teacher, const std::vector<Tensor>& student) {
-  const size_t last = teacher.size() - 1;
   Tensor sum = at::zeros({teacher[0].size(0)}, teacher[0].options());
-  for (size_t section = 1; section < last; ++section) {
-    const Tensor error = in_token_units(student[section] - teacher[section], teacher[section], plan.sections[section].output);
+  int64_t counted = 0;
+  for (size_t section = 1; section < teacher.size(); ++section) {
+    const Layout layout = plan.sections[section].output;
+    if (layout == Layout::vector) continue;
+    const Tensor error = in_token_units(student[section] - teacher[section], teacher[section], layout);
     sum = sum + error.square().flatten(1).mean(1);
+    ++counted;
   }
-  return sum / static_cast<double>(last - 1);
+  return sum / static_cast<double>(std::max<int64_t>(counted, 1));
 }
 
 struct Distillation {
@@ -54,7 +58,7 @@ struct Distillation {
 
 std::vector<Trainable> Distillation::begin() {
   const auto& [teacher, student, calibrated] = models;
-  held_out_outputs.advance_to(plan().section_count());
+  if (plan().output.parts.empty()) held_out_outputs.advance_to(plan().section_count());
   std::vector<Trainable> trainables = trainable_weights(student, calibrated, plan().products, length.learning_rate);
   for (const NodeId node : plan().all_nodes()) {
     const double rate = plan().is_weight(node) ? job.scales.weight_learning_rate : job.scales.activation_learning_rate;
@@ -76,7 +80,8 @@ Tensor Distillation::loss(const std::vector<int64_t>& of, int64_t step) const {
   }
   const std::vector<Tensor> given = forward_outputs(student.model, input, quantizing_tap(student));
   const Tensor features = job.distill.feature_weight * relative_error(plan(), wanted, given);
-  return (divergence(plan().output, wanted.back(), given.back()) + features).sum();
+  const Tensor expected = output_of(teacher, wanted).detach();
+  return (divergence(plan().output, expected, output_of(student.model, given)) + features).sum();
 }
 
 void Distillation::after_step(int64_t step) {
@@ -93,8 +98,11 @@ std::optional<double> Distillation::held_out_divergence(int64_t steps) const {
   return held_out_loss(images.held_out, communicator, where, [&](const std::vector<int64_t>& of) {
     const Tensor rows = images.held_out.rows(of);
     const Tensor bytes = images.held_out.bytes.index_select(0, rows).to(student.model.device());
-    const Tensor output = forward(student.model, normalise(images.preprocessing, bytes), quantizing_tap(student));
-    return divergence(plan().output, held_out_outputs.rows(rows), output).sum().item<double>();
+    const Tensor input = normalise(images.preprocessing, bytes);
+    const bool is_last_section = plan().output.parts.empty();
+    const Tensor wanted = is_last_section ? held_out_outputs.rows(rows) : forward(models.teacher, input);
+    const Tensor output = forward(student.model, input, quantizing_tap(student));
+    return divergence(plan().output, wanted, output).sum().item<double>();
   });
 }
 

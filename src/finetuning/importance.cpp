@@ -12,12 +12,6 @@ constexpr double temperature = 20;
 constexpr int64_t most_images = 64;  ///< more would cost as much as the training of a section
 constexpr size_t chunk = 16;         ///< images per pass
 
-/// What the teacher's remaining sections make of the output of `section`.
-Tensor output_behind(const Network& teacher, int section, Tensor x) {
-  for (int s = section + 1; s < teacher.plan->section_count(); ++s) x = forward_section(teacher, s, x);
-  return x;
-}
-
 /// This rank's share of the first images, in chunks.
 std::vector<std::vector<int64_t>> chunks_of(const SyntheticImages& images) {
   std::vector<std::vector<int64_t>> chunks;
@@ -32,10 +26,10 @@ std::vector<std::vector<int64_t>> chunks_of(const SyntheticImages& images) {
 }  // namespace
 
 Tensor output_sensitivity(const Network& teacher, int section, const Tensor& exact, const Tensor& output) {
-  const Tensor expected = output_behind(teacher, section, exact.detach());
+  const Tensor expected = forward_behind(teacher, section, exact.detach());
   const at::AutoGradMode with_gradients(true);
   const Tensor leaf = output.detach().clone().requires_grad_(true);
-  const Tensor given = output_behind(teacher, section, leaf);
+  const Tensor given = forward_behind(teacher, section, leaf);
   return torch::autograd::grad({divergence(teacher.plan->output, expected, given, temperature).sum()}, {leaf}).front();
 }
 

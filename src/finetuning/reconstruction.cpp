@@ -79,6 +79,7 @@ struct Reconstruction {
 struct SectionTrainer {
   std::shared_ptr<Reconstruction> shared;
   int section;
+  bool is_last = false;  ///< of those that are trained
   Tensor importance = {};
   std::vector<LearnedRounding> roundings = {};
 
@@ -177,7 +178,7 @@ PhaseOutcome SectionTrainer::conclude(const std::vector<Trainable>& trainables) 
                                               held_out_error(student, "after its last step"), calibrated, std::move(trained));
   roundings.clear();
   importance = Tensor();
-  if (section + 1 == plan().section_count()) shared->forget();
+  if (is_last) shared->forget();
   return outcome;
 }
 
@@ -186,9 +187,15 @@ PhaseOutcome SectionTrainer::conclude(const std::vector<Trainable>& trainables) 
 std::vector<Phase> reconstruction_phases(const FinetuningJob& job, const Models& models, const PhaseImages& images,
                                          const Communicator& communicator, int64_t cache_bytes) {
   const auto shared = std::make_shared<Reconstruction>(job, models, images, communicator, cache_bytes);
+  const Plan& plan = *models.teacher.plan;
+  std::vector<int> trained;  // a section without a product has nothing to train
+  for (int section = 0; section < plan.section_count(); ++section) {
+    if (!plan.products_of(section).empty()) trained.push_back(section);
+  }
   std::vector<Phase> phases;
-  for (int section = 0; section < models.teacher.plan->section_count(); ++section) {
-    const auto trainer = std::make_shared<SectionTrainer>(SectionTrainer{.shared = shared, .section = section});
+  for (const int section : trained) {
+    const auto trainer = std::make_shared<SectionTrainer>(
+        SectionTrainer{.shared = shared, .section = section, .is_last = section == trained.back()});
     Phase phase;
     phase.name = trainer->name();
     phase.iterations = job.iterations;

@@ -55,6 +55,11 @@ json keys_that_decide(const Job& job, Decides artefact) {
   return facts;
 }
 
+json parsed(const std::string& text) {
+  const json value = json::parse(text, nullptr, false);
+  return value.is_discarded() ? json(text) : value;
+}
+
 /// nlohmann's objects are sorted by key and its numbers are the shortest that read back, so the text is canonical.
 std::string canonical(const json& facts) {
   return facts.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -94,10 +99,10 @@ std::string difference(const std::string& name, const json& here, const json& th
 std::string synthesis_facts(const Job& job, const IdentityContext& context) {
   if (!context.given.empty()) return context.given;
   json facts = keys_that_decide(job, Decides::images);
-  const json preprocessing = json::parse(context.preprocessing, nullptr, false);
   facts["device"] = context.device;
   facts["format_version"] = format_version;
-  facts["preprocessing"] = preprocessing.is_discarded() ? json(context.preprocessing) : preprocessing;
+  facts["network"] = parsed(context.network);
+  facts["preprocessing"] = parsed(context.preprocessing);
   facts["teacher_hash"] = context.teacher_hash;
   if (computes_on_cpu(context)) facts["threads"] = context.threads;
   return canonical(facts);

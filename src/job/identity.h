@@ -11,6 +11,7 @@ namespace eidolon {
 /// What an identity depends on besides the job itself.
 struct IdentityContext {
   std::string teacher_hash;   ///< SHA-256 over names, shapes, dtypes and bytes of the weights
+  std::string network;        ///< canonical JSON: Plan::facts, what was made of the weights
   std::string preprocessing;  ///< canonical JSON
   std::string device;         ///< "cpu", or "cuda" and the kind of GPU: "cuda (NVIDIA H100 80GB HBM3)"
   int64_t threads = 1;        ///< per rank; decides the bits of images made on CPUs alone

@@ -11,8 +11,20 @@
 
 namespace eidolon {
 
+/// What neither the weights nor the files beside them say, or say wrongly. Empty and 0: nothing is said here.
+struct ArchitectureJob {
+  int64_t heads = 0;
+  std::string activation;  ///< gelu | gelu_tanh | quick_gelu | silu | relu
+  double epsilon = 0;      ///< of the norms
+  std::string pooling;     ///< token | avg | map | none
+};
+
 struct TeacherJob {
-  std::filesystem::path weights;  ///< folder with model.safetensors and config.json
+  std::filesystem::path weights;           ///< folder with model.safetensors and config.json
+  int64_t image_size = 0;                  ///< positions are resampled to it; 0: the model's own
+  std::string output;                      ///< of a teacher without classes: pooled | tokens | both | stages; empty: its own
+  std::filesystem::path class_embeddings;  ///< of a tower of CLIP or SigLIP; empty: none
+  ArchitectureJob architecture;
 };
 
 /// Of synthesis.method = "views": what the teacher sees of an image at an iteration (synthesis/views.h).

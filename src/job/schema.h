@@ -82,6 +82,26 @@ template <class AnyJob, class Visitor>
 void visit_teacher_keys(AnyJob& job, Visitor&& visit) {
   visit(Key{"teacher", "weights", Decides::nothing, anything(), "folder with model.safetensors and config.json"},
         job.teacher.weights);
+  visit(Key{"teacher", "image_size", Decides::nothing, between(0, 4096),
+            "side of the images; positions are resampled; 0: the model's own"},
+        job.teacher.image_size);
+  visit(Key{"teacher", "output", Decides::nothing, one_of({"", "pooled", "tokens", "both", "stages"}),
+            "what a teacher gives besides classes: one vector, tokens, or maps; empty: its own"},
+        job.teacher.output);
+  visit(Key{"teacher", "class_embeddings", Decides::nothing, anything(),
+            "safetensors file with the embeddings of class names, which make a classifier of CLIP or SigLIP"},
+        job.teacher.class_embeddings);
+  auto& architecture = job.teacher.architecture;
+  const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
+    return Key{"teacher.architecture", name, Decides::nothing, std::move(allowed), help};
+  };
+  visit(key("heads", between(0, 4096), "of every block, where config.json is silent or wrong; 0: as it says"),
+        architecture.heads);
+  visit(key("activation", one_of({"", "gelu", "gelu_tanh", "quick_gelu", "silu", "relu"}), "of the MLPs; empty: as config.json says"),
+        architecture.activation);
+  visit(key("epsilon", between(0, 1), "of the norms; 0: as config.json says"), architecture.epsilon);
+  visit(key("pooling", one_of({"", "token", "avg", "map", "none"}), "of the tokens; empty: as config.json says"),
+        architecture.pooling);
 }
 
 template <class AnyJob, class Visitor>

@@ -25,9 +25,38 @@ Tensor forward_section(const Network& network, int section, const Tensor& input,
 }
 
 Tensor forward(const Network& network, const Tensor& images, const Tap& tap) {
+  const std::vector<OutputPart>& parts = network.plan->output.parts;
+  std::vector<Tensor> given(parts.size());
   Tensor x = images;
-  for (int section = 0; section < network.plan->section_count(); ++section) x = forward_section(network, section, x, tap);
-  return x;
+  for (int section = 0; section < network.plan->section_count(); ++section) {
+    x = forward_section(network, section, x, tap);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (parts[i].section == section) given[i] = run_steps(network, parts[i].steps, x, tap).flatten(1);
+    }
+  }
+  return parts.empty() ? x : at::cat(given, 1);
+}
+
+Tensor forward_behind(const Network& network, int section, const Tensor& section_output) {
+  const std::vector<OutputPart>& parts = network.plan->output.parts;
+  std::vector<Tensor> given(parts.size());
+  Tensor x = section_output;
+  for (int now = section; now < network.plan->section_count(); ++now) {
+    if (now > section) x = forward_section(network, now, x);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (parts[i].section == now) given[i] = run_steps(network, parts[i].steps, x, {}).flatten(1);
+      if (parts[i].section < section) given[i] = at::zeros({x.size(0), parts[i].elements()}, x.options());
+    }
+  }
+  return parts.empty() ? x : at::cat(given, 1);
+}
+
+Tensor output_of(const Network& network, const std::vector<Tensor>& sections) {
+  std::vector<Tensor> given;
+  for (const OutputPart& part : network.plan->output.parts) {
+    given.push_back(run_steps(network, part.steps, sections.at(static_cast<size_t>(part.section)), {}).flatten(1));
+  }
+  return given.empty() ? sections.back() : at::cat(given, 1);
 }
 
 std::vector<Tensor> forward_outputs(const Network& network, const Tensor& images, const Tap& tap) {

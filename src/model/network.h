@@ -32,4 +32,10 @@ Tensor forward_section(const Network& network, int section, const Tensor& input,
 /// Every section's output, in order: what forward() computes, kept.
 std::vector<Tensor> forward_outputs(const Network& network, const Tensor& images, const Tap& tap = {});
 
+/// The output, as forward() gives it, from every section's output.
+Tensor output_of(const Network& network, const std::vector<Tensor>& sections);
+
+/// The output from that of one section. Parts of the output that earlier sections give are 0.
+Tensor forward_behind(const Network& network, int section, const Tensor& section_output);
+
 }  // namespace eidolon

@@ -16,10 +16,32 @@ Tensor tiles(const Tensor& maps, int64_t kernel) {
       .reshape({batch, down * across, channels * kernel * kernel});
 }
 
+int64_t product_of(const std::vector<int64_t>& sizes) {
+  return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
+}
+
 }  // namespace
 
 int64_t Section::elements() const {
-  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+  return product_of(shape);
+}
+
+int64_t OutputPart::elements() const {
+  return product_of(shape);
+}
+
+int64_t Attention::window_count() const {
+  if (windows.side == 0) return 1;
+  const int64_t across = (grid + windows.side - 1) / windows.side;
+  return across * across;
+}
+
+int64_t Attention::tokens() const {
+  return windows.side == 0 ? prefix_tokens + grid * grid : windows.side * windows.side;
+}
+
+bool Plan::is_head(int section) const {
+  return section + 1 == section_count() && sections.back().output == Layout::vector && products_of(section).size() == 1;
 }
 
 std::vector<NodeId> Plan::all_nodes() const {
@@ -61,10 +83,14 @@ const Product* Plan::product_reading(NodeId input) const {
 
 Tensor rows_of(const Product& product, const Tensor& input) {
   if (!product.convolution) return input;
-  const auto [kernel, stride, padding] = *product.convolution;
-  const bool tiled = stride == kernel && padding == 0 && input.size(2) % kernel == 0 && input.size(3) % kernel == 0;
+  const auto [kernel, stride, padding, padding_after, groups] = *product.convolution;
+  const bool is_padded = padding > 0 || padding_after > 0;
+  const bool tiled = stride == kernel && !is_padded && input.size(2) % kernel == 0 && input.size(3) % kernel == 0;
   if (tiled) return tiles(input, kernel);
-  return at::im2col(input, {kernel, kernel}, {1, 1}, {padding, padding}, {stride, stride}).transpose(1, 2);
+  const bool even = padding == padding_after;
+  const Tensor maps = even ? input : at::constant_pad_nd(input, {padding, padding_after, padding, padding_after});
+  const int64_t border = even ? padding : 0;
+  return at::im2col(maps, {kernel, kernel}, {1, 1}, {border, border}, {stride, stride}).transpose(1, 2);
 }
 
 }  // namespace eidolon

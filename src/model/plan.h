@@ -39,9 +39,12 @@ struct Node {
   int channel_axis = 0;  ///< of outputs for a weight, of channels otherwise
 };
 
-/// A product whose rows are windows of maps: im2col with K x K windows.
+/// A product whose rows are windows of maps: im2col with K x K windows. The weight is outputs x C/groups x K x K.
 struct Convolution {
-  int64_t kernel = 1, stride = 1, padding = 0;
+  int64_t kernel = 1, stride = 1;
+  int64_t padding = 0;        ///< rows of zeros above and columns to the left
+  int64_t padding_after = 0;  ///< below and to the right; TensorFlow's SAME padding is larger there
+  int64_t groups = 1;
 };
 
 /// y = x W^T + b for every row x of the input.
@@ -54,13 +57,35 @@ struct Product {
   bool one_sided = false;  ///< its input is never negative (behind ReLU)
 };
 
-/// One attention: probabilities = softmax(query key^T) over all tokens.
+/// Attention within windows of the grid (Liu et al., 2021, arXiv 2103.14030, section 3.2). The nodes of the attention then have
+/// B W images, those of one image one after the other, row by row.
+struct Windows {
+  int64_t side = 0;           ///< in tokens; 0: one window over all tokens
+  int64_t shift = 0;          ///< by which the grid is rolled up and to the left before it is cut
+  bool rolled_first = false;  ///< a grid that does not divide into windows is padded behind the roll (timm) or in front of it
+  std::string mask = {};      ///< parameter W x N x N, added to the scores; empty: none
+};
+
+/// One attention: probabilities = softmax(query key^T sqrt(H/D) + bias) over all tokens, or over those of a window.
 struct Attention {
-  NodeId query, key, value, probabilities;
+  NodeId query = {}, key = {}, value = {}, probabilities = {};
   int64_t heads = 1;
   int64_t prefix_tokens = 0;  ///< tokens in front of the patches: class token, registers
   int64_t grid = 0;           ///< patches a side
   size_t qkv = 0, proj = 0;   ///< indices in Plan::products
+
+  // What stands between the products, each empty where there is none.
+  std::string query_norm = {}, key_norm = {};  ///< norms over the channels of a head, in front of the rotation
+  std::string inner_norm = {};                 ///< a norm over all channels in front of proj
+  double epsilon = 0;                          ///< of these norms
+  bool centred = true;                         ///< LayerNorm; otherwise RMSNorm
+  std::string rotation = {};  ///< parameter 2 x [H] x P x D/H: cosines and sines by which queries and keys of patches turn
+  bool rotates_halves = false;  ///< channel c turns with c + D/2H; otherwise with its neighbour
+  std::string bias = {};        ///< parameter H x N x N, added to the scores
+  Windows windows = {};
+
+  int64_t window_count() const;  ///< of one image
+  int64_t tokens() const;        ///< N, that share a softmax
 };
 
 /// A piece of the network that can be run, calibrated and reconstructed alone.
@@ -73,9 +98,21 @@ struct Section {
   int64_t elements() const;  ///< of the output for one image
 };
 
+/// What some steps make of a section's output: a part of what a network without classes gives.
+struct OutputPart {
+  std::string name;  ///< "pooled", "tokens", "stage1"
+  int section = 0;
+  std::vector<Step> steps;
+  Layout layout = Layout::vector;
+  std::vector<int64_t> shape;  ///< for one image
+
+  int64_t elements() const;
+};
+
 struct Output {
   enum class Kind { classes, features } kind = Kind::classes;
-  int64_t size = 0;
+  int64_t size = 0;                    ///< values for one image
+  std::vector<OutputPart> parts = {};  ///< of features: each flattened, one after the other. Empty: the last section's output
 };
 
 struct Plan {
@@ -95,6 +132,7 @@ struct Plan {
   Role role(NodeId node) const { return (*this)[node].role; }
   bool is_weight(NodeId node) const { return role(node) == Role::weight; }
   int section_count() const { return static_cast<int>(sections.size()); }
+  bool is_head(int section) const;  ///< the last one, if it makes one vector by one product
 
   std::vector<NodeId> all_nodes() const;
   std::vector<NodeId> nodes_of(int section) const;
@@ -105,7 +143,8 @@ struct Plan {
   const Product* product_reading(NodeId input) const;  ///< the first product of this input; none: null
 };
 
-/// The rows that a product multiplies: R x n, from its input. For maps in B x places x n order, n = C K K.
+/// The rows that a product multiplies: R x n, from its input. For maps in B x places x n order, n = C K K with the channels of
+/// all groups.
 Tensor rows_of(const Product& product, const Tensor& input);
 
 }  // namespace eidolon

@@ -8,9 +8,16 @@ namespace eidolon {
 
 /// Distance of the student's output from the teacher's, one value per image, differentiable in both, >= 0 up to rounding.
 ///  classes:  KL(softmax(teacher / T) || softmax(student / T)) in nats;
-///  features: 1 - cosine(teacher, student); the temperature T is not used.
+///  features: 1 - cosine(teacher, student) along the channels, the mean over the tokens or places of a part, then over the
+///            parts; the temperature T is not used.
 ///  teacher, student: B x output.size, of one floating type.
 Tensor divergence(const Output& output, const Tensor& teacher, const Tensor& student, double temperature = 1.0);
+
+/// The features of one part, of `outputs` B x output.size: B x the part's shape.
+Tensor part_of(const Output& output, size_t part, const Tensor& outputs);
+
+/// Of a part's features, one value per image: the cosine between teacher and student, its mean over tokens or places.
+Tensor mean_cosine(Layout layout, const Tensor& teacher, const Tensor& student);
 
 /// |student - teacher|^2 / |teacher|^2, one value per image: the other figure of features.
 Tensor relative_squared_error(const Tensor& teacher, const Tensor& student);

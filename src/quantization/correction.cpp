@@ -1,6 +1,7 @@
 #include "quantization/correction.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/error.h"
 #include "model/token_units.h"
@@ -37,10 +38,23 @@ Rows input_rows(const Student& student, int section, const Tensor& inputs, const
   return {.exact = flat(exact), .rounded = flat(rounded), .units = units};
 }
 
+/// A layer as the groups of inputs that its outputs see, each a linear layer of its own: one, but of grouped convolutions.
+struct Groups {
+  int64_t count = 1, inputs = 0, outputs = 0;  ///< of each
+
+  Tensor inputs_of(const Tensor& rows, int64_t group) const { return rows.narrow(1, group * inputs, inputs); }
+  Tensor outputs_of(const Tensor& tensor, int64_t group) const { return tensor.narrow(0, group * outputs, outputs); }
+};
+
+Groups groups_of(const Product& layer, const Tensor& weight) {
+  const int64_t count = layer.convolution ? layer.convolution->groups : 1;
+  return {.count = count, .inputs = weight.flatten(1).size(1), .outputs = weight.size(0) / count};
+}
+
 InputSums input_sums(const Student& student, int section, const Product& layer, const Tensor& inputs, int64_t batch) {
   const Tap tap = quantizing_tap(student);
   const Tensor weight = student.model[layer.weight].flatten(1);
-  InputSums sums = empty_sums(weight.size(1), weight.device());
+  InputSums sums = empty_sums(groups_of(layer, weight).count * weight.size(1), weight.device());
   for (const Tensor& part : inputs.split(batch)) {
     const Rows rows = input_rows(student, section, part, layer, tap);
     accumulate(sums, rows.exact, rows.rounded, rows.units);
@@ -48,32 +62,52 @@ InputSums input_sums(const Student& student, int section, const Product& layer, 
   return sums;
 }
 
-Gram moments(const Student& student, int section, const Product& layer, const Tensor& inputs, int64_t batch) {
+/// One Gram per group.
+std::vector<Gram> moments(const Student& student, int section, const Product& layer, const Tensor& inputs, int64_t batch) {
   const Tensor weight = student.model[layer.weight].flatten(1), &bias = student.model[layer.bias];
   const Tap tap = quantizing_tap(student);
-  Gram gram = empty_gram(weight.size(1), weight.size(0), weight.device());
+  const Groups groups = groups_of(layer, weight);
+  std::vector<Gram> grams;
+  for (int64_t g = 0; g < groups.count; ++g) grams.push_back(empty_gram(groups.inputs, groups.outputs, weight.device()));
   for (const Tensor& part : inputs.split(batch)) {
     const Rows rows = input_rows(student, section, part, layer, tap);
-    accumulate(gram, rows.rounded, at::linear(rows.exact, weight, bias), rows.units);
+    for (int64_t g = 0; g < groups.count; ++g) {
+      const Tensor wanted =
+          at::linear(groups.inputs_of(rows.exact, g), groups.outputs_of(weight, g), groups.outputs_of(bias, g));
+      accumulate(grams[static_cast<size_t>(g)], groups.inputs_of(rows.rounded, g), wanted, rows.units);
+    }
   }
-  return gram;
+  return grams;
 }
 
-void store(Student& student, const Product& layer, const Tensor& map) {
-  const int64_t inputs = map.size(0) - 1;
+/// `maps`: one per group.
+void store(Student& student, const Product& layer, const std::vector<Tensor>& maps) {
+  std::vector<Tensor> weights, biases;
+  for (const Tensor& map : maps) {
+    weights.push_back(map.narrow(0, 0, map.size(0) - 1).t());
+    biases.push_back(map[map.size(0) - 1]);
+  }
   const auto keep = [&](const std::string& name, const Tensor& value) {
     Tensor& stored = student.model.parameters.at(name);
     stored = value.reshape(stored.sizes()).to(stored.scalar_type());
   };
-  keep(student.model.plan->name(layer.weight), map.narrow(0, 0, inputs).t());
-  keep(layer.bias, map[inputs]);
+  keep(student.model.plan->name(layer.weight), at::cat(weights));
+  keep(layer.bias, at::cat(biases));
 }
 
 void correct_bias(Student& student, const Product& layer, const InputSums& sums) {
-  const Tensor& weight = student.model[layer.weight];
-  const Tensor missing = mean_error(sums, weight, quantizing_tap(student)(layer.weight, weight));
+  const Tensor weight = student.model[layer.weight].flatten(1);
+  const Tensor rounded = quantizing_tap(student)(layer.weight, student.model[layer.weight]).flatten(1);
+  const Groups groups = groups_of(layer, weight);
+  std::vector<Tensor> missing;
+  for (int64_t g = 0; g < groups.count; ++g) {
+    const InputSums own{.exact = sums.exact.narrow(0, g * groups.inputs, groups.inputs),
+                        .rounded = sums.rounded.narrow(0, g * groups.inputs, groups.inputs),
+                        .weight = sums.weight};
+    missing.push_back(mean_error(own, groups.outputs_of(weight, g), groups.outputs_of(rounded, g)));
+  }
   Tensor& bias = student.model.parameters.at(layer.bias);
-  bias = (bias.to(at::kDouble) + missing).to(bias.scalar_type());
+  bias = (bias.to(at::kDouble) + at::cat(missing)).to(bias.scalar_type());
 }
 
 /// The map with weights that round to the chosen grid indices but stay on the side they came from, so that what is trained next
@@ -84,16 +118,37 @@ Tensor undecided(const CompensatedMap& map, const Quantizer& quantizer) {
   return map.rounded + rest;
 }
 
-void correct_weights(Student& student, const Product& layer, const Gram& gram, const CorrectionSettings& settings) {
-  const Tensor before = affine_map(student.model[layer.weight], student.model[layer.bias]);
+/// The quantizer of a group's outputs.
+Quantizer quantizer_of(const Quantizer& all, const Groups& groups, int64_t group) {
+  if (groups.count == 1 || all.scale.numel() == 1) return all;
+  Quantizer own = all;
+  own.scale = groups.outputs_of(all.scale, group);
+  own.zero_point = groups.outputs_of(all.zero_point, group);
+  return own;
+}
+
+void correct_weights(Student& student, const Product& layer, const std::vector<Gram>& grams,
+                     const CorrectionSettings& settings) {
+  const Groups groups = groups_of(layer, student.model[layer.weight]);
   const bool by_ridge = settings.method == Correction::ridge;
-  const Tensor corrected = by_ridge ? ridge_corrected(gram, before, settings.ridge) : bias_corrected(gram, before);
-  store(student, layer, corrected);
+  std::vector<Tensor> maps;
+  for (int64_t g = 0; g < groups.count; ++g) {
+    const Gram& gram = grams[static_cast<size_t>(g)];
+    const Tensor before =
+        affine_map(groups.outputs_of(student.model[layer.weight], g), groups.outputs_of(student.model[layer.bias], g));
+    maps.push_back(by_ridge ? ridge_corrected(gram, before, settings.ridge) : bias_corrected(gram, before));
+  }
+  store(student, layer, maps);
   const auto quantizer = student.quantizers.find(layer.weight);
   if (quantizer == student.quantizers.end()) return;
   quantizer->second = search_range(student.model[layer.weight], quantizer->second.spec);
-  const Tensor metric = regularized(gram, settings.ridge);
-  store(student, layer, undecided(compensated_rounding(corrected, metric, quantizer->second), quantizer->second));
+  for (int64_t g = 0; g < groups.count; ++g) {
+    Tensor& map = maps[static_cast<size_t>(g)];
+    const Tensor metric = regularized(grams[static_cast<size_t>(g)], settings.ridge);
+    const Quantizer own = quantizer_of(quantizer->second, groups, g);
+    map = undecided(compensated_rounding(map, metric, own), own);
+  }
+  store(student, layer, maps);
 }
 
 }  // namespace

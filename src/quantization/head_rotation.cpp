@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 #include <string>
+#include <vector>
 
 namespace eidolon {
 namespace {
@@ -43,10 +44,19 @@ void rotate_heads(Network& network) {
     const Product &qkv = plan.products[attention.qkv], &proj = plan.products[attention.proj];
     const int64_t head = network[qkv.weight].size(0) / (3 * attention.heads);
     const Tensor rotation = spreading_rotation(head).to(network.device());
+    // What stands between a projection and its product must not see the rotation.
+    const bool turns_scores = attention.query_norm.empty() && attention.key_norm.empty() && attention.rotation.empty();
+    const bool turns_values = attention.inner_norm.empty();
     for (const std::string& name : {plan.name(qkv.weight), qkv.bias}) {
       Tensor& parameter = network.parameters.at(name);
-      parameter = outputs_rotated(parameter, rotation);
+      std::vector<Tensor> parts = parameter.chunk(3);
+      for (int64_t part = 0; part < 3; ++part) {
+        Tensor& rows = parts[static_cast<size_t>(part)];
+        if (part < 2 ? turns_scores : turns_values) rows = outputs_rotated(rows, rotation);
+      }
+      parameter = at::cat(parts);
     }
+    if (!turns_values) continue;
     Tensor& weight = network.parameters.at(plan.name(proj.weight));
     weight = inputs_rotated(weight, rotation);
   }

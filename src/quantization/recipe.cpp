@@ -58,21 +58,32 @@ QuantizerSpec embedding_weights(const Convolution& convolution) {
   return spec;
 }
 
+bool cuts_patches(const Product& product) {
+  const auto& shape = product.convolution;
+  return shape && shape->stride == shape->kernel && shape->padding == 0 && shape->padding_after == 0 && shape->groups == 1;
+}
+
+/// Four bits are multiplied in matrices: a convolution over windows, or of single channels, keeps eight.
+bool is_matrix(const Product& product) {
+  return !product.convolution || (product.convolution->kernel == 1 && product.convolution->groups == 1);
+}
+
 std::optional<QuantizerSpec> weights_of(const Recipe& recipe, const QuantizationJob& job, const Plan& plan,
                                         const Product& product) {
   const bool reads_image = plan.role(product.input) == Role::image;
-  const bool is_head = plan[product.weight].section == plan.section_count() - 1;
+  const bool is_head = plan.is_head(plan[product.weight].section);
   if (reads_image || is_head) {
     if (!recipe.integer_ends) return std::nullopt;
-    if (reads_image && product.convolution) return embedding_weights(*product.convolution);
+    if (reads_image && cuts_patches(product)) return embedding_weights(*product.convolution);
     return weight_spec("integer", int8_bits, /*symmetric=*/true);
   }
+  if (recipe.weights == "int4" && !is_matrix(product)) return weight_spec("integer", int8_bits, /*symmetric=*/true);
   if (recipe.weights == "int4") return int4_weights(job.int4_scales);
   return weight_spec(std::string(recipe.weights), int8_bits, /*symmetric=*/true);
 }
 
 std::optional<QuantizerSpec> input_of(const Recipe& recipe, const Plan& plan, NodeId node) {
-  const bool of_head = plan[node].section == plan.section_count() - 1;
+  const bool of_head = plan.is_head(plan[node].section);
   if (recipe.inputs.empty() || (of_head && !recipe.integer_ends)) return std::nullopt;
   if (recipe.inputs == "int8") return QuantizerSpec{.bits = int8_bits};
   return hardware_activation(std::string(recipe.inputs), Role::input);

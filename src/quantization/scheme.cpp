@@ -106,6 +106,17 @@ QuantizerSpec spec_from(const json& entry, const std::string& name) {
   return spec;
 }
 
+/// Blocks lie along the channels, which are the last axis of tokens and not of maps.
+void refuse_blocks_of_maps(const Scheme& scheme, const Plan& plan) {
+  for (const auto& [node, spec] : scheme) {
+    if (plan.is_weight(node) || spec.scaling.granularity != Granularity::block) continue;
+    const Product* product = plan.product_reading(node);
+    if (product == nullptr || !product->convolution) continue;
+    throw BadInput("'" + plan.name(node) + "' is the input of a convolution, for which " + spec.format->name +
+                   " with a scale per block is not built; choose quantization.recipe int8, w4a8, w4a16, fp8 or research");
+  }
+}
+
 }  // namespace
 
 Scheme scheme_of(const QuantizationJob& job, const Plan& plan) {
@@ -120,6 +131,7 @@ Scheme scheme_of(const QuantizationJob& job, const Plan& plan) {
     }
     apply(rule, plan, scheme);
   }
+  refuse_blocks_of_maps(scheme, plan);
   return scheme;
 }
 

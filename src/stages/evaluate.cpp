@@ -7,12 +7,12 @@
 
 #include "cluster/log.h"
 #include "cluster/on_root.h"
-#include "evaluation/labelled_images.h"
 #include "evaluation/metrics.h"
-#include "reporting/progress.h"
 #include "reporting/result.h"
+#include "stages/evaluation_parts.h"
 #include "stages/figure_text.h"
 #include "stages/held_out_figures.h"
+#include "stages/labelled_pass.h"
 #include "stages/labelled_set.h"
 #include "stages/stages.h"
 #include "stages/student_source.h"
@@ -23,11 +23,6 @@ namespace eidolon {
 namespace {
 
 using nlohmann::ordered_json;
-
-struct NamedStudent {
-  std::string name;  ///< "calibrated" or "student"
-  Student student;
-};
 
 /// The finished student, and, where it was trained, the calibrated one that it came from.
 std::vector<NamedStudent> students_of(const RunContext& context) {
@@ -41,19 +36,6 @@ std::vector<NamedStudent> students_of(const RunContext& context) {
   }
   add("student", finished);
   return students;
-}
-
-/// This rank's images: every size-th.
-std::vector<LabelledImage> own_share(const Cluster& cluster, const std::vector<LabelledImage>& all) {
-  std::vector<LabelledImage> own;
-  const auto size = static_cast<size_t>(cluster.size());
-  for (size_t i = static_cast<size_t>(cluster.rank()); i < all.size(); i += size) own.push_back(all[i]);
-  return own;
-}
-
-/// Where images of this rank's share, from `first` on, stand in the list of all.
-Tensor rows_in_list(const Cluster& cluster, int64_t first, const std::vector<int64_t>& positions) {
-  return (at::tensor(positions, at::kLong) + first) * cluster.size() + cluster.rank();
 }
 
 /// Logits of all images, for --logits: rows of images of other ranks, and of those that cannot be decoded, are 0.
@@ -96,38 +78,22 @@ void write_logits(const RunContext& context, const EvaluateOptions& options, con
 std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, const std::vector<LabelledImage>& images,
                                                        const std::vector<NamedStudent>& students,
                                                        std::vector<std::string>& undecodable, AllLogits& logits) {
-  at::NoGradGuard no_grad;
-  const Preprocessing& preprocessing = context.teacher.preprocessing;
   const Network teacher = context.teacher_on_device();
-  const ImageTransform transform{preprocessing.image_size, preprocessing.crop_pct,    preprocessing.interpolation,
-                                 preprocessing.resize,     preprocessing.crop_offset, preprocessing.mean};
-  const std::vector<LabelledImage> own = own_share(context.cluster, images);
-  const auto batch_size = static_cast<size_t>(context.job.evaluation.batch);
-
   std::vector<EvaluationCounts> counts(1 + students.size());
-  Progress progress("evaluate", static_cast<double>(own.size()), "images", context.cluster.is_root());
-  for (size_t first = 0; first < own.size() && !context.cluster.stop_requested(); first += batch_size) {
-    const size_t size = std::min(batch_size, own.size() - first);
-    const LabelledBatch batch = load_batch({own.data() + first, size}, preprocessing.channels(), transform, undecodable);
-    progress.advance(static_cast<double>(size));
-    if (context.heartbeat) context.report("evaluate", "", progress);
-    if (batch.labels.size(0) == 0) continue;
-    const Tensor input = normalise(preprocessing, batch.images.to(context.device()));
-    const Tensor reference = forward(teacher, input).cpu();
+  const bool finished = pass_over(context, images, undecodable, [&](const LabelledInput& batch) {
+    const Tensor reference = forward(teacher, batch.images).cpu();
     counts[0] += count(reference, reference, batch.labels);
-    const Tensor rows = rows_in_list(context.cluster, static_cast<int64_t>(first), batch.positions);
     if (logits.seen.defined()) {
-      logits.seen.index_fill_(0, rows, 1);
-      logits.of_model[0].index_copy_(0, rows, reference);
+      logits.seen.index_fill_(0, batch.rows, 1);
+      logits.of_model[0].index_copy_(0, batch.rows, reference);
     }
     for (size_t s = 0; s < students.size(); ++s) {
-      const Tensor answers = forward(students[s].student.model, input, activation_tap(students[s].student)).cpu();
+      const Tensor answers = forward(students[s].student.model, batch.images, activation_tap(students[s].student)).cpu();
       counts[1 + s] += count(reference, answers, batch.labels);
-      if (logits.seen.defined()) logits.of_model[1 + s].index_copy_(0, rows, answers);
+      if (logits.seen.defined()) logits.of_model[1 + s].index_copy_(0, batch.rows, answers);
     }
-  }
-  context.cluster.wait_for_all();
-  if (context.cluster.agree_to_stop()) return std::nullopt;
+  });
+  if (!finished) return std::nullopt;
   for (EvaluationCounts& entry : counts) {
     Tensor sums = entry.to_tensor();
     context.cluster.communicator.all_reduce_sum(sums);
@@ -149,11 +115,6 @@ ordered_json student_json(const EvaluationFigures& f) {
                   {"gained", f.gained_images},
                   {"retained", f.retained},
                   {"kept", f.kept}});
-}
-
-/// "  student     ", for what stands behind it.
-std::string indented(const std::string& name) {
-  return "  " + name + std::string(name.size() < 11 ? 12 - name.size() : 1, ' ');
 }
 
 std::string student_lines(const std::string& name, const EvaluationFigures& f) {
@@ -181,14 +142,6 @@ void require_finite(const Communicator& communicator, const EvaluationCounts& co
     refuse(name, counts.student_not_finite, "make it anew in another --run-dir, with more bits or lower learning rates");
 }
 
-/// Each rank names what it could not read; rank 0 says how many there were in all.
-int64_t report_undecodable(const Cluster& cluster, const std::vector<std::string>& undecodable) {
-  for (const std::string& reason : undecodable) log::warn("left out: " + reason);
-  const auto total = static_cast<int64_t>(cluster.communicator.sum(static_cast<double>(undecodable.size())));
-  if (total > 0 && cluster.is_root()) log::warn(std::to_string(total) + " images could not be decoded and were left out");
-  return total;
-}
-
 /// Said, and put beside the other warnings, if the teacher knows nothing of these labels.
 void warn_at_chance(const RunContext& context, const EvaluationFigures& teacher, std::vector<std::string>& warnings) {
   const int64_t classes = context.teacher.model.plan->output.size;
@@ -198,18 +151,6 @@ void warn_at_chance(const RunContext& context, const EvaluationFigures& teacher,
                      " classes: the labels may not fit the model; see evaluation.classes, where a class's line is its index, "
                      "and the folders of evaluation.images");
   if (context.cluster.is_root()) log::warn(warnings.back());
-}
-
-void print_figures(const Communicator& communicator, const EvaluateOptions& options, const ordered_json& object,
-                   const std::string& text) {
-  on_root(communicator, [&] { print_result(options.json ? json_text(object) + "\n" : text); });
-}
-
-/// evaluation.json, which exports repeat. `evaluate` alone writes nothing into a run.
-void keep_figures(const RunContext& context, ordered_json object) {
-  if (!context.heartbeat || !context.cluster.is_root()) return;
-  object["student_id"] = student_id(context.job, context.identity);
-  write_text_atomically(context.run.evaluation(), json_text(object, 1) + "\n");
 }
 
 ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
@@ -286,6 +227,28 @@ void require_place_for_logits(const Job& job, const std::filesystem::path& file,
 
 }  // namespace
 
+std::string indented(const std::string& name) {
+  return "  " + name + std::string(name.size() < 11 ? 12 - name.size() : 1, ' ');
+}
+
+int64_t report_undecodable(const Cluster& cluster, const std::vector<std::string>& undecodable) {
+  for (const std::string& reason : undecodable) log::warn("left out: " + reason);
+  const auto total = static_cast<int64_t>(cluster.communicator.sum(static_cast<double>(undecodable.size())));
+  if (total > 0 && cluster.is_root()) log::warn(std::to_string(total) + " images could not be decoded and were left out");
+  return total;
+}
+
+void print_figures(const Communicator& communicator, const EvaluateOptions& options, const ordered_json& object,
+                   const std::string& text) {
+  on_root(communicator, [&] { print_result(options.json ? json_text(object) + "\n" : text); });
+}
+
+void keep_figures(const RunContext& context, ordered_json object) {
+  if (!context.heartbeat || !context.cluster.is_root()) return;
+  object["student_id"] = student_id(context.job, context.identity);
+  write_text_atomically(context.run.evaluation(), json_text(object, 1) + "\n");
+}
+
 void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, const Communicator& communicator) {
   require_place_for_logits(job, options.logits, communicator);
   if (!job.evaluation.images.empty()) return;
@@ -301,7 +264,9 @@ ExitCode evaluate(RunContext& context, const EvaluateOptions& options, const Lab
   if (context.heartbeat) context.heartbeat->set({"evaluate", ""});
   context.cluster.communicator.barrier();
   if (context.job.evaluation.images.empty()) return evaluate_synthetic(context, options);
-  return evaluate_labelled(context, options, labelled);
+  if (context.teacher.model.plan->output.kind == Output::Kind::classes) return evaluate_labelled(context, options, labelled);
+  return evaluate_features(context, options, labelled,
+                           options.teacher_only ? std::vector<NamedStudent>{} : students_of(context));
 }
 
 }  // namespace eidolon

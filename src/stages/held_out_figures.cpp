@@ -18,6 +18,7 @@ constexpr int64_t batch_size = 16;
 struct Sums {
   Tensor energies;  ///< float64, sections x 2
   EvaluationCounts counts;
+  Tensor features;  ///< sums_of() an encoder's errors; undefined of a classifier
 };
 
 void add_batch(const Network& teacher, const Student& student, const Tensor& input, Sums& sums) {
@@ -28,8 +29,12 @@ void add_batch(const Network& teacher, const Student& student, const Tensor& inp
     energies[0] += wanted[section].square().sum().cpu().to(at::kDouble);
     energies[1] += (wanted[section] - given[section]).square().sum().cpu().to(at::kDouble);
   }
-  const Tensor expected = wanted.back().cpu();
-  sums.counts += count(expected, given.back().cpu(), expected.argmax(-1));
+  const Tensor expected = output_of(teacher, wanted).cpu(), answered = output_of(student.model, given).cpu();
+  if (sums.features.defined()) {
+    sums.features += sums_of(feature_errors(teacher.plan->output, expected, answered));
+  } else {
+    sums.counts += count(expected, answered, expected.argmax(-1));
+  }
 }
 
 }  // namespace
@@ -47,10 +52,15 @@ HeldOutFigures held_out_figures(const RunContext& context, const Student& studen
   const SyntheticImages images = read_images(finished_shards(context), held_out_share(context));
   const Network teacher = context.teacher_on_device();
   const int64_t sections = teacher.plan->section_count();
-  Sums sums{.energies = at::zeros({sections, 2}, at::kDouble), .counts = {}};
+  const Output& output = teacher.plan->output;
+  Sums sums{.energies = at::zeros({sections, 2}, at::kDouble), .counts = {}, .features = {}};
+  const bool has_classes = output.kind == Output::Kind::classes;
+  if (!has_classes) sums.features = at::zeros({std::max<int64_t>(static_cast<int64_t>(output.parts.size()), 1), 2, 2}, at::kDouble);
+  int64_t seen = 0;
   for (int64_t first = 0; first < images.size(); first += batch_size) {
     const Tensor bytes = images.bytes.narrow(0, first, std::min(batch_size, images.size() - first));
     add_batch(teacher, student, normalise(context.teacher.preprocessing, bytes.to(context.device())), sums);
+    seen += bytes.size(0);
   }
   Tensor counts = sums.counts.to_tensor();
   context.cluster.communicator.all_reduce_sum(counts);
@@ -58,8 +68,15 @@ HeldOutFigures held_out_figures(const RunContext& context, const Student& studen
 
   const EvaluationCounts all = EvaluationCounts::from_tensor(counts);
   const EvaluationFigures figures = figures_of(all);
-  HeldOutFigures result{figures.images, all, figures.agreement, figures.kl, {}};
-  for (int64_t section = 1; section + 1 < sections; ++section) {  // the first and the last are no blocks
+  HeldOutFigures result{figures.images, all, figures.agreement, figures.kl, {}, {}};
+  if (!has_classes) {
+    context.cluster.communicator.all_reduce_sum(sums.features);
+    const double images_of_all = context.cluster.communicator.sum(static_cast<double>(seen));
+    result.images = std::llround(images_of_all);
+    result.parts = figures_of(output, sums.features, images_of_all);
+  }
+  for (int64_t section = 1; section < sections; ++section) {
+    if (teacher.plan->sections[static_cast<size_t>(section)].output == Layout::vector) continue;
     const Tensor energies = sums.energies[section];
     const double decibels = 10.0 * std::log10(energies[0].item<double>() / energies[1].item<double>());
     result.sqnr_per_block.push_back(std::isfinite(decibels) ? std::optional(decibels) : std::nullopt);
@@ -68,7 +85,11 @@ HeldOutFigures held_out_figures(const RunContext& context, const Student& studen
 }
 
 nlohmann::ordered_json json_of(const HeldOutFigures& f) {
-  nlohmann::ordered_json object = json_of({{"agreement", f.agreement}, {"kl", f.kl}}), blocks;
+  nlohmann::ordered_json object, blocks;
+  if (f.parts.empty()) object = json_of({{"agreement", f.agreement}, {"kl", f.kl}});
+  for (const PartFigures& part : f.parts) {
+    object[part.part] = json_of({{"cosine", part.cosine}, {"relative_error", part.relative_error}});
+  }
   bool all_defined = true;
   for (const auto& decibels : f.sqnr_per_block) {
     blocks.push_back(decibels ? nlohmann::ordered_json(*decibels) : nullptr);
@@ -81,8 +102,13 @@ nlohmann::ordered_json json_of(const HeldOutFigures& f) {
 
 std::string describe(const std::string& name, const HeldOutFigures& f) {
   char line[64];
-  std::snprintf(line, sizeof line, "  %-11s agreement ", name.c_str());
-  std::string text = line + percent_text(f.agreement) + "  KL " + nats_text(f.kl) + "\n    SQNR per block, dB:";
+  std::snprintf(line, sizeof line, "  %-11s ", name.c_str());
+  std::string text = line;
+  if (f.parts.empty()) text += "agreement " + percent_text(f.agreement) + "  KL " + nats_text(f.kl);
+  for (const PartFigures& part : f.parts) {
+    text += part.part + ": cosine " + nats_text(part.cosine) + "  relative squared error " + nats_text(part.relative_error) + "  ";
+  }
+  text += "\n    SQNR per block, dB:";
   for (const auto& decibels : f.sqnr_per_block) {
     std::snprintf(line, sizeof line, " %.1f", decibels.value_or(0));
     text += decibels ? line : " (no noise)";

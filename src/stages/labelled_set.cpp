@@ -34,6 +34,13 @@ std::string passed_over(const ImageListing& listing, const std::filesystem::path
          ") and are left out; convert them to PNG or JPEG";
 }
 
+/// Classes that labels may name; of an encoder as many as there may be.
+int64_t class_count(const RunContext& context) {
+  constexpr int64_t many = 1 << 20;
+  const Output& output = context.teacher.model.plan->output;
+  return output.kind == Output::Kind::classes ? output.size : many;
+}
+
 std::vector<std::string> doubts(const RunContext& context, const ImageListing& listing, int64_t unsupported) {
   const EvaluationJob& job = context.job.evaluation;
   std::vector<std::string> warnings;
@@ -44,7 +51,7 @@ std::vector<std::string> doubts(const RunContext& context, const ImageListing& l
   }
   if (!job.classes.empty()) {
     const std::string contradiction =
-        contradiction_of(read_class_list(job.classes, context.teacher.model.plan->output.size), context.teacher.class_names);
+        contradiction_of(read_class_list(job.classes, class_count(context)), context.teacher.class_names);
     if (!contradiction.empty()) {
       warnings.push_back("evaluation.classes: " + job.classes.string() + " contradicts the model: " + contradiction +
                          "; a class's line is its index, so the labels may be wrong");
@@ -60,7 +67,7 @@ LabelledSet labelled_images(const RunContext& context) {
   if (job.images.empty()) return {};
   LabelledSet set;
   const std::string text = from_root(context.cluster.communicator, [&] {
-    const ImageListing listing = list_labelled_images(job.images, job.classes, context.teacher.model.plan->output.size);
+    const ImageListing listing = list_labelled_images(job.images, job.classes, class_count(context));
     for (const auto& [extension, count] : listing.unsupported) set.unsupported += count;
     set.misplaced = listing.misplaced;
     set.warnings = doubts(context, listing, set.unsupported);

@@ -105,6 +105,16 @@ void write_provenance(const RunContext& context, const std::vector<std::string>&
   });
 }
 
+TeacherOptions options_of(const TeacherJob& job) {
+  return {.image_size = job.image_size,
+          .output = job.output,
+          .class_embeddings = job.class_embeddings,
+          .heads = job.architecture.heads,
+          .activation = job.architecture.activation,
+          .epsilon = job.architecture.epsilon,
+          .pooling = job.architecture.pooling};
+}
+
 }  // namespace
 
 SynthesisTeacher RunContext::synthesis_teacher() const {
@@ -147,11 +157,11 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
   job.run.device = context.device().is_cuda() ? "cuda" : "cpu";
   if (!job.run.threads) job.run.threads = cluster.placement.threads;
 
-  context.teacher = load_teacher(job.teacher.weights, communicator);
+  context.teacher = load_teacher(job.teacher.weights, options_of(job.teacher), communicator);
   resolve_autos(context, access);
   warn_of_settings_without_effect(context);
-  context.identity = {context.teacher.content_hash, to_json(context.teacher.preprocessing), kind_of_device(context.device()),
-                      *job.run.threads};
+  context.identity = {context.teacher.content_hash, context.teacher.model.plan->facts, to_json(context.teacher.preprocessing),
+                      kind_of_device(context.device()), *job.run.threads};
   return context;
 }
 

@@ -35,7 +35,9 @@ Tap reading_tap(const Plan& plan, const AttentionParts& parts, int64_t images, s
       const Attention& attention = plan.attention[i];
       const bool is_read = node == attention.probabilities || node == attention.query || node == attention.key ||
                            node == plan.products[attention.proj].input;
-      if (is_read) read(plan, attention, parts, node, tensor.narrow(0, 0, images), readings[i]);
+      const bool is_cut = plan.role(node) != Role::input;  // into windows, which are images of the attention's nodes
+      const int64_t rows = is_cut ? images * attention.window_count() : images;
+      if (is_read) read(plan, attention, parts, node, tensor.narrow(0, 0, rows), readings[i]);
     }
     return tensor;
   };

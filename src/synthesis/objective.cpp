@@ -9,13 +9,14 @@ namespace eidolon {
 UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
   UnitObjective objective;
   objective.unit = unit;
-  objective.semantics =
-      draw_semantic_targets(job, {.classes = teacher.plan().output.size, .image_size = teacher.plan().image_size}, unit)
-          .to(teacher.device());
+  const Output& output = teacher.plan().output;
+  const TeacherShape shape{.classes = output.kind == Output::Kind::classes ? output.size : 0,
+                           .image_size = teacher.plan().image_size};
+  objective.semantics = draw_semantic_targets(job, shape, unit).to(teacher.device());
   objective.valid = valid_pixels(teacher.preprocessing, at::TensorOptions(at::kFloat).device(teacher.device()));
   const TermContext context{teacher, job, unit, objective.semantics};
   for (const Term& term : terms()) {
-    const double weight = term.weight(job, teacher.preprocessing);
+    const double weight = term.weight(job, teacher);
     if (weight == 0.0) continue;
     objective.terms.push_back({.name = term.name, .weight = weight, .drawn = term.draw(context)});
     objective.reads = objective.reads | term.reads;

@@ -19,7 +19,7 @@ struct RelevantClass {
 };
 
 Tensor target_of(const std::vector<RelevantClass>& relevant, bool soft, int64_t classes, RandomStream random) {
-  if (!soft) {
+  if (!soft || relevant.empty()) {
     Tensor target = at::zeros({classes});
     for (const RelevantClass& entry : relevant) target[entry.index] = 1.0 / static_cast<double>(relevant.size());
     return target;
@@ -65,6 +65,9 @@ SemanticTargets draw_semantic_targets(const SynthesisJob& job, const TeacherShap
   const int64_t classes = teacher.classes, batch = unit.images;
   const int64_t most = most_crops(job);
   const bool soft = job.method == "sardfq" && job.sardfq.soft_labels;
+  if (most > 0 && classes == 0) {
+    throw BadInput("synthesis.sardfq.crops shows classes, of which the teacher has none; set it to 0");
+  }
   if (most > classes) {
     throw BadInput("synthesis.sardfq.crops is " + std::to_string(most) + ", but the teacher has " + std::to_string(classes) +
                    " classes and every crop of an image shows another one; lower it");
@@ -78,7 +81,7 @@ SemanticTargets draw_semantic_targets(const SynthesisJob& job, const TeacherShap
 
   for (int64_t i = 0; i < batch; ++i) {
     const int64_t image = unit.first + i, crops = most == 0 ? 0 : 1 + image % most;
-    const auto relevant = draw_classes(job, classes, image, std::max<int64_t>(crops, 1));
+    const auto relevant = draw_classes(job, classes, image, classes == 0 ? 0 : std::max<int64_t>(crops, 1));
     const auto labels = [&](int64_t draw) { return RandomStream(job.seed, Purpose::soft_labels, image, draw); };
     image_targets.push_back(target_of(relevant, soft, classes, labels(0)));
     const std::vector<int64_t> order = RandomStream(job.seed, Purpose::crops, image).permutation(quadrants);

@@ -15,9 +15,9 @@ inline std::shared_ptr<const Plan> small_plan() {
                    .width = 16,
                    .depth = 2,
                    .heads = 2,
-                   .hidden = 32,
+                   .hidden_width = 32,
                    .classes = 5,
-                   .layer_norm_epsilon = 1e-6});
+                   .epsilon = 1e-6});
 }
 
 inline Network small_model() {

@@ -15,7 +15,7 @@ namespace eidolon {
 namespace {
 
 IdentityContext a_context() {
-  return {"7e4c", R"({"mean":[0.5,0.5,0.5],"size":224,"std":[0.5,0.5,0.5]})", "cpu", 1};
+  return {"7e4c", R"({"family":"vit"})", R"({"mean":[0.5,0.5,0.5],"size":224,"std":[0.5,0.5,0.5]})", "cpu", 1};
 }
 
 /// As the documentation states it, not as the schema marks it.

@@ -13,7 +13,7 @@ namespace eidolon {
 namespace {
 
 VitFacts small_facts(int64_t depth) {
-  return {.image_size = 16, .patch_size = 4, .width = 12, .depth = depth, .heads = 3, .hidden = 20, .classes = 6};
+  return {.image_size = 16, .patch_size = 4, .width = 12, .depth = depth, .heads = 3, .hidden_width = 20, .classes = 6};
 }
 
 TEST(Node, NamesAreUniqueAndStable) {
@@ -131,7 +131,7 @@ TEST(RowsOf, OfAConvolutionMultiplyToWhatConv2dGives) {
         for (const int64_t padding : {int64_t{0}, int64_t{1}, kernel / 2}) {
           SCOPED_TRACE(std::to_string(kernel) + " " + std::to_string(stride) + " " + std::to_string(padding));
           Product product;
-          product.convolution = Convolution{.kernel = kernel, .stride = stride, .padding = padding};
+          product.convolution = Convolution{.kernel = kernel, .stride = stride, .padding = padding, .padding_after = padding};
           const Tensor weight = at::randn({5, 3, kernel, kernel}, real);
           const Tensor expected = at::conv2d(maps, weight, {}, stride, padding).flatten(2).transpose(1, 2);
           const Tensor ours = at::linear(rows_of(product, maps), weight.flatten(1));

@@ -103,7 +103,7 @@ TEST(Correction, OfTheBiasMakesTheMeanOutputThatOfTheUnroundedLayer) {
 /// the same to the last bit, and so must be the correction.
 TEST(Correction, DoesNotDependOnTheScaleOfTheResidualStream) {
   VitFacts facts = small_facts();
-  facts.layer_norm_epsilon = 0;
+  facts.epsilon = 0;
   const Network teacher = random_model(facts);
   const double factor = 16;
   const auto writes = [](const std::string& name) {

@@ -9,7 +9,7 @@
 namespace eidolon {
 
 inline VitFacts small_facts(int64_t depth = 3) {
-  return {.image_size = 16, .patch_size = 4, .width = 24, .depth = depth, .heads = 3, .hidden = 48, .classes = 10};
+  return {.image_size = 16, .patch_size = 4, .width = 24, .depth = depth, .heads = 3, .hidden_width = 48, .classes = 10};
 }
 
 inline std::shared_ptr<const Plan> small_plan(int64_t depth = 3) {

@@ -25,7 +25,7 @@ TEST(FigureText, JsonHasNoKeyForWhatIsNotDefined) {
 }
 
 TEST(HeldOutText, ABlockWithoutNoiseHasNoRatio) {
-  const HeldOutFigures figures{8, {}, whole, without_error, {std::nullopt, 31.25}};
+  const HeldOutFigures figures{8, {}, whole, without_error, {}, {std::nullopt, 31.25}};
   const nlohmann::ordered_json json = json_of(figures);
   EXPECT_EQ(json.at("sqnr_db_per_block").dump(), "[null,31.25]");
   EXPECT_TRUE(json.at("undefined").contains("sqnr_db_per_block"));

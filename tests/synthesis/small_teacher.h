@@ -17,7 +17,7 @@
 namespace eidolon::testing {
 
 inline VitFacts small_facts() {
-  return {.image_size = 16, .patch_size = 4, .width = 12, .depth = 4, .heads = 2, .hidden = 20, .classes = 6};
+  return {.image_size = 16, .patch_size = 4, .width = 12, .depth = 4, .heads = 2, .hidden_width = 20, .classes = 6};
 }
 
 inline std::shared_ptr<const Plan> small_plan() {

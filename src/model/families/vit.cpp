@@ -1,169 +1,205 @@
 #include "model/families/vit.h"
 
-#include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
-#include <regex>
+#include <string>
+#include <utility>
 #include <vector>
 
-#include "base/error.h"
-#include "model/shape_text.h"
+#include "model/families/activations.h"
+#include "model/families/plan_builder.h"
 
 namespace eidolon {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VitFacts, channels, image_size, patch_size, width, depth, heads, hidden_width, classes,
+                                   gives_embedding,                                   epsilon, root_mean_square, class_tokens, registers, positions, embedding_norm,
+                                   norm_before_blocks, activation, gated, query_key_norm, inner_norm, mlp_norm, layer_scale, rotation,
+                                   rotates_halves, attention_bias, last_norm, pooled_norm, pooling, pooling_heads,
+                                   pooling_hidden, output, compared_classes)
+
 namespace {
 
 using nlohmann::json;
 
-int64_t grid_of(const VitFacts& facts) {
-  return facts.image_size / facts.patch_size;
-}
+/// The facts and what follows from them.
+struct Shape {
+  const VitFacts& facts;
+  int64_t grid = facts.image_size / facts.patch_size;
+  int64_t prefix = facts.class_tokens + facts.registers;
+  int64_t tokens = prefix + grid * grid;
 
-int64_t tokens_of(const VitFacts& facts) {
-  return grid_of(facts) * grid_of(facts) + 1;  // the class token comes first
-}
-
-/// Grows a plan in forward order.
-class Builder {
- public:
-  explicit Builder(Plan& plan) : plan_(plan) {}
-
-  NodeId node(const std::string& name, Role role, int channel_axis) {
-    const auto section = static_cast<int>(plan_.sections.size());
-    plan_.nodes.push_back({.name = name, .role = role, .section = section, .channel_axis = channel_axis});
-    return {static_cast<int32_t>(plan_.nodes.size()) - 1};
-  }
-
-  NodeId weight(const std::string& name, const std::vector<int64_t>& shape) {
-    plan_.parameters[name + ".weight"] = shape;
-    plan_.parameters[name + ".bias"] = {shape[0]};
-    return node(name + ".weight", Role::weight, 0);
-  }
-
-  /// Returns the product's index.
-  size_t product(const Product& product) {
-    plan_.products.push_back(product);
-    return plan_.products.size() - 1;
-  }
-
-  void norm(const std::string& name, int64_t width) {
-    plan_.parameters[name + ".weight"] = plan_.parameters[name + ".bias"] = {width};
-  }
-
- private:
-  Plan& plan_;
+  steps::Norm norm(const std::string& name) const { return {name, facts.epsilon, !facts.root_mean_square}; }
 };
 
-void add_embedding(Plan& plan, const VitFacts& f) {
-  Builder add(plan);
-  const NodeId image = add.node("image", Role::image, 1);
-  const NodeId weight = add.weight("patch_embed.proj", {f.width, f.channels, f.patch_size, f.patch_size});
-  const Product patches{.input = image,
-                        .weight = weight,
-                        .bias = "patch_embed.proj.bias",
-                        .convolution = Convolution{.kernel = f.patch_size, .stride = f.patch_size}};
-  const size_t product = add.product(patches);
-  plan.parameters["cls_token"] = {1, 1, f.width};
-  plan.parameters["pos_embed"] = {1, tokens_of(f), f.width};
-  plan.sections.push_back({.name = "patch_embed",
-                           .output = Layout::tokens,
-                           .shape = {tokens_of(f), f.width},
-                           .steps = {steps::Multiply{product}, steps::Prepend{"cls_token"}, steps::Add{"pos_embed"}}});
+void add_embedding(PlanBuilder& add, const Shape& shape) {
+  const VitFacts& f = shape.facts;
+  std::vector<Step> all;
+  all.emplace_back(steps::Multiply{
+      add.product({.name = "patch_embed.proj",
+                   .weight = {f.width, f.channels, f.patch_size, f.patch_size},
+                   .rows = shape.grid * shape.grid,
+                   .convolution = Convolution{.kernel = f.patch_size, .stride = f.patch_size}})});
+  if (f.embedding_norm) {
+    add.norm("patch_embed.norm", f.width);
+    all.emplace_back(shape.norm("patch_embed.norm"));
+  }
+  if (f.positions == "patches") all.emplace_back(steps::Add{"pos_embed"});
+  const auto prepend = [&](const std::string& name, int64_t tokens) {
+    add.parameter(name, {1, tokens, f.width});
+    all.emplace_back(steps::Prepend{name});
+  };
+  if (f.registers > 0) prepend("reg_token", f.registers);
+  if (f.class_tokens > 1) prepend("dist_token", 1);
+  if (f.class_tokens > 0) prepend("cls_token", 1);
+  if (f.positions == "all") all.emplace_back(steps::Add{"pos_embed"});
+  if (f.positions != "none") {
+    add.parameter("pos_embed", {1, f.positions == "all" ? shape.tokens : shape.grid * shape.grid, f.width});
+  }
+  if (f.norm_before_blocks) {
+    add.norm("norm_pre", f.width);
+    all.emplace_back(shape.norm("norm_pre"));
+  }
+  add.section("patch_embed", Layout::tokens, {shape.tokens, f.width}, std::move(all));
 }
 
-void add_block(Plan& plan, const VitFacts& f, int64_t index) {
-  Builder add(plan);
-  const std::string name = "blocks." + std::to_string(index);
+/// From the norm's output to what fc2 gives.
+void add_mlp(PlanBuilder& add, const Shape& shape, const std::string& name, const std::string& norm, int64_t rows,
+             int64_t hidden, bool gated, std::vector<Step>& all) {
+  const VitFacts& f = shape.facts;
+  const auto activation = activation_named(f.activation).value();
+  const size_t fc1 =
+      add.product({.name = name + ".fc1", .weight = {gated ? 2 * hidden : hidden, f.width}, .rows = rows, .norm = norm});
+  all.emplace_back(steps::Multiply{fc1});
+  all.push_back(gated ? Step(steps::Gate{activation}) : Step(steps::Activate{activation}));
+  const std::string inner = f.mlp_norm && rows > 1 ? name + ".norm" : "";
+  if (!inner.empty()) {
+    add.norm(inner, hidden);
+    all.emplace_back(shape.norm(inner));
+  }
+  const bool one_sided = inner.empty() && !gated && activation == Activation::relu;
+  all.emplace_back(steps::Multiply{add.product({.name = name + ".fc2",
+                                                .weight = {f.width, hidden},
+                                                .rows = rows,
+                                                .norm = inner,
+                                                .to_stream = rows > 1,
+                                                .one_sided = one_sided})});
+}
+
+void add_block(PlanBuilder& add, const Shape& shape, int64_t index) {
+  const VitFacts& f = shape.facts;
+  const std::string name = "blocks." + std::to_string(index), attention = name + ".attn";
   add.norm(name + ".norm1", f.width);
   add.norm(name + ".norm2", f.width);
-
-  const NodeId qkv_input = add.node(name + ".attn.qkv.input", Role::input, 2);
-  const NodeId qkv_weight = add.weight(name + ".attn.qkv", {3 * f.width, f.width});
-  Attention attention{.query = add.node(name + ".attn.q", Role::query, 3),
-                      .key = add.node(name + ".attn.k", Role::key, 3),
-                      .value = add.node(name + ".attn.v", Role::value, 3),
-                      .probabilities = add.node(name + ".attn.probs", Role::probabilities, 3),
-                      .heads = f.heads,
-                      .prefix_tokens = 1,
-                      .grid = grid_of(f)};
-  attention.qkv =
-      add.product({.input = qkv_input, .weight = qkv_weight, .bias = name + ".attn.qkv.bias", .norm = name + ".norm1"});
-  const NodeId proj_input = add.node(name + ".attn.proj.input", Role::input, 2);
-  const NodeId proj_weight = add.weight(name + ".attn.proj", {f.width, f.width});
-  attention.proj =
-      add.product({.input = proj_input, .weight = proj_weight, .bias = name + ".attn.proj.bias", .to_stream = true});
-  plan.attention.push_back(attention);
-
-  const NodeId fc1_input = add.node(name + ".mlp.fc1.input", Role::input, 2);
-  const NodeId fc1_weight = add.weight(name + ".mlp.fc1", {f.hidden, f.width});
-  const size_t fc1 =
-      add.product({.input = fc1_input, .weight = fc1_weight, .bias = name + ".mlp.fc1.bias", .norm = name + ".norm2"});
-  const NodeId fc2_input = add.node(name + ".mlp.fc2.input", Role::input, 2);
-  const NodeId fc2_weight = add.weight(name + ".mlp.fc2", {f.width, f.hidden});
-  const size_t fc2 = add.product({.input = fc2_input, .weight = fc2_weight, .bias = name + ".mlp.fc2.bias", .to_stream = true});
-
-  plan.sections.push_back(
-      {.name = name,
-       .output = Layout::tokens,
-       .shape = {tokens_of(f), f.width},
-       .steps = {steps::Branch{}, steps::Norm{name + ".norm1", f.layer_norm_epsilon}, steps::Attend{plan.attention.size() - 1},
-                 steps::Join{}, steps::Branch{}, steps::Norm{name + ".norm2", f.layer_norm_epsilon}, steps::Multiply{fc1},
-                 steps::Gelu{}, steps::Multiply{fc2}, steps::Join{}}});
-}
-
-/// Last LayerNorm and head on the class token.
-void add_head(Plan& plan, const VitFacts& f) {
-  Builder add(plan);
-  add.norm("norm", f.width);
-  const NodeId input = add.node("head.input", Role::input, 1);
-  const NodeId weight = add.weight("head", {f.classes, f.width});
-  const Product head{.input = input, .weight = weight, .bias = "head.bias", .norm = "norm"};
-  const size_t product = add.product(head);
-  plan.sections.push_back(
-      {.name = "head",
-       .output = Layout::vector,
-       .shape = {f.classes},
-       .steps = {steps::SelectToken{0}, steps::Norm{"norm", f.layer_norm_epsilon}, steps::Multiply{product}}});
-}
-
-double macs_of(const VitFacts& f) {
-  const auto tokens = static_cast<double>(tokens_of(f)), width = static_cast<double>(f.width);
-  const double per_block = tokens * width * (4.0 * width + 2.0 * static_cast<double>(f.hidden)) + 2.0 * tokens * tokens * width;
-  const double embedding = (tokens - 1) * static_cast<double>(f.channels * f.patch_size * f.patch_size) * width;
-  return embedding + static_cast<double>(f.depth) * per_block + width * static_cast<double>(f.classes);
-}
-
-const Tensor& required(const TensorMap& tensors, const std::string& name, int64_t dimensions, const std::string& file) {
-  const auto found = tensors.find(name);
-  if (found == tensors.end()) {
-    throw BadInput(file + ": parameter '" + name + "' is missing; this is not a ViT or DeiT with timm or Hugging Face names");
+  const auto if_built = [&](bool built, const std::string& part) { return built ? attention + part : std::string(); };
+  Attention parts{.heads = f.heads,
+                  .prefix_tokens = shape.prefix,
+                  .grid = shape.grid,
+                  .query_norm = if_built(f.query_key_norm, ".q_norm"),
+                  .key_norm = if_built(f.query_key_norm, ".k_norm"),
+                  .inner_norm = if_built(f.inner_norm, ".norm"),
+                  .epsilon = f.epsilon,
+                  .centred = !f.root_mean_square,
+                  .rotates_halves = f.rotates_halves,
+                  .bias = if_built(f.attention_bias, ".bias")};
+  const int64_t head = f.width / f.heads;
+  if (f.rotation == "shared by all blocks") {
+    parts.rotation = "rope";
+    add.parameter("rope", {2, shape.grid * shape.grid, head});
+  } else if (f.rotation == "of each block") {
+    parts.rotation = attention + ".rope";
+    add.parameter(parts.rotation, {2, f.heads, shape.grid * shape.grid, head});
   }
-  if (found->second.dim() != dimensions) {
-    throw BadInput(file + ": parameter '" + name + "' has shape " + shape_text(found->second.sizes()) + ", expected " +
-                   std::to_string(dimensions) + " dimensions");
-  }
-  if (found->second.numel() == 0) throw BadInput(file + ": parameter '" + name + "' is empty; the weights are damaged");
-  return found->second;
+  if (f.attention_bias) add.parameter(parts.bias, {f.heads, shape.tokens, shape.tokens});
+
+  std::vector<Step> all{steps::Branch{}, shape.norm(name + ".norm1"),
+                        steps::Attend{add.attention(attention, f.width, name + ".norm1", parts)}, steps::Join{},
+                        steps::Branch{}, shape.norm(name + ".norm2")};
+  add_mlp(add, shape, name + ".mlp", name + ".norm2", shape.tokens, f.hidden_width, f.gated, all);
+  all.emplace_back(steps::Join{});
+  add.section(name, Layout::tokens, {shape.tokens, f.width}, std::move(all));
 }
 
-int64_t count_blocks(const TensorMap& tensors) {
-  static const std::regex block("^blocks\\.(\\d{1,4})\\..*");
-  int64_t depth = 0;
-  std::smatch match;
-  for (const auto& [name, tensor] : tensors) {
-    if (std::regex_match(name, match, block)) depth = std::max<int64_t>(depth, std::stoll(match.str(1)) + 1);
-  }
-  return depth;
+/// Multihead attention pooling (Lee et al., 2019, arXiv 1810.00825; Zhai et al., 2022, arXiv 2106.04560).
+void add_attention_pooling(PlanBuilder& add, const Shape& shape) {
+  const VitFacts& f = shape.facts;
+  std::vector<Step> all;
+  if (f.last_norm) all.emplace_back(shape.norm("norm"));
+  steps::PoolByAttention pooling{.query = "attn_pool.query", .heads = f.pooling_heads};
+  pooling.kv = add.product({.name = "attn_pool.kv",
+                            .weight = {2 * f.width, f.width},
+                            .rows = shape.tokens,
+                            .norm = f.last_norm ? "norm" : ""});
+  pooling.key = add.node("attn_pool.k", Role::key, 3);
+  pooling.value = add.node("attn_pool.v", Role::value, 3);
+  pooling.probabilities = add.node("attn_pool.probs", Role::probabilities, 3);
+  pooling.proj = add.product({.name = "attn_pool.proj", .weight = {f.width, f.width}});
+  add.parameter(pooling.query, {1, f.pooling_heads, 1, f.width / f.pooling_heads});
+  all.emplace_back(pooling);
+  all.emplace_back(steps::Branch{});
+  add.norm("attn_pool.norm", f.width);
+  all.emplace_back(shape.norm("attn_pool.norm"));
+  add_mlp(add, shape, "attn_pool.mlp", "attn_pool.norm", 1, f.pooling_hidden, false, all);
+  all.emplace_back(steps::Join{});
+  add.section("attn_pool", Layout::vector, {f.width}, std::move(all));
 }
 
-int64_t heads_of(const ModelConfig& config, int64_t width, const std::string& file) {
-  if (config.heads) return *config.heads;
-  if (config.heads_of_name && config.heads_of_name->width == width) return config.heads_of_name->heads;
-  const std::string reason =
-      config.heads_of_name ? "timm's '" + config.architecture + "' has width " + std::to_string(config.heads_of_name->width) +
-                                 ", the weights have " + std::to_string(width)
-                           : "'" + config.architecture + "' is not timm's name of a plain vision transformer";
-  throw BadInput(file + ": no field states the number of heads, and " + reason +
-                 "; add \"model_args\": {\"num_heads\": ...} to config.json");
+/// From the tokens behind the last block (or what attention pooling gave) to the pooled feature.
+std::vector<Step> pooling_steps(const Shape& shape) {
+  const VitFacts& f = shape.facts;
+  std::vector<Step> all;
+  const bool one_token = f.pooling == "token";
+  if (one_token) all.emplace_back(steps::Pool{.tokens = {0}});  // first, since a norm of one token costs less
+  if (f.last_norm && f.pooling != "attention") all.emplace_back(shape.norm("norm"));
+  if (f.pooling == "mean") all.emplace_back(steps::Pool{.mean_from = shape.prefix});
+  if (f.pooling == "token and mean") all.emplace_back(steps::Pool{.tokens = {0}, .mean_from = shape.prefix});
+  if (f.pooling == "class tokens") all.emplace_back(steps::Pool{.tokens = {0, 1}});
+  if (f.pooled_norm) all.emplace_back(shape.norm("fc_norm"));
+  return all;
+}
+
+int64_t pooled_width(const VitFacts& f) {
+  return f.pooling == "token and mean" || f.pooling == "class tokens" ? 2 * f.width : f.width;
+}
+
+int64_t outputs_of(const VitFacts& f) {
+  return f.compared_classes > 0 ? f.compared_classes : f.classes;
+}
+
+void add_head(PlanBuilder& add, const Shape& shape) {
+  const VitFacts& f = shape.facts;
+  std::vector<Step> all = pooling_steps(shape);
+  const bool one_norm = f.pooled_norm || (f.last_norm && f.pooling != "attention");
+  const bool reaches_head = one_norm && !(f.pooled_norm && f.last_norm) && pooled_width(f) == f.width;
+  const std::string norm = !reaches_head ? "" : f.pooled_norm ? "fc_norm" : "norm";
+  if (f.classes > 0) {
+    all.emplace_back(steps::Multiply{add.product({.name = "head", .weight = {f.classes, pooled_width(f)}, .norm = norm})});
+  }
+  if (f.compared_classes > 0) {
+    add.parameter("class_embeddings", {f.compared_classes, f.classes > 0 ? f.classes : pooled_width(f)});
+    all.emplace_back(steps::Compare{"class_embeddings"});
+  }
+  add.section("head", Layout::vector, {outputs_of(f)}, std::move(all));
+}
+
+/// What a network without a head gives.
+std::vector<OutputPart> feature_parts(const Plan& plan, const Shape& shape) {
+  const VitFacts& f = shape.facts;
+  const auto last_block = static_cast<int>(f.depth);
+  std::vector<OutputPart> parts;
+  if (f.output != "tokens") {
+    parts.push_back({.name = "pooled",
+                     .section = plan.section_count() - 1,
+                     .steps = pooling_steps(shape),
+                     .layout = Layout::vector,
+                     .shape = {pooled_width(f)}});
+  }
+  if (f.output != "pooled") {
+    parts.push_back({.name = "tokens",
+                     .section = last_block,
+                     .steps = f.last_norm ? std::vector<Step>{shape.norm("norm")} : std::vector<Step>{},
+                     .layout = Layout::tokens,
+                     .shape = {shape.tokens, f.width}});
+  }
+  return parts;
 }
 
 }  // namespace
@@ -171,76 +207,32 @@ int64_t heads_of(const ModelConfig& config, int64_t width, const std::string& fi
 std::shared_ptr<const Plan> vit_plan(const VitFacts& f) {
   auto plan = std::make_shared<Plan>();
   plan->family = "vit";
-  plan->facts = json{{"family", "vit"},
-                     {"channels", f.channels},
-                     {"image_size", f.image_size},
-                     {"patch_size", f.patch_size},
-                     {"width", f.width},
-                     {"depth", f.depth},
-                     {"heads", f.heads},
-                     {"hidden_width", f.hidden},
-                     {"classes", f.classes},
-                     {"epsilon", f.layer_norm_epsilon}}
-                    .dump();
+  json facts = f;
+  facts["family"] = "vit";
+  plan->facts = facts.dump();
   plan->channels = f.channels;
   plan->image_size = f.image_size;
-  plan->output = {.kind = Output::Kind::classes, .size = f.classes};
-  plan->macs = macs_of(f);
-  add_embedding(*plan, f);
-  for (int64_t block = 0; block < f.depth; ++block) add_block(*plan, f, block);
-  add_head(*plan, f);
+
+  const Shape shape{f};
+  PlanBuilder add(*plan);
+  add_embedding(add, shape);
+  for (int64_t block = 0; block < f.depth; ++block) add_block(add, shape, block);
+  if (f.last_norm) add.norm("norm", f.width);
+  if (f.pooled_norm) add.norm("fc_norm", f.width);
+  if (f.pooling == "attention") add_attention_pooling(add, shape);
+  if (outputs_of(f) > 0) {
+    add_head(add, shape);
+    const bool is_feature = f.gives_embedding && f.compared_classes == 0;
+    plan->output = {.kind = is_feature ? Output::Kind::features : Output::Kind::classes, .size = outputs_of(f)};
+  } else {
+    plan->output = {.kind = Output::Kind::features, .parts = feature_parts(*plan, shape)};
+    for (const OutputPart& part : plan->output.parts) plan->output.size += part.elements();
+  }
   return plan;
 }
 
 std::shared_ptr<const Plan> vit_plan_from(const std::string& facts) {
-  const json fields = json::parse(facts);
-  return vit_plan({.channels = fields.at("channels"),
-                   .image_size = fields.at("image_size"),
-                   .patch_size = fields.at("patch_size"),
-                   .width = fields.at("width"),
-                   .depth = fields.at("depth"),
-                   .heads = fields.at("heads"),
-                   .hidden = fields.at("hidden_width"),
-                   .classes = fields.at("classes"),
-                   .layer_norm_epsilon = fields.at("epsilon")});
-}
-
-bool looks_like_vit(const TensorMap& tensors) {
-  return tensors.contains("cls_token") || tensors.contains("pos_embed") || tensors.contains("patch_embed.proj.weight") ||
-         count_blocks(tensors) > 0;
-}
-
-VitFacts vit_facts(const TensorMap& tensors, const ModelConfig& config, const std::string& file) {
-  const Tensor& patch = required(tensors, "patch_embed.proj.weight", 4, file);
-  const Tensor& positions = required(tensors, "pos_embed", 3, file);
-  const Tensor& head = required(tensors, "head.weight", 2, file);
-  const Tensor& hidden = required(tensors, "blocks.0.mlp.fc1.weight", 2, file);
-
-  VitFacts facts;
-  facts.width = patch.size(0);
-  facts.channels = patch.size(1);
-  facts.patch_size = patch.size(2);
-  facts.classes = head.size(0);
-  facts.hidden = hidden.size(0);
-  facts.depth = count_blocks(tensors);
-  if (facts.classes < 2) {
-    throw BadInput(file +
-                   ": head.weight has one row, so there is nothing to classify; regression and yes-or-no models with one " +
-                   "output are not built");
-  }
-  facts.layer_norm_epsilon = config.layer_norm_epsilon;
-  const auto grid = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(positions.size(1) - 1))));
-  if (grid < 1 || grid * grid + 1 != positions.size(1)) {
-    throw BadInput(file + ": pos_embed has " + std::to_string(positions.size(1)) +
-                   " tokens, which is not a class token and a square grid of patches");
-  }
-  facts.image_size = grid * facts.patch_size;
-  facts.heads = heads_of(config, facts.width, file);
-  if (facts.width % facts.heads != 0) {
-    throw BadInput(file + ": width " + std::to_string(facts.width) + " does not divide into " + std::to_string(facts.heads) +
-                   " heads; state model_args.num_heads in config.json");
-  }
-  return facts;
+  return vit_plan(json::parse(facts).get<VitFacts>());
 }
 
 }  // namespace eidolon

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "model/loading/config_fields.h"
+#include "model/loading/fields/fields.h"
 #include "storage/atomic_file.h"
 
 namespace eidolon {
@@ -36,6 +36,11 @@ std::string built(const Field& field) {
   return values.empty() ? "nothing is built for it (" + field.text + ")" : "built is " + values;
 }
 
+/// "top1*" stands for all names that begin so.
+bool is_named(const Field& field, const std::string& name) {
+  return field.name.ends_with('*') ? name.starts_with(field.name.substr(0, field.name.size() - 1)) : name == field.name;
+}
+
 /// Reads every field of an object by the first row of these forms that knows it. `where` goes in front of a field's name.
 void walk(const json& object, std::initializer_list<Form> forms, const std::string& where, Reading& reading) {
   std::vector<std::string>& refused = reading.config.refused;
@@ -45,7 +50,7 @@ void walk(const json& object, std::initializer_list<Form> forms, const std::stri
     auto field = all.end();
     for (const Form form : forms) {
       if (field != all.end()) break;
-      field = std::ranges::find_if(all, [&](const Field& f) { return f.form == form && f.name == name; });
+      field = std::ranges::find_if(all, [&](const Field& f) { return f.form == form && is_named(f, name); });
     }
     const std::string full_name = where + shown(name).substr(1, shown(name).size() - 2);
     if (field == all.end()) {
@@ -98,12 +103,20 @@ void read_timm(const json& config, Reading& reading) {
     walk(pretrained, {Form::pretrained_cfg}, "pretrained_cfg.", reading);
     require(pretrained, {"input_size", "mean", "std"}, "pretrained_cfg.", reading);
   }
-  const auto named = heads_of_timm_name(reading.config.architecture);
-  if (named && !reading.config.heads) {
-    reading.config.heads_of_name = named;
-    // Where the config states a width of its own, timm builds it with the heads of the name.
-    if (reading.states_width) reading.config.heads = named->heads;
+  ModelConfig& result = reading.config;
+  result.resamples_positions = reading.states_image_size;
+  if (reading.rotates) {
+    result.rotation = reading.rotation;
+    if (result.rotation->kind.empty()) result.rotation->kind = "cat";
   }
+  result.named = timm_name(result.architecture);
+  // Of a transformer in stages embed_dim is the width of the first.
+  const bool has_stages = std::ranges::find(result.stated_lists, "depths", &StatedList::what) != result.stated_lists.end();
+  for (StatedNumber& stated : result.stated) {
+    if (has_stages && stated.field == "model_args.embed_dim") stated.what = "embedding width";
+  }
+  // Where the config states a width of its own, timm builds it with the heads of the name.
+  if (result.named && !result.heads && reading.states_width) result.heads = result.named->heads;
 }
 
 /// One entry per channel of what may stand as one for all.
@@ -143,6 +156,9 @@ void set_resize(const Processor& processor, Reading& reading) {
     return;
   }
   Preprocessing& result = reading.config.preprocessing;
+  if (reading.config.resamples_positions) {
+    std::erase_if(reading.config.stated, [](const StatedNumber& stated) { return stated.what == "image size"; });
+  }
   reading.config.stated.push_back(
       {"image size", side, processor.does_crop ? "crop_size of the processor" : "size of the processor"});
   result.image_size = side;
@@ -171,11 +187,29 @@ ProcessorFile read_processor(const std::filesystem::path& folder) {
 }
 
 void read_hugging_face(const json& config, const std::filesystem::path& folder, Reading& reading) {
-  reading.config.layer_norm_epsilon = 1e-12;
-  reading.config.architecture = "vit";
-  if (config.contains("model_type") && config["model_type"].is_string()) reading.config.architecture = config["model_type"];
-  walk(config, {Form::hugging_face}, "", reading);
-  require(config, {"num_attention_heads"}, "", reading);
+  ModelConfig& result = reading.config;
+  result.library = "transformers";
+  result.architecture = "vit";
+  json outside = config;
+  outside.erase("vision_config");
+  if (!outside.contains("model_type")) outside["model_type"] = "vit";
+  walk(outside, {Form::hugging_face}, "", reading);
+  json fields_of_model = outside;
+  if (const json tower = config.value("vision_config", json()); tower.is_object()) {
+    walk(tower, {Form::hugging_face}, "vision_config.", reading);
+    fields_of_model = tower;
+  }
+  if (fields_of_model.contains("hidden_size") && !fields_of_model.contains("num_heads")) require(fields_of_model, {"num_attention_heads"}, "", reading);
+  if (!result.heads) result.heads = reading.default_heads;
+  if (result.architecture == "swin" || result.architecture == "resnet") result.heads.reset();
+  if (result.architecture == "resnet") std::erase_if(result.stated_lists, [](const StatedList& list) { return list.what == "depths"; });
+  if (reading.has_silu_gate) result.activation = "silu";
+  if (!reading.rotation.kind.empty()) result.rotation = reading.rotation;
+  if (reading.task.starts_with("Dinov2") && !result.headless) result.pooling = "token and mean";
+  if (result.headless) {
+    std::erase_if(result.stated, [](const StatedNumber& stated) { return stated.what == "classes"; });
+    result.class_names.clear();
+  }
 
   const auto [file, fields] = read_processor(folder);
   if (!fields.is_object()) {
@@ -227,6 +261,10 @@ ModelConfig read_model_config(const std::filesystem::path& folder) {
     read_timm(config, reading);
   } else {
     read_hugging_face(config, folder, reading);
+  }
+  const std::filesystem::path description = folder / "description.json";
+  if (std::filesystem::is_regular_file(description)) {
+    walk(read_json(description), {Form::description}, "description.json: ", reading);
   }
   check_preprocessing(reading.config.preprocessing, reading.config.refused);
   return reading.config;

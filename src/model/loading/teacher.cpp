@@ -13,6 +13,7 @@
 #include "model/loading/config.h"
 #include "model/loading/key_mapping.h"
 #include "model/loading/weight_files.h"
+#include "storage/safetensors.h"
 #include "model/shape_text.h"
 
 namespace eidolon {
@@ -41,7 +42,7 @@ void refuse_unsupported(const TensorMap& tensors, const ModelConfig& config, con
     const std::string feature = unsupported_feature(name);
     if (!feature.empty()) {
       throw BadInput(file + ": architecture '" + config.architecture + "' has " + feature + " (parameter '" + name +
-                     "'), which is not built; plain ViT and DeiT models with a class token are");
+                     "'), which is not built; docs/reference/models.md lists what is");
     }
   }
 }
@@ -57,17 +58,28 @@ void refuse_fields(const ModelConfig& config, const std::filesystem::path& folde
 void refuse_contradictions(const Plan& plan, const ModelConfig& config, const std::filesystem::path& folder) {
   const nlohmann::json facts = nlohmann::json::parse(plan.facts);
   const auto fact = [&](std::string what) {
+    if (what == "class token") return std::min<int64_t>(facts.at("class_tokens").get<int64_t>(), 1);
     std::ranges::replace(what, ' ', '_');
-    return facts.at(what).get<int64_t>();
+    const nlohmann::json& value = facts.at(what);
+    return value.is_boolean() ? int64_t{value.get<bool>()} : value.get<int64_t>();
   };
   const auto refuse = [&](const std::string& what, const std::string& value, int64_t actual, const std::string& field) {
     throw BadInput((folder / "config.json").string() + " states " + what + " " + value + " (" + field +
                    "), but the weights have " + std::to_string(actual) + "; the two do not belong together");
   };
   for (const StatedNumber& stated : config.stated) {
+    if (stated.what == "image size" && config.image_size > 0) continue;
+    if (stated.what == "classes" && !config.output.empty()) continue;
     if (stated.value != fact(stated.what)) refuse(stated.what, std::to_string(stated.value), fact(stated.what), stated.field);
   }
-  if (config.mlp_ratio) {
+  for (const StatedList& stated : config.stated_lists) {
+    const auto actual = facts.value(stated.what, std::vector<int64_t>{});
+    if (stated.values == actual) continue;
+    throw BadInput((folder / "config.json").string() + " states " + stated.what + " " + nlohmann::json(stated.values).dump() +
+                   " (" + stated.field + "), but the weights have " + nlohmann::json(actual).dump() +
+                   "; the two do not belong together");
+  }
+  if (config.mlp_ratio && !facts.value("gated", false)) {
     const int64_t width = fact("width"), hidden = fact("hidden width");
     if (std::trunc(static_cast<double>(width) * *config.mlp_ratio) != static_cast<double>(hidden)) {
       refuse("hidden width", std::to_string(width) + " x " + std::to_string(*config.mlp_ratio), hidden, "model_args.mlp_ratio");
@@ -113,39 +125,70 @@ TensorMap widened(const TensorMap& tensors, const std::string& file) {
   return result;
 }
 
+/// "class_embeddings", classes x D, of any length, times "logit_scale", which multiplies the cosines (CLIP's exp(4.6) = 100 if
+/// absent): what a text tower makes of "a photo of a dog" and of the other classes.
+Tensor read_class_embeddings(const std::filesystem::path& file) {
+  const TensorMap tensors = widened(read_safetensors(file).tensors, file.string());
+  const auto found = tensors.find("class_embeddings"), scale = tensors.find("logit_scale");
+  if (found == tensors.end() || found->second.dim() != 2 || found->second.size(0) < 2) {
+    throw BadInput(file.string() + " (teacher.class_embeddings) must hold \"class_embeddings\", classes x width");
+  }
+  constexpr double usual_scale = 100;
+  if (scale != tensors.end() && scale->second.numel() != 1) throw BadInput(file.string() + ": logit_scale is not one number");
+  const double factor = scale == tensors.end() ? usual_scale : scale->second.item<double>();
+  const Tensor length = at::linalg_vector_norm(found->second, 2, at::IntArrayRef{-1}, /*keepdim=*/true);
+  if (!(factor > 0) || length.min().item<double>() <= 0) {
+    throw BadInput(file.string() + ": a class embedding is zero, or logit_scale is not positive");
+  }
+  return found->second / length * factor;
+}
+
+ModelConfig with_options(ModelConfig config, const TeacherOptions& options) {
+  if (!options.class_embeddings.empty()) config.class_embeddings = read_class_embeddings(options.class_embeddings);
+  config.image_size = options.image_size;
+  config.output = options.output;
+  if (options.heads > 0) config.heads = options.heads;
+  if (options.epsilon > 0) config.epsilon = options.epsilon;
+  if (!options.activation.empty()) config.activation = options.activation;
+  if (!options.pooling.empty()) config.pooling = options.pooling;
+  return config;
+}
+
 }  // namespace
 
-Teacher read_teacher(const std::filesystem::path& folder) {
+Teacher read_teacher(const std::filesystem::path& folder, const TeacherOptions& options) {
   if (!std::filesystem::is_directory(folder)) {
     throw BadInput("teacher.weights: " + folder.string() + " is not a folder; it must hold model.safetensors and config.json");
   }
-  const ModelConfig config = read_model_config(folder);
+  ModelConfig config = with_options(read_model_config(folder), options);
   const Weights weights = read_weights(folder);
   const std::string& file = weights.file;
   refuse_long_names(weights.tensors, file);
-  const auto [tensors, remarks] = to_timm_names(weights.tensors, file);
+  const auto [tensors, remarks, swin] = to_timm_names(weights.tensors, file);
+  config.swin = swin;
 
   refuse_unsupported(tensors, config, file);
   refuse_fields(config, folder);
-  const std::shared_ptr<const Plan> plan = plan_of(tensors, config, file);
-  refuse_wrong_keys(tensors, *plan, file);
-  refuse_contradictions(*plan, config, folder);
-  for (const std::string& remark : remarks) log::info(remark);
-
-  Teacher teacher{.model = {plan, widened(tensors, file)},
+  Teacher teacher{.model = read_network(widened(tensors, file), config, file),
                   .preprocessing = config.preprocessing,
                   .content_hash = weights.content_hash,
                   .class_names = config.class_names};
-  if (static_cast<int64_t>(teacher.class_names.size()) != plan->output.size) teacher.class_names.clear();
-  teacher.preprocessing.image_size = plan->image_size;
+  const Plan& plan = *teacher.model.plan;
+  refuse_wrong_keys(teacher.model.parameters, plan, file);
+  refuse_contradictions(plan, config, folder);
+  for (const std::string& remark : remarks) log::info(remark);
+  for (auto& [name, parameter] : teacher.model.parameters) parameter = parameter.contiguous();
+  const bool has_classes = plan.output.kind == Output::Kind::classes;
+  if (!has_classes || static_cast<int64_t>(teacher.class_names.size()) != plan.output.size) teacher.class_names.clear();
+  teacher.preprocessing.image_size = plan.image_size;
   return teacher;
 }
 
-Teacher load_teacher(const std::filesystem::path& folder, const Communicator& communicator) {
+Teacher load_teacher(const std::filesystem::path& folder, const TeacherOptions& options, const Communicator& communicator) {
   using nlohmann::json;
   Teacher teacher;
   const std::string header = from_root(communicator, [&] {
-    teacher = read_teacher(folder);
+    teacher = read_teacher(folder, options);
     return json{{"facts", teacher.model.plan->facts},
                 {"preprocessing", json::parse(to_json(teacher.preprocessing))},
                 {"hash", teacher.content_hash},

@@ -1,8 +1,8 @@
 #include "model/parts/layers.h"
 
-#include <cmath>
 #include <string>
-#include <vector>
+
+#include "base/error.h"
 
 namespace eidolon {
 
@@ -13,27 +13,39 @@ Tensor multiply(const Network& network, const Product& product, const Tensor& x,
   return at::linear(rows, weight.flatten(1), network[product.bias]);
 }
 
-Tensor layer_norm(const Network& network, const std::string& name, const Tensor& x, double epsilon) {
-  return at::layer_norm(x, {x.size(-1)}, network[name + ".weight"], network[name + ".bias"], epsilon);
+Tensor convolve(const Network& network, const Product& product, const Tensor& x, const Tap& tap) {
+  const Tensor maps = seen(tap, product.input, x);
+  const Tensor weight = seen(tap, product.weight, network[product.weight]);
+  const auto [kernel, stride, padding, padding_after, groups] = product.convolution.value();
+  const bool even = padding == padding_after;
+  const Tensor padded = even ? maps : at::constant_pad_nd(maps, {padding, padding_after, padding, padding_after});
+  const int64_t border = even ? padding : 0;
+  return at::conv2d(padded, weight, network[product.bias], {stride, stride}, {border, border}, {1, 1}, groups);
 }
 
-Tensor attend(const Network& network, const Attention& attention, const Tensor& x, const Tap& tap) {
-  const int64_t batch = x.size(0), tokens = x.size(1), heads = attention.heads;
-  const std::vector<Product>& products = network.plan->products;
-  const Tensor qkv = multiply(network, products[attention.qkv], x, tap);
-  const int64_t width = qkv.size(-1) / 3;
+Tensor normalised(const Network& network, const steps::Norm& norm, const Tensor& x) {
+  const Tensor &weight = network[norm.name + ".weight"], &bias = network[norm.name + ".bias"];
+  if (norm.centred) return at::layer_norm(x, {x.size(-1)}, weight, bias, norm.epsilon);
+  return at::rms_norm(x, {x.size(-1)}, weight, norm.epsilon) + bias;
+}
 
-  const Tensor split = qkv.reshape({batch, tokens, 3, heads, width / heads}).permute({2, 0, 3, 1, 4});
-  const Tensor query = seen(tap, attention.query, split[0]);
-  const Tensor key = seen(tap, attention.key, split[1]);
-  const Tensor value = seen(tap, attention.value, split[2]);
-
-  const double scale = 1.0 / std::sqrt(static_cast<double>(width / heads));
-  const Tensor scores = at::matmul(query * scale, key.transpose(-2, -1));
-  const at::ScalarType accumulate = at::promote_types(x.scalar_type(), at::kFloat);
-  const Tensor softmax = at::softmax(scores, -1, accumulate).to(x.scalar_type());
-  const Tensor mixed = at::matmul(seen(tap, attention.probabilities, softmax), value).transpose(1, 2);
-  return multiply(network, products[attention.proj], mixed.reshape({batch, tokens, width}), tap);
+Tensor activated(Activation activation, const Tensor& x) {
+  constexpr double quick_slope = 1.702, six = 6;
+  switch (activation) {
+    case Activation::gelu:
+      return at::gelu(x);
+    case Activation::gelu_tanh:
+      return at::gelu(x, "tanh");
+    case Activation::quick_gelu:
+      return x * at::sigmoid(x * quick_slope);
+    case Activation::silu:
+      return at::silu(x);
+    case Activation::relu:
+      return at::relu(x);
+    case Activation::relu6:
+      return at::clamp(x, 0, six);
+  }
+  throw Fault("an activation is of an unknown kind");
 }
 
 }  // namespace eidolon

@@ -10,11 +10,12 @@ namespace eidolon {
 /// The product's input, then its weight are shown; then rows_of(input) W^T + b. For maps the result is B x places x outputs.
 Tensor multiply(const Network& network, const Product& product, const Tensor& x, const Tap& tap);
 
-/// LayerNorm over the last axis with the parameters "<name>.weight" and "<name>.bias".
-Tensor layer_norm(const Network& network, const std::string& name, const Tensor& x, double epsilon);
+/// The same of a convolution, whose result stays maps: B x outputs x H' x W'.
+Tensor convolve(const Network& network, const Product& product, const Tensor& x, const Tap& tap);
 
-/// Multi-head attention with joint query, key and value: x is B x N x D, behind the norm. Shows the products' nodes, query,
-/// key, value and probabilities. The softmax is computed in float32 at least.
-Tensor attend(const Network& network, const Attention& attention, const Tensor& x, const Tap& tap);
+/// A norm over the last axis with the parameters "<name>.weight" and "<name>.bias".
+Tensor normalised(const Network& network, const steps::Norm& norm, const Tensor& x);
+
+Tensor activated(Activation activation, const Tensor& x);
 
 }  // namespace eidolon

@@ -39,8 +39,8 @@ struct TermContext {
 };
 
 struct Term {
-  std::string_view name;                                        ///< of its column in shards and metrics
-  double (*weight)(const SynthesisJob&, const Preprocessing&);  ///< 0: the term is not computed
+  std::string_view name;                                           ///< of its column in shards and metrics
+  double (*weight)(const SynthesisJob&, const SynthesisTeacher&);  ///< 0: the term is not computed
   AttentionParts reads;
   DrawnTerm (*draw)(const TermContext&);  ///< BadInput if the teacher cannot serve the term
 };

@@ -11,27 +11,33 @@
 namespace eidolon {
 namespace {
 
-double semantic_weight(const SynthesisJob&, const Preprocessing&) {
-  return 1.0;
+bool has_classes(const SynthesisTeacher& teacher) {
+  return teacher.plan().output.kind == Output::Kind::classes;
 }
 
-double crops_weight(const SynthesisJob& job, const Preprocessing&) {
-  return most_crops(job) > 0 ? 1.0 : 0.0;
+double semantic_weight(const SynthesisJob&, const SynthesisTeacher& teacher) {
+  return has_classes(teacher) ? 1.0 : 0.0;
 }
 
-double prior_weight(const SynthesisJob& job, const Preprocessing&) {
+double crops_weight(const SynthesisJob& job, const SynthesisTeacher& teacher) {
+  return most_crops(job) > 0 && has_classes(teacher) ? 1.0 : 0.0;
+}
+
+double prior_weight(const SynthesisJob& job, const SynthesisTeacher&) {
   return job.method == "sardfq" ? job.sardfq.prior_weight.value() : 0.0;
 }
 
-double variation_weight(const SynthesisJob& job, const Preprocessing& preprocessing) {
-  return job.variation_weight / variation_scale(preprocessing);
+double variation_weight(const SynthesisJob& job, const SynthesisTeacher& teacher) {
+  return job.variation_weight / variation_scale(teacher.preprocessing);
 }
 
-double entropy_weight(const SynthesisJob& job, const Preprocessing&) {
-  return job.method == "psaq" ? job.psaq.entropy_weight : 0.0;
+/// Without classes the patches' variety takes the place of what an image shows, as PSAQ-ViT V2 has it (arXiv 2209.05687).
+double entropy_weight(const SynthesisJob& job, const SynthesisTeacher& teacher) {
+  if (job.method == "psaq") return job.psaq.entropy_weight;
+  return job.method == "views" && !has_classes(teacher) && !teacher.plan().attention.empty() ? 1.0 : 0.0;
 }
 
-double head_similarity_weight(const SynthesisJob& job, const Preprocessing&) {
+double head_similarity_weight(const SynthesisJob& job, const SynthesisTeacher&) {
   return job.method == "psaq" ? job.psaq.head_similarity_weight : 0.0;
 }
 

@@ -28,9 +28,9 @@ TEST(Families, APlanIsMadeAgainFromItsFacts) {
 }
 
 TEST(Families, NamesOfNoFamilyAreRefused) {
-  EXPECT_ERROR(BadInput, "x.safetensors: the names of its parameters ('stem.weight', ...) are not those of a ViT or DeiT",
-               plan_of({{"stem.weight", at::zeros({1})}}, {}, "x.safetensors"));
-  EXPECT_ERROR(BadInput, "x.safetensors", plan_of({}, {}, "x.safetensors"));
+  EXPECT_ERROR(BadInput, "x.safetensors: the names of its parameters ('stem.weight', ...) are not those of a convolutional network",
+               read_network({{"stem.weight", at::zeros({1})}}, {}, "x.safetensors"));
+  EXPECT_ERROR(BadInput, "x.safetensors", read_network({}, {}, "x.safetensors"));
   EXPECT_ERROR(Fault, "a plan of family 'mixer'", plan_from(R"({"family": "mixer"})"));
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/families/families.h"
 #include "tests/model/model_data.h"
 #include "tests/storage/expect_error.h"
 
@@ -34,15 +35,6 @@ TEST(KeyMapping, HuggingFacesPreprocessingIsRead) {
   EXPECT_EQ(preprocessing.resize, "both sides");
 }
 
-TEST(KeyMapping, JoinsQueryKeyAndValueInThisOrder) {
-  const std::string prefix = "vit.encoder.layer.11.attention.attention.";
-  const TensorMap mapped = from_hugging_face({{prefix + "query.bias", at::full({2}, 1.0)},
-                                              {prefix + "key.bias", at::full({2}, 2.0)},
-                                              {prefix + "value.bias", at::full({2}, 3.0)}});
-  ASSERT_EQ(mapped.size(), 1u);
-  EXPECT_TRUE(at::equal(mapped.at("blocks.11.attn.qkv.bias"), at::tensor({1.0f, 1.0f, 2.0f, 2.0f, 3.0f, 3.0f})));
-}
-
 TEST(KeyMapping, NamesForHuggingFaceAreThoseThatAreRead) {
   const Teacher timm = read_teacher(model_data("tiny_random"));
   TensorMap renamed;
@@ -57,10 +49,15 @@ TEST(KeyMapping, NamesForHuggingFaceAreThoseThatAreRead) {
 }
 
 TEST(KeyMapping, LeavesIncompleteAndUnknownNamesToBeReported) {
-  const std::string query = "vit.encoder.layer.0.attention.attention.query.weight";
-  const TensorMap mapped = from_hugging_face({{query, at::zeros({2, 2})}, {"vit.decoder.bias", at::zeros({2})}});
-  EXPECT_TRUE(mapped.contains(query));
-  EXPECT_TRUE(mapped.contains("vit.decoder.bias"));
+  const TensorMap mapped = to_timm_names({{"vit.embeddings.cls_token", at::zeros({1, 1, 2})},
+                                          {"vit.encoder.layer.0.attention.attention.query.weight", at::zeros({2, 2})},
+                                          {"vit.encoder.layer.0.mixer.bias", at::zeros({2})},
+                                          {"decoder.bias", at::zeros({2})}},
+                                         "model.safetensors")
+                               .tensors;
+  for (const char* name : {"blocks.0.attn.q_proj.weight", "blocks.0.mixer.bias", "decoder.bias"}) {
+    EXPECT_TRUE(mapped.contains(name)) << name;
+  }
 }
 
 /// The names of Hugging Face's twin, changed by `rename`, must give the same model.
@@ -71,15 +68,16 @@ void expect_same_model(const std::function<std::string(const std::string&)>& ren
   }
   const TensorMap right = read_safetensors(model_data("tiny_random") / "model.safetensors").tensors;
   const TensorMap mapped = to_timm_names(renamed, "model.safetensors").tensors;
-  ASSERT_EQ(mapped.size(), right.size());
+  const Network network = read_network(mapped, read_model_config(model_data("tiny_random_hf")), "model.safetensors");
+  ASSERT_EQ(network.parameters.size(), right.size());
   for (const auto& [name, tensor] : right) {
-    ASSERT_TRUE(mapped.contains(name)) << name;
-    EXPECT_TRUE(at::equal(mapped.at(name), tensor)) << name;
+    ASSERT_TRUE(network.parameters.contains(name)) << name;
+    EXPECT_TRUE(at::equal(network[name], tensor)) << name;
   }
 }
 
 TEST(KeyMapping, PrefixesAreTakenOffWhereAllNamesHaveThem) {
-  for (const std::string prefix : {"module.", "model.", "_orig_mod.", "backbone.", "vit.", "module._orig_mod."}) {
+  for (const std::string prefix : {"module.", "model.", "_orig_mod.", "module._orig_mod."}) {
     expect_same_model([&](const std::string& name) { return prefix + name; });
     TensorMap timm;
     for (const auto& [name, tensor] : read_safetensors(model_data("tiny_random") / "model.safetensors").tensors) {
@@ -112,9 +110,9 @@ TEST(KeyMapping, NamesInTransformers5sMemoryAreTheSameModel) {
 }
 
 TEST(KeyMapping, APrefixInFrontOfSomeNamesIsRefusedNamingAnother) {
-  EXPECT_ERROR(BadInput, "the prefix 'backbone.' stands in front of 2 names but not of 'head.bias' and 1 more",
-               to_timm_names({{"backbone.cls_token", at::zeros({1})},
-                              {"backbone.norm.bias", at::zeros({1})},
+  EXPECT_ERROR(BadInput, "the prefix 'net.' stands in front of 2 names but not of 'head.bias' and 1 more",
+               to_timm_names({{"net.cls_token", at::zeros({1})},
+                              {"net.norm.bias", at::zeros({1})},
                               {"head.bias", at::zeros({1})},
                               {"head.weight", at::zeros({1})}},
                              "model.safetensors"));
@@ -128,12 +126,7 @@ TEST(KeyMapping, PoolersAndBuffersArePassedOverWithARemark) {
                                         "model.safetensors");
   EXPECT_EQ(found.tensors.size(), 1u);
   ASSERT_EQ(found.remarks.size(), 1u);
-  EXPECT_NE(found.remarks[0].find("vit.embeddings.position_ids and 2 more passed over"), std::string::npos);
-}
-
-TEST(KeyMapping, KnowsWhichNamesAreHuggingFaces) {
-  EXPECT_TRUE(has_hugging_face_names({{"classifier.bias", at::zeros({1})}, {"vit.layernorm.bias", at::zeros({1})}}));
-  EXPECT_FALSE(has_hugging_face_names({{"norm.bias", at::zeros({1})}, {"vita", at::zeros({1})}}));
+  EXPECT_NE(found.remarks[0].find("embeddings.position_ids and 2 more passed over"), std::string::npos);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ using testing::model_data;
 
 TEST(LoadTeacher, EveryRankHasAllThatRankZeroRead) {
   for (const char* name : {"tiny_random", "tiny_random_hf"}) {
-    const Teacher loaded = load_teacher(model_data(name), Communicator::world()), read = read_teacher(model_data(name));
+    const Teacher loaded = load_teacher(model_data(name), {}, Communicator::world()), read = read_teacher(model_data(name));
     EXPECT_EQ(loaded.model.plan->facts, read.model.plan->facts);
     EXPECT_EQ(to_json(loaded.preprocessing), to_json(read.preprocessing));
     EXPECT_EQ(loaded.content_hash, read.content_hash);
@@ -25,7 +25,7 @@ TEST(LoadTeacher, EveryRankHasAllThatRankZeroRead) {
 
 TEST(LoadTeacher, ARefusalReachesEveryRank) {
   const Communicator communicator = Communicator::world();
-  EXPECT_THROW(load_teacher("/no/such/folder", communicator), Error) << communicator.rank();
+  EXPECT_THROW(load_teacher("/no/such/folder", {}, communicator), Error) << communicator.rank();
 }
 
 }  // namespace

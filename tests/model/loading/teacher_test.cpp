@@ -43,7 +43,7 @@ void expect_refused(const std::string& parameter, const std::string& feature) {
 TEST(Teacher, KnowsItsShapeAndPreprocessing) {
   const Teacher teacher = read_teacher(model_data("tiny_random"));
   const auto expected =
-      vit_plan({.image_size = 32, .patch_size = 8, .width = 24, .depth = 2, .heads = 2, .hidden = 96, .classes = 7});
+      vit_plan({.image_size = 32, .patch_size = 8, .width = 24, .depth = 2, .heads = 2, .hidden_width = 96, .classes = 7});
   EXPECT_EQ(teacher.model.plan->facts, expected->facts);
   EXPECT_EQ(teacher.preprocessing.image_size, 32);
   EXPECT_EQ(teacher.preprocessing.crop_pct, 1.0);
@@ -232,23 +232,9 @@ TEST(TeacherConfig, DamageIsRefusedNamingTheFile) {
 }
 
 TEST(UnsupportedArchitecture, IsRefusedByName) {
-  expect_refused("dist_token", "a distillation token");
-  expect_refused("head_dist.weight", "a distillation token");
-  expect_refused("reg_token", "register tokens");
-  expect_refused("blocks.0.ls1.gamma", "layer scale");
-  expect_refused("blocks.0.mlp.w12.weight", "a SwiGLU MLP");
-  expect_refused("blocks.0.mlp.fc1_g.weight", "a SwiGLU MLP");
-  expect_refused("norm_pre.weight", "a LayerNorm before the blocks");
-  expect_refused("fc_norm.weight", "average pooling");
-  expect_refused("blocks.0.attn.q_norm.weight", "query/key normalisation");
-  expect_refused("blocks.0.attn.relative_position_bias_table", "relative positions");
-  expect_refused("layers.0.blocks.0.norm1.weight", "a hierarchical transformer");
-}
-
-TEST(UnsupportedArchitecture, PoolingOtherThanTheClassTokenIsRefused) {
-  ModelFolder model;
-  model.config["global_pool"] = "avg";
-  EXPECT_ERROR(BadInput, "global_pool is \"avg\", built is \"token\"", model.read());
+  expect_refused("blocks.0.attn.rel_pos_h", "decomposed relative positions (SAM, ViTDet)");
+  expect_refused("attn_pool.q_norm.weight", "another attention pooling");
+  expect_refused("layers.0.blocks.0.attn.logit_scale", "scaled cosine attention (Swin V2)");
 }
 
 }  // namespace

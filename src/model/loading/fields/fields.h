@@ -29,10 +29,15 @@ struct Reading {
   bool states_width = false;       ///< model_args.embed_dim
   bool states_channels = false;    ///< model_args.in_chans, which timm lets override input_size
   bool states_image_size = false;  ///< model_args.img_size
+  bool rotates = false;            ///< model_args.use_rot_pos_emb
+  Rotation rotation = {};          ///< what the fields of one say together
+  bool has_silu_gate = false;      ///< use_swiglu_ffn
+  int64_t default_heads = 12;      ///< of a family whose width is not stated either
+  std::string task = {};           ///< Hugging Face's architectures[0]
   bool has_fixed_input_size = false;
 };
 
-enum class Form { timm, pretrained_cfg, model_args, hugging_face, processor };
+enum class Form { timm, pretrained_cfg, model_args, hugging_face, processor, description };
 enum class Treatment { honoured, restricted, silent };
 
 struct Field {

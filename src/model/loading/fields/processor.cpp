@@ -1,0 +1,117 @@
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "model/loading/fields/readers.h"
+
+namespace eidolon {
+namespace {
+
+using nlohmann::json;
+using namespace fields;
+
+constexpr std::array<const char*, 9> processor_classes{"ViTImageProcessor",  "ViTImageProcessorFast",  "ViTFeatureExtractor",
+                                                       "DeiTImageProcessor", "DeiTImageProcessorFast", "DeiTFeatureExtractor",
+                                                       "CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPFeatureExtractor"};
+
+/// {"height": h, "width": w} and {"shortest_edge": s}, as transformers reads `size`.
+void read_size(const json& value, Processor& processor) {
+  if (!value.is_object()) {
+    processor.side = square(value);
+    processor.keeps_aspect = !value.is_array() && !processor.whole_number_is_a_square;
+  } else if (value.size() == 2 && value.contains("height") && value.contains("width")) {
+    processor.side = square(json::array({value["height"], value["width"]}));
+    processor.keeps_aspect = false;
+  } else if (value.size() == 1 && value.contains("shortest_edge")) {
+    processor.side = whole(value["shortest_edge"]);
+    processor.keeps_aspect = true;
+  } else {
+    throw BadInput("is not built; {\"height\", \"width\"} and {\"shortest_edge\"} are");
+  }
+}
+
+int64_t crop_side(const json& value) {
+  if (!value.is_object()) return square(value);
+  if (value.size() != 2 || !value.contains("height") || !value.contains("width")) {
+    throw BadInput("is not built; {\"height\", \"width\"} is");
+  }
+  return square(json::array({value["height"], value["width"]}));
+}
+
+}  // namespace
+
+void fields::add_processor(std::vector<Field>& fields) {
+  constexpr Form form = Form::processor;
+  for (const char* name : {"image_processor_type", "feature_extractor_type"}) {
+    fields.push_back(honoured(form, name, "ViT, DeiT or CLIP's ImageProcessor(Fast) or FeatureExtractor; gives absent fields",
+                              [](const json& v, Reading&) {
+                                if (!processor_of_class(word(v)))
+                                  throw BadInput("is not built; those of ViT, DeiT and CLIP are");
+                              }));
+  }
+  fields.push_back(honoured(form, "do_resize", "must be true, since a model takes one size only",
+                            [](const json& v, Reading& r) { r.processor.does_resize = flag(v); }));
+  fields.push_back(honoured(form, "size",
+                            "height and width: both sides are resized, to a square; shortest_edge: with do_center_crop",
+                            [](const json& v, Reading& r) { read_size(v, r.processor); }));
+  fields.push_back(honoured(form, "default_to_square", "whether a plain number in size means height and width",
+                            [](const json& v, Reading& r) { r.processor.whole_number_is_a_square = flag(v); }));
+  fields.push_back(honoured(form, "resample",
+                            "0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming, as Pillow has them",
+                            [](const json& v, Reading& r) {
+                              if (v != json(0)) whole(v);
+                              r.processor.resample = v.get<int64_t>();
+                              if (r.processor.resample > 5) throw BadInput("is not one of Pillow's filters, 0 to 5");
+                            }));
+  fields.push_back(honoured(form, "do_center_crop", "whether crop_size is cut from the centre",
+                            [](const json& v, Reading& r) { r.processor.does_crop = flag(v); }));
+  fields.push_back(honoured(form, "crop_size", "the side that is cut out, at most the resized side",
+                            [](const json& v, Reading& r) { r.processor.crop = crop_side(v); }));
+  fields.push_back(honoured(form, "do_rescale", "goes into mean and std",
+                            [](const json& v, Reading& r) { r.processor.does_rescale = flag(v); }));
+  fields.push_back(honoured(form, "rescale_factor", "goes into mean and std",
+                            [](const json& v, Reading& r) { r.processor.rescale_factor = positive(v); }));
+  fields.push_back(honoured(form, "do_normalize", "false: mean 0 and std 1",
+                            [](const json& v, Reading& r) { r.processor.does_normalize = flag(v); }));
+  fields.push_back(honoured(form, "image_mean", "one per channel, or one for all",
+                            [](const json& v, Reading& r) { r.processor.mean = per_channel(v); }));
+  fields.push_back(honoured(form, "image_std", "one per channel, or one for all",
+                            [](const json& v, Reading& r) { r.processor.std = all_positive(per_channel(v)); }));
+  fields.push_back(restricted(form, "do_pad", {"false"}, "padding"));
+  fields.push_back(restricted(form, "do_reduce_labels", {"false"}, "labels that count from one"));
+  fields.push_back(restricted(form, "reduce_labels", {"false"}, "labels that count from one"));
+  fields.push_back(restricted(form, "do_flip_channel_order", {"false"}, "blue before red"));
+  fields.push_back(restricted(form, "auto_map", {}, "code of the model's own"));
+  for (const char* name : {"data_format", "input_data_format"}) {
+    fields.push_back(restricted(form, name, {"\"channels_first\""}, "tensors with the channels last"));
+  }
+  add_silent(fields, form,
+             {"_processor_class", "_valid_processor_keys", "device", "disable_grouping", "do_convert_rgb", "image_seq_length",
+              "pad_size", "processor_class", "return_tensors", "transformers_version"});
+}
+
+std::optional<Processor> processor_of_class(const std::string& name) {
+  if (std::ranges::find(processor_classes, name) == processor_classes.end()) return std::nullopt;
+  Processor processor;
+  if (name.starts_with("DeiT")) {
+    processor.side = 256;
+    processor.crop = 224;
+    processor.does_crop = true;
+    processor.resample = 3;
+  } else if (name.starts_with("CLIP")) {
+    processor.keeps_aspect = true;
+    processor.whole_number_is_a_square = false;
+    processor.crop = 224;
+    processor.does_crop = true;
+    processor.resample = 3;
+    processor.mean = {0.48145466, 0.4578275, 0.40821073};
+    processor.std = {0.26862954, 0.26130258, 0.27577711};
+  }
+  return processor;
+}
+
+}  // namespace eidolon
