@@ -66,9 +66,11 @@ def with_statistics(model, name, size):
     return model
 
 
-def save_weights(folder, tensors):
+def save_weights(folder, tensors, whole=()):
+    """Half precision, but for the names in `whole`."""
     folder.mkdir(parents=True, exist_ok=True)
-    exact = {key: tensor.detach().half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+    is_halved = lambda key, tensor: tensor.is_floating_point() and key not in whole
+    exact = {key: tensor.detach().half() if is_halved(key, tensor) else tensor.detach() for key, tensor in tensors.items()}
     save_file({key: t.clone().contiguous() for key, t in exact.items()}, folder / "model.safetensors", {"format": "pt"})
 
 

@@ -24,12 +24,12 @@ struct TimmName {
   int64_t width = 0;  ///< of the tokens; weights of another width are another architecture, whatever they are called
   int64_t heads = 0;
   std::string_view activation = "gelu";
-  double epsilon = 1e-6;             ///< of the norms
+  double epsilon = 1e-6;               ///< of the norms
   std::string_view pooling = "token";  ///< timm's: token | avg | map | none
-  int64_t pooling_heads = 0;         ///< of attention pooling; 0: as many as the blocks have
+  int64_t pool_heads = 0;              ///< of attention pooling; 0: as many as the blocks have
   Rotation rope = {};
-  bool same_padding = false;         ///< convolutions are padded as TensorFlow does it
-  std::string_view missing = {};     ///< what of it is not built; empty: nothing
+  bool same_padding = false;      ///< convolutions are padded as TensorFlow does it
+  std::string_view missing = {};  ///< what of it is not built; empty: nothing
 };
 
 /// Of "vit_tiny_patch16_224", also with a tag: "vit_tiny_patch16_224.augreg_in21k".
