@@ -32,9 +32,8 @@ Tensor feature_errors(const Output& output, const Tensor& teacher, const Tensor&
   const Tensor wanted = teacher.to(at::kCPU, at::kDouble), given = student.to(at::kCPU, at::kDouble);
   std::vector<Tensor> parts;
   for (const Part& part : parts_of(output, wanted, given)) {
-    parts.push_back(at::stack({mean_cosine(part.layout, part.teacher, part.student),
-                               relative_squared_error(part.teacher, part.student)},
-                              1));
+    parts.push_back(at::stack(
+        {mean_cosine(part.layout, part.teacher, part.student), relative_squared_error(part.teacher, part.student)}, 1));
   }
   return at::stack(parts, 1);
 }

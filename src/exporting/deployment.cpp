@@ -69,9 +69,17 @@ bool fold_in_front(Deployment& deployment, size_t index, double shift) {
   }
   const Attention* attention = attention_before(deployment, index);
   if (attention == nullptr) return false;
-  Tensor& bias = deployment.parameters.at(plan.products[attention->qkv].bias);
-  const int64_t width = bias.size(0) / 3;
-  bias = at::cat({bias.narrow(0, 0, 2 * width), bias.narrow(0, 2 * width, width) - shift});
+  const Product& joint = plan.products[attention->qkv];
+  const auto shifted = [shift](const Tensor& bias) {
+    const int64_t width = bias.size(0) / 3;
+    return at::cat({bias.narrow(0, 0, 2 * width), bias.narrow(0, 2 * width, width) - shift});
+  };
+  Tensor& bias = deployment.parameters.at(joint.bias);
+  bias = shifted(bias);
+  // What pads a window is among the values that the probabilities weigh.
+  if (const auto border = deployment.borders.find(joint.weight); border != deployment.borders.end()) {
+    border->second = shifted(border->second);
+  }
   return true;
 }
 
@@ -113,6 +121,11 @@ Deployment deploy(const Student& student, Shifts shifts) {
     }
     deployment.weights[node] = deployed(own.model[node], quantizer);
     deployment.parameters.erase(plan.name(node));
+  }
+  for (const Attention& attention : plan.attention) {
+    const Product& joint = plan.products[attention.qkv];
+    const bool is_padded = attention.windows.side > 0 && attention.grid % attention.windows.side != 0;
+    if (is_padded) deployment.borders[joint.weight] = deployment.parameters.at(joint.bias).clone();
   }
   if (shifts == Shifts::kept) return deployment;
   for (size_t index = 0; index < plan.products.size(); ++index) shift_input(deployment, index);

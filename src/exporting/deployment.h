@@ -26,6 +26,9 @@ struct Deployment {
   std::map<NodeId, Quantizer> activations;   ///< of nodes that are rounded
   std::map<NodeId, double> shifts;           ///< what is subtracted from a product's input where no parameter could take it
   TensorMap parameters;                      ///< float32: all others
+  std::map<NodeId, Tensor> borders = {};     ///< by a joint projection's weight, what it makes of the zeros around a grid that
+                                             ///< does not divide into windows: its bias, less the
+                                             ///< shift of its own input
 };
 
 enum class Shifts {

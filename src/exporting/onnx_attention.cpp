@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
 #include "exporting/onnx_values.h"
 
 namespace eidolon::onnx {
@@ -48,31 +47,52 @@ std::string rolled(Graph& graph, const std::string& name, const std::string& x, 
   return op(graph.model, name, "Concat", {piece(by, size), piece(0, by)}, {{"axis", axis}});
 }
 
-/// B x (S S) x C -> (B W) x N x C, and back.
-std::string cut(Graph& graph, const std::string& name, const Attention& attention, const std::string& x, int64_t channels) {
-  const int64_t grid = attention.grid, side = attention.windows.side, across = grid / side, shift = attention.windows.shift;
-  if (grid % side != 0) {
-    throw BadInput("'" + name + "' attends in windows of side " + std::to_string(side) + ", which do not divide its grid of side " +
-                   std::to_string(grid) + "; exports of padded windows are not built");
-  }
+/// How the grid is cut, and how far it is padded.
+struct Cut {
+  int64_t grid, side, across, padded, shift;
+  bool rolled_first;
+};
+
+Cut cut_of(const Attention& attention) {
+  const int64_t grid = attention.grid, side = attention.windows.side, across = (grid + side - 1) / side;
+  return {grid, side, across, across * side, attention.windows.shift, attention.windows.rolled_first};
+}
+
+std::string rolled_map(Graph& graph, const std::string& name, std::string map, int64_t by, int64_t size) {
+  for (const int64_t axis : {1, 2}) map = rolled(graph, name, map, axis, by, size);
+  return map;
+}
+
+/// B x (S S) x C -> (B W) x N x C. What is added to the grid are zeros, to which `border`, [C], is added.
+std::string cut(Graph& graph, const std::string& name, const Attention& attention, const std::string& x, const Tensor& border) {
+  const Cut c = cut_of(attention);
+  const int64_t channels = border.size(0), lack = c.padded - c.grid;
   std::string map = x;
-  if (shift > 0) {
-    map = reshaped(graph, name, map, {-1, grid, grid, channels});
-    for (const int64_t axis : {1, 2}) map = rolled(graph, name, map, axis, shift, grid);
+  if (c.shift > 0 || lack > 0) map = reshaped(graph, name, map, {-1, c.grid, c.grid, channels});
+  if (c.shift > 0 && c.rolled_first) map = rolled_map(graph, name, map, c.shift, c.grid);
+  if (lack > 0) {
+    map = op(graph.model, name, "Pad", {map, constant(graph.model, {0, 0, 0, 0, 0, lack, lack, 0})});
+    Tensor added = border.expand({1, c.padded, c.padded, channels}).clone();
+    added.narrow(1, 0, c.grid).narrow(2, 0, c.grid).zero_();
+    map = op(graph.model, name, "Add", {map, constant(graph.model, name + ".border", added)});
   }
-  map = reshaped(graph, name, map, {-1, across, side, across, side, channels});
-  return reshaped(graph, name, transposed(graph, name, map, {0, 1, 3, 2, 4, 5}), {-1, side * side, channels});
+  if (c.shift > 0 && !c.rolled_first) map = rolled_map(graph, name, map, c.shift, c.padded);
+  map = reshaped(graph, name, map, {-1, c.across, c.side, c.across, c.side, channels});
+  return reshaped(graph, name, transposed(graph, name, map, {0, 1, 3, 2, 4, 5}), {-1, c.side * c.side, channels});
 }
 
 std::string joined(Graph& graph, const std::string& name, const Attention& attention, const std::string& x, int64_t channels) {
-  const int64_t grid = attention.grid, side = attention.windows.side, across = grid / side, shift = attention.windows.shift;
-  std::string map = reshaped(graph, name, x, {-1, across, across, side, side, channels});
+  const Cut c = cut_of(attention);
+  std::string map = reshaped(graph, name, x, {-1, c.across, c.across, c.side, c.side, channels});
   map = transposed(graph, name, map, {0, 1, 3, 2, 4, 5});
-  if (shift > 0) {
-    map = reshaped(graph, name, map, {-1, grid, grid, channels});
-    for (const int64_t axis : {1, 2}) map = rolled(graph, name, map, axis, grid - shift, grid);
+  if (c.shift > 0 || c.padded > c.grid) map = reshaped(graph, name, map, {-1, c.padded, c.padded, channels});
+  if (c.shift > 0 && !c.rolled_first) map = rolled_map(graph, name, map, c.padded - c.shift, c.padded);
+  if (c.padded > c.grid) {
+    map = op(graph.model, name, "Slice",
+             {map, constant(graph.model, {0, 0}), constant(graph.model, {c.grid, c.grid}), constant(graph.model, {1, 2})});
   }
-  return reshaped(graph, name, map, {-1, grid * grid, channels});
+  if (c.shift > 0 && c.rolled_first) map = rolled_map(graph, name, map, c.grid - c.shift, c.grid);
+  return reshaped(graph, name, map, {-1, c.grid * c.grid, channels});
 }
 
 /// x cos + r(x) sin, where r is a matrix of signs that permutes channels. Tokens in front of the patches turn by nothing.
@@ -140,8 +160,13 @@ std::string attend(Graph& graph, const Attention& attention, const std::string& 
   const int64_t width = outputs_of(graph, joint) / 3, size = width / attention.heads;
   const double scale = 1 / std::sqrt(static_cast<double>(size));
   const bool folds = scale_can_be_folded(graph, attention, scale), is_cut = attention.windows.side > 0;
-  std::string qkv = linear(graph, joint, x, folds ? query_factors(graph, joint, scale) : Tensor());
-  if (is_cut) qkv = cut(graph, name, attention, qkv, 3 * width);
+  const Tensor factors = folds ? query_factors(graph, joint, scale) : Tensor();
+  std::string qkv = linear(graph, joint, x, factors);
+  if (is_cut) {
+    const auto border = graph.deployment.borders.find(joint.weight);
+    const Tensor& bias = border == graph.deployment.borders.end() ? graph.parameter(joint.bias) : border->second;
+    qkv = cut(graph, name, attention, qkv, factors.defined() ? bias * factors : bias);
+  }
   const auto parts = add_node_with_outputs(
       model, name, {.op = "Split", .inputs = {qkv}, .attributes = {{"axis", int64_t{-1}}, {"num_outputs", int64_t{3}}}}, 3);
   const auto heads = [&](const std::string& part) {

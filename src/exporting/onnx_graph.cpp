@@ -19,8 +19,8 @@ namespace {
 using onnx::constant;
 using onnx::op;
 
-/// Adds the steps of a plan to a graph, one after the other. A vector B x D is B x 1 x D up to the end: products of rank 2 would
-/// become float in onnxruntime.
+/// Adds the steps of a plan to a graph, one after the other. A vector B x D is B x 1 x D up to the end: products of rank 2
+/// would become float in onnxruntime.
 class StepWriter {
  public:
   StepWriter(onnx::Graph& graph, std::string x) : graph_(graph), x_(std::move(x)) {}
@@ -60,9 +60,7 @@ class StepWriter {
   }
   void operator()(const steps::Attend& step) { x_ = onnx::attend(graph_, graph_.plan().attention[step.attention], x_); }
   void operator()(const steps::PoolByAttention& step) { x_ = onnx::pool_by_attention(graph_, step, x_); }
-  void operator()(const steps::Add& step) {
-    x_ = op(graph_.model, step.parameter, "Add", {x_, parameter(step.parameter)});
-  }
+  void operator()(const steps::Add& step) { x_ = op(graph_.model, step.parameter, "Add", {x_, parameter(step.parameter)}); }
 
   /// Rows of zeros in front, and the tokens added to them: the batch needs no Expand.
   void operator()(const steps::Prepend& step) {
@@ -86,16 +84,19 @@ class StepWriter {
     x_ = next("MatMul", {next("Div", {x_, length}), constant(graph_.model, step.rows, graph_.parameter(step.rows).t())});
   }
   void operator()(const steps::Merge& step) {
-    const int64_t grid = step.grid, half = grid / 2;
-    if (grid % 2 != 0) throw BadInput("'" + graph_.section + "' merges a grid of odd side, whose export is not built");
+    const int64_t grid = step.grid, half = (grid + 1) / 2;
     const int64_t channels = section_width() / 2;  // of a token in front of the merging; behind it a quarter of 4 D
-    const std::string apart = next("Reshape", {x_, constant(graph_.model, {-1, half, 2, half, 2, channels})});
+    std::string map = x_;
+    if (grid % 2 != 0) {
+      map = next("Reshape", {map, constant(graph_.model, {-1, grid, grid, channels})});
+      map = next("Pad", {map, constant(graph_.model, {0, 0, 0, 0, 0, 1, 1, 0})});
+    }
+    const std::string apart = next("Reshape", {map, constant(graph_.model, {-1, half, 2, half, 2, channels})});
     const std::string moved = next("Transpose", {apart}, {{"perm", std::vector<int64_t>{0, 1, 3, 4, 2, 5}}});
     x_ = next("Reshape", {moved, constant(graph_.model, {-1, half * half, 4 * channels})});
   }
-  void operator()(const steps::ToMaps&) {
-    throw Fault("maps of tokens are outputs, whose export is not built");
-  }
+  /// The places stay one axis, which give() divides.
+  void operator()(const steps::ToMaps&) { x_ = next("Transpose", {x_}, {{"perm", std::vector<int64_t>{0, 2, 1}}}); }
   void operator()(const steps::MaxPool& step) {
     const auto [kernel, stride, padding] = step;
     x_ = next("MaxPool", {x_},
@@ -187,10 +188,15 @@ class StepWriter {
   int64_t tokens_ = 0;             ///< of x, while tokens are prepended
 };
 
-/// Adds an output of the graph; a vector loses the axis of length 1 that it has.
+/// Adds an output of the graph; a vector loses the axis of length 1 that it has, maps get back their two axes of places.
 void give(onnx::Graph& graph, const std::string& x, const std::string& name, Layout layout, const std::vector<int64_t>& shape) {
-  const bool is_vector = layout == Layout::vector;
-  const std::string given = is_vector ? op(graph.model, name, "Squeeze", {x, constant(graph.model, {1})}) : x;
+  std::string given = x;
+  if (layout == Layout::vector) given = op(graph.model, name, "Squeeze", {x, constant(graph.model, {1})});
+  if (layout == Layout::maps) {
+    std::vector<int64_t> whole = shape;
+    whole.insert(whole.begin(), 0);  // the batch's
+    given = op(graph.model, name, "Reshape", {x, constant(graph.model, whole)});
+  }
   onnx::Value value{.name = name, .type = onnx::Type::float32, .dims = {"batch"}};
   for (const int64_t size : shape) value.dims.emplace_back(size);
   onnx::add_output(graph.model, given, value);

@@ -36,7 +36,8 @@ std::vector<int64_t> channel_list(const Tensor& channels) {
 }
 
 bool is_tiled(const Plan& plan, const Convolution& convolution) {
-  return convolution.stride == convolution.kernel && convolution.padding == 0 && convolution.padding_after == 0 && plan.image_size % convolution.kernel == 0;
+  return convolution.stride == convolution.kernel && convolution.padding == 0 && convolution.padding_after == 0 &&
+         plan.image_size % convolution.kernel == 0;
 }
 
 std::string conv(Graph& graph, const Product& product, std::vector<std::string> inputs) {
@@ -59,7 +60,8 @@ Tensor bias_for_bytes(const Graph& graph, const Product& product, const Tensor& 
 /// and in the bias.
 std::string colour_products(Graph& graph, const Product& product, const DeployedWeight& weight, const std::string& x) {
   const std::string name = layer_name(graph.plan().name(product.weight));
-  const int64_t channels = graph.plan().channels, kernel = product.convolution.value().kernel, grid = graph.plan().image_size / kernel;
+  const int64_t channels = graph.plan().channels, kernel = product.convolution.value().kernel,
+                grid = graph.plan().image_size / kernel;
   const auto colours = add_node_with_outputs(
       graph.model, name, {.op = "Split", .inputs = {x}, .attributes = {{"axis", int64_t{1}}, {"num_outputs", channels}}},
       static_cast<int>(channels));
@@ -68,23 +70,27 @@ std::string colour_products(Graph& graph, const Product& product, const Deployed
   const std::string none = add_initializer(graph.model, name + ".zero_point", from_tensor(zero));
   std::string sum;
   for (int64_t c = 0; c < channels; ++c) {
-    const std::string tiles =
-        op(graph.model, name, "Reshape", {colours[static_cast<size_t>(c)], constant(graph.model, {-1, grid, kernel, grid, kernel})});
+    const std::string tiles = op(graph.model, name, "Reshape",
+                                 {colours[static_cast<size_t>(c)], constant(graph.model, {-1, grid, kernel, grid, kernel})});
     const std::string moved = op(graph.model, name, "Transpose", {tiles}, {{"perm", std::vector<int64_t>{0, 1, 3, 2, 4}}});
-    const std::string bytes = op(graph.model, name, "Reshape", {moved, constant(graph.model, {-1, grid * grid, kernel * kernel})});
-    const DeployedWeight colour{.spec = {.bits = weight.spec.bits, .symmetric = true, .scaling = per_channel(0)},
-                                .codes = weight.codes.select(1, c),
-                                .scale = weight.scale.select(1, c) / (byte_range * graph.preprocessing.std.at(static_cast<size_t>(c))),
-                                .zero_point = {},
-                                .factor = {},
-                                .float_channels = {},
-                                .float_columns = {}};
+    const std::string bytes =
+        op(graph.model, name, "Reshape", {moved, constant(graph.model, {-1, grid * grid, kernel * kernel})});
+    const DeployedWeight colour{
+        .spec = {.bits = weight.spec.bits, .symmetric = true, .scaling = per_channel(0)},
+        .codes = weight.codes.select(1, c),
+        .scale = weight.scale.select(1, c) / (byte_range * graph.preprocessing.std.at(static_cast<size_t>(c))),
+        .zero_point = {},
+        .factor = {},
+        .float_channels = {},
+        .float_columns = {}};
     const std::string exact = op(graph.model, name, "DequantizeLinear", {bytes, one, none});
-    const std::string values = dequantized_weight(graph.model, graph.plan().name(product.weight) + "." + std::to_string(c), colour);
+    const std::string values =
+        dequantized_weight(graph.model, graph.plan().name(product.weight) + "." + std::to_string(c), colour);
     const std::string part = op(graph.model, name, "MatMul", {exact, values});
     sum = sum.empty() ? part : op(graph.model, name, "Add", {sum, part});
   }
-  return op(graph.model, name, "Add", {sum, constant(graph.model, product.bias, bias_for_bytes(graph, product, dequantized(weight)))});
+  return op(graph.model, name, "Add",
+            {sum, constant(graph.model, product.bias, bias_for_bytes(graph, product, dequantized(weight)))});
 }
 
 /// Integers of such a weight are turned into float once, when the runtime loads the file.
@@ -146,16 +152,19 @@ std::string linear(Graph& graph, const Product& product, const std::string& inpu
   std::string x = input;
   const auto shift = graph.deployment.shifts.find(product.input);
   if (shift != graph.deployment.shifts.end()) {
-    const std::string amount = constant(graph.model, graph.plan().name(product.input) + ".shift", at::scalar_tensor(shift->second));
+    const std::string amount =
+        constant(graph.model, graph.plan().name(product.input) + ".shift", at::scalar_tensor(shift->second));
     x = op(graph.model, graph.plan().name(product.input), "Sub", {x, amount});
   }
-  std::string y = op(graph.model, name, "MatMul", {rounded(graph, product.input, x, inputs_of(graph, product)), weight_of(graph, product, factors)});
+  std::string y = op(graph.model, name, "MatMul",
+                     {rounded(graph, product.input, x, inputs_of(graph, product)), weight_of(graph, product, factors)});
   const DeployedWeight* integers = integers_of(graph, product);
   if (integers != nullptr && integers->float_channels.defined()) {
     const std::string channels = constant(graph.model, channel_list(integers->float_channels));
     const std::string picked = op(graph.model, name, "Gather", {x, channels}, {{"axis", int64_t{-1}}});
     const Tensor columns = factors.defined() ? integers->float_columns * factors.reshape({-1, 1}) : integers->float_columns;
-    const std::string side = op(graph.model, name, "MatMul", {picked, constant(graph.model, name + ".float_columns", columns.t())});
+    const std::string side =
+        op(graph.model, name, "MatMul", {picked, constant(graph.model, name + ".float_columns", columns.t())});
     y = op(graph.model, name, "Add", {y, side});
   }
   const Tensor& bias = graph.parameter(product.bias);

@@ -89,7 +89,7 @@ void visit_teacher_keys(AnyJob& job, Visitor&& visit) {
             "what a teacher gives besides classes: one vector, tokens, or maps; empty: its own"},
         job.teacher.output);
   visit(Key{"teacher", "class_embeddings", Decides::nothing, anything(),
-            "safetensors file with the embeddings of class names, which make a classifier of CLIP or SigLIP"},
+            "safetensors file with the embeddings of class names, which make a classifier of an encoder that knows texts"},
         job.teacher.class_embeddings);
   auto& architecture = job.teacher.architecture;
   const auto key = [](std::string_view name, Allowed allowed, std::string_view help) {
@@ -97,7 +97,8 @@ void visit_teacher_keys(AnyJob& job, Visitor&& visit) {
   };
   visit(key("heads", between(0, 4096), "of every block, where config.json is silent or wrong; 0: as it says"),
         architecture.heads);
-  visit(key("activation", one_of({"", "gelu", "gelu_tanh", "quick_gelu", "silu", "relu"}), "of the MLPs; empty: as config.json says"),
+  visit(key("activation", one_of({"", "gelu", "gelu_tanh", "quick_gelu", "silu", "relu"}),
+            "of the MLPs; empty: as config.json says"),
         architecture.activation);
   visit(key("epsilon", between(0, 1), "of the norms; 0: as config.json says"), architecture.epsilon);
   visit(key("pooling", one_of({"", "token", "avg", "map", "none"}), "of the tokens; empty: as config.json says"),

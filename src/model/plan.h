@@ -55,6 +55,7 @@ struct Product {
   std::string norm = {};   ///< affine in front, "blocks.0.norm1", whose scale and shift per channel may change; empty: none
   bool to_stream = false;  ///< its outputs are added to the residual stream, which a LayerNorm reads
   bool one_sided = false;  ///< its input is never negative (behind ReLU)
+  NodeId output = {};      ///< under which its outputs are shown, which are never rounded; index -1: they are not shown
 };
 
 /// Attention within windows of the grid (Liu et al., 2021, arXiv 2103.14030, section 3.2). The nodes of the attention then have
@@ -79,7 +80,7 @@ struct Attention {
   std::string inner_norm = {};                 ///< a norm over all channels in front of proj
   double epsilon = 0;                          ///< of these norms
   bool centred = true;                         ///< LayerNorm; otherwise RMSNorm
-  std::string rotation = {};  ///< parameter 2 x [H] x P x D/H: cosines and sines by which queries and keys of patches turn
+  std::string rotation = {};    ///< parameter 2 x [H] x P x D/H: cosines and sines by which queries and keys of patches turn
   bool rotates_halves = false;  ///< channel c turns with c + D/2H; otherwise with its neighbour
   std::string bias = {};        ///< parameter H x N x N, added to the scores
   Windows windows = {};
@@ -130,7 +131,7 @@ struct Plan {
   const Node& operator[](NodeId node) const { return nodes.at(static_cast<size_t>(node.index)); }
   const std::string& name(NodeId node) const { return (*this)[node].name; }
   Role role(NodeId node) const { return (*this)[node].role; }
-  bool is_weight(NodeId node) const { return role(node) == Role::weight; }
+  bool is_weight(NodeId node) const { return node.index >= 0 && role(node) == Role::weight; }
   int section_count() const { return static_cast<int>(sections.size()); }
   bool is_head(int section) const;  ///< the last one, if it makes one vector by one product
 

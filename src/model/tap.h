@@ -9,7 +9,8 @@
 
 namespace eidolon {
 
-/// A node of a network: its index in Plan::nodes (model/plan.h), which are in forward order. Files know names only.
+/// A node of a network: its index in Plan::nodes (model/plan.h), which are in forward order. Files know names only. Below -1 it
+/// is a product's output (Product::output), where nothing is ever rounded.
 struct NodeId {
   int32_t index = -1;
   auto operator<=>(const NodeId&) const = default;

@@ -55,7 +55,8 @@ HeldOutFigures held_out_figures(const RunContext& context, const Student& studen
   const Output& output = teacher.plan->output;
   Sums sums{.energies = at::zeros({sections, 2}, at::kDouble), .counts = {}, .features = {}};
   const bool has_classes = output.kind == Output::Kind::classes;
-  if (!has_classes) sums.features = at::zeros({std::max<int64_t>(static_cast<int64_t>(output.parts.size()), 1), 2, 2}, at::kDouble);
+  if (!has_classes)
+    sums.features = at::zeros({std::max<int64_t>(static_cast<int64_t>(output.parts.size()), 1), 2, 2}, at::kDouble);
   int64_t seen = 0;
   for (int64_t first = 0; first < images.size(); first += batch_size) {
     const Tensor bytes = images.bytes.narrow(0, first, std::min(batch_size, images.size() - first));
@@ -106,7 +107,8 @@ std::string describe(const std::string& name, const HeldOutFigures& f) {
   std::string text = line;
   if (f.parts.empty()) text += "agreement " + percent_text(f.agreement) + "  KL " + nats_text(f.kl);
   for (const PartFigures& part : f.parts) {
-    text += part.part + ": cosine " + nats_text(part.cosine) + "  relative squared error " + nats_text(part.relative_error) + "  ";
+    text +=
+        part.part + ": cosine " + nats_text(part.cosine) + "  relative squared error " + nats_text(part.relative_error) + "  ";
   }
   text += "\n    SQNR per block, dB:";
   for (const auto& decibels : f.sqnr_per_block) {

@@ -16,10 +16,11 @@ namespace eidolon {
 
 struct HeldOutFigures {
   int64_t images = 0;
-  EvaluationCounts counts;          ///< of a classifier
-  Figure agreement, kl;             ///< of a classifier
-  std::vector<PartFigures> parts;   ///< of an encoder
-  std::vector<std::optional<double>> sqnr_per_block;  ///< dB, of the tokens behind each section of tokens or maps; none where there is no noise
+  EvaluationCounts counts;         ///< of a classifier
+  Figure agreement, kl;            ///< of a classifier
+  std::vector<PartFigures> parts;  ///< of an encoder
+  std::vector<std::optional<double>>
+      sqnr_per_block;  ///< dB, of the tokens behind each section of tokens or maps; none where there is no noise
 };
 
 /// `student`: with rounded weights, on the device. Collective.

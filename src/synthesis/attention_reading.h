@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "model/plan.h"
+#include "model/network.h"
 
 namespace eidolon {
 
@@ -18,15 +18,17 @@ struct AttentionParts {
 
 AttentionParts operator|(const AttentionParts& a, const AttentionParts& b);
 
-/// What one attention showed of B images; only the parts that were asked for are defined. N tokens, of which P patches.
+/// What one attention showed of B images; only the parts that were asked for are defined. N tokens, of which P patches. Within
+/// W windows each has its own N tokens, all of them patches.
 struct AttentionReading {
-  Tensor class_row;   ///< B x H x N, the probabilities of the first token's query; without prefix tokens the mean over queries
-  Tensor query, key;  ///< B x H x P x D/H, of the patches
-  Tensor output;      ///< B x P x H x D/H, of the patches, head by head
+  Tensor class_row;   ///< B x H x N, the probabilities of the first token's query; without prefix tokens the mean over queries;
+                      ///< within windows B x H x S S, the mean over the queries that see the token
+  Tensor query, key;  ///< B x H x P x D/H, of the patches; within windows B x W x H x N x D/H
+  Tensor output;      ///< B x P x H x D/H, of the patches, head by head; within windows B x W x N x H x D/H
 };
 
-/// A Tap that fills `readings`, one entry per attention of `plan`, from the first `images` images of the batch. Both must
+/// A Tap that fills `readings`, one entry per attention of the network, from the first `images` images of the batch. Both must
 /// outlive it. Empty where no part is asked for.
-Tap reading_tap(const Plan& plan, const AttentionParts& parts, int64_t images, std::vector<AttentionReading>& readings);
+Tap reading_tap(const Network& network, const AttentionParts& parts, int64_t images, std::vector<AttentionReading>& readings);
 
 }  // namespace eidolon

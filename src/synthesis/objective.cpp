@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "synthesis/crops.h"
+#include "synthesis/output_statistics.h"
 
 namespace eidolon {
 
@@ -20,6 +21,7 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
     if (weight == 0.0) continue;
     objective.terms.push_back({.name = term.name, .weight = weight, .drawn = term.draw(context)});
     objective.reads = objective.reads | term.reads;
+    objective.reads_statistics = objective.reads_statistics || term.reads_statistics;
   }
   return objective;
 }
@@ -29,7 +31,8 @@ Seen look(const SynthesisTeacher& teacher, const UnitObjective& objective, const
   std::vector<Tensor> batch{seen_through(views, pixels)};
   if (crops > 0) batch.push_back(enlarged_quadrants(pixels, objective.semantics.crop_quadrants));
   Seen seen{.pixels = pixels, .logits = {}, .crop_logits = {}, .attention = {}};
-  const Tap tap = reading_tap(teacher.plan(), objective.reads, images, seen.attention);
+  Tap tap = reading_tap(teacher.model, objective.reads, images, seen.attention);
+  if (objective.reads_statistics) tap = statistics_tap(teacher.plan(), images, seen.statistics, tap);
   const Tensor logits = forward(teacher.model, at::cat(batch).to(teacher.precision()), tap);
   seen.logits = logits.narrow(0, 0, images);
   if (crops > 0) seen.crop_logits = logits.narrow(0, images, crops);

@@ -29,6 +29,7 @@ struct UnitObjective {
   SemanticTargets semantics;
   std::vector<ActiveTerm> terms;  ///< those of weight other than 0, in the order of terms()
   AttentionParts reads;           ///< of all of them
+  bool reads_statistics = false;  ///< some of them
   PixelRange valid;               ///< on the device, so that clamping to it copies nothing
 };
 

@@ -10,7 +10,7 @@ namespace eidolon {
 
 /// What targets depend on in the teacher.
 struct TeacherShape {
-  int64_t classes = 0;  ///< 0: it gives features, and images have no targets
+  int64_t classes = 0;     ///< 0: it gives features, and images have no targets
   int64_t image_size = 0;  ///< pixels a side
 };
 

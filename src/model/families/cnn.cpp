@@ -37,17 +37,15 @@ void add_activation(const std::string& activation, std::vector<Step>& all, Map& 
 
 void add_convolution(PlanBuilder& add, const ConvolutionFacts& c, std::vector<Step>& all, Map& map) {
   const int64_t side = (map.side + c.padding + c.padding_after - c.kernel) / c.stride + 1;
-  const Convolution shape{.kernel = c.kernel,
-                          .stride = c.stride,
-                          .padding = c.padding,
-                          .padding_after = c.padding_after,
-                          .groups = c.groups};
+  const Convolution shape{
+      .kernel = c.kernel, .stride = c.stride, .padding = c.padding, .padding_after = c.padding_after, .groups = c.groups};
   add.parameter(c.name + ".statistics", {2, c.outputs});
   all.emplace_back(steps::Convolve{add.product({.name = c.name,
                                                 .weight = {c.outputs, c.inputs / c.groups, c.kernel, c.kernel},
                                                 .rows = side * side,
                                                 .one_sided = map.one_sided,
-                                                .convolution = shape})});
+                                                .convolution = shape,
+                                                .shows_output = true})});
   map = {.channels = c.outputs, .side = side};
   add_activation(c.activation, all, map);
 }
@@ -78,15 +76,15 @@ void add_unit(PlanBuilder& add, const UnitFacts& unit, Map& map) {
 std::vector<OutputPart> feature_parts(const CnnFacts& f, int section, const Map& map) {
   std::vector<OutputPart> parts;
   if (f.output != "tokens") {
-    parts.push_back({.name = "pooled",
-                     .section = section,
-                     .steps = {steps::MeanPlaces{}},
-                     .layout = Layout::vector,
-                     .shape = {f.width}});
+    parts.push_back(
+        {.name = "pooled", .section = section, .steps = {steps::MeanPlaces{}}, .layout = Layout::vector, .shape = {f.width}});
   }
   if (f.output != "pooled") {
-    parts.push_back(
-        {.name = "tokens", .section = section, .steps = {}, .layout = Layout::maps, .shape = {map.channels, map.side, map.side}});
+    parts.push_back({.name = "tokens",
+                     .section = section,
+                     .steps = {},
+                     .layout = Layout::maps,
+                     .shape = {map.channels, map.side, map.side}});
   }
   return parts;
 }

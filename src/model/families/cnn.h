@@ -24,19 +24,19 @@ struct UnitFacts {
   std::string name;
   std::vector<ConvolutionFacts> convolutions = {};
   bool has_skip = false;
-  std::vector<ConvolutionFacts> skip = {};          ///< empty: what enters the unit
-  int64_t subsampled_by = 1, added_channels = 0;    ///< of the skip without parameters (model/step.h, Subsample)
-  std::string activation = "none";                  ///< behind the sum
-  bool pools = false;                               ///< ends with a 3 x 3 maximum of stride 2
+  std::vector<ConvolutionFacts> skip = {};        ///< empty: what enters the unit
+  int64_t subsampled_by = 1, added_channels = 0;  ///< of the skip without parameters (model/step.h, Subsample)
+  std::string activation = "none";                ///< behind the sum
+  bool pools = false;                             ///< ends with a 3 x 3 maximum of stride 2
 };
 
 struct CnnFacts {
   int64_t channels = 3;
   int64_t image_size = 224;
   std::vector<UnitFacts> units;
-  int64_t width = 0;            ///< channels of the last unit
-  std::string head = "fc";      ///< the classifier's name
-  int64_t classes = 1000;       ///< 0: the network gives features
+  int64_t width = 0;              ///< channels of the last unit
+  std::string head = "fc";        ///< the classifier's name
+  int64_t classes = 1000;         ///< 0: the network gives features
   std::string output = "pooled";  ///< what features are given: pooled | tokens (the last map) | both
 };
 

@@ -21,8 +21,8 @@ struct Reader {
   TensorMap& tensors;
   const std::string& file;
   std::string activation;
-  double epsilon = 1e-5;      ///< of BatchNorm
-  bool same_padding = false;  ///< as TensorFlow pads
+  double epsilon = 1e-5;           ///< of BatchNorm
+  bool same_padding = false;       ///< as TensorFlow pads
   int64_t side = 0, channels = 0;  ///< of the running map
 
   bool has(const std::string& name) const { return tensors.contains(name); }
@@ -41,12 +41,13 @@ void Reader::fold(const std::string& name, const std::string& norm) {
   const auto statistic = [&](const char* part) {
     const Tensor& tensor = required(tensors, norm + part, 1, file);
     if (tensor.size(0) == outputs) return tensor.to(at::kDouble);
-    throw BadInput(file + ": '" + norm + part + "' has shape " + shape_text(tensor.sizes()) + ", but '" + name + ".weight' has " +
-                   std::to_string(outputs) + " outputs");
+    throw BadInput(file + ": '" + norm + part + "' has shape " + shape_text(tensor.sizes()) + ", but '" + name +
+                   ".weight' has " + std::to_string(outputs) + " outputs");
   };
   const Tensor gamma = statistic(".weight"), beta = statistic(".bias"), mean = statistic(".running_mean");
   const Tensor variance = statistic(".running_var");
-  if (variance.min().item<double>() < 0) throw BadInput(file + ": '" + norm + ".running_var' is negative; the weights are damaged");
+  if (variance.min().item<double>() < 0)
+    throw BadInput(file + ": '" + norm + ".running_var' is negative; the weights are damaged");
   const Tensor factor = gamma / (variance + epsilon).sqrt();
   const auto bias = tensors.find(name + ".bias");
   const Tensor own = bias == tensors.end() ? at::zeros_like(mean) : bias->second.to(at::kDouble);
@@ -139,8 +140,8 @@ std::vector<UnitFacts> resnet_units(Reader& reader, bool is_cifar) {
   return units;
 }
 
-/// A block of MobileNets: convolution and BatchNorm by turns. Only the last convolution has no activation, unless the block is a
-/// depthwise-separable one. The skip stands where neither side nor channels change.
+/// A block of MobileNets: convolution and BatchNorm by turns. Only the last convolution has no activation, unless the block is
+/// a depthwise-separable one. The skip stands where neither side nor channels change.
 UnitFacts mobile_unit(Reader& reader, const std::string& name, const std::vector<std::pair<std::string, std::string>>& layers,
                       int64_t stride, bool last_is_linear, bool may_skip) {
   const int64_t side = reader.side, channels = reader.channels;
@@ -149,8 +150,8 @@ UnitFacts mobile_unit(Reader& reader, const std::string& name, const std::vector
     const Tensor& weight = required(reader.tensors, layers[i].first + ".weight", 4, reader.file);
     const bool is_depthwise = weight.size(2) > 1;
     const bool linear = last_is_linear && i + 1 == layers.size();
-    unit.convolutions.push_back(reader.convolution(layers[i].first, layers[i].second, is_depthwise ? stride : 1,
-                                                   linear ? "none" : reader.activation));
+    unit.convolutions.push_back(
+        reader.convolution(layers[i].first, layers[i].second, is_depthwise ? stride : 1, linear ? "none" : reader.activation));
   }
   unit.has_skip = may_skip && stride == 1 && reader.side == side && reader.channels == channels;
   return unit;
@@ -178,7 +179,8 @@ std::vector<UnitFacts> timm_mobile_units(Reader& reader) {
       const auto s = static_cast<size_t>(stage);
       const int64_t stride = block > 0 ? 1 : stages == 7 ? strides_of_seven[s] : strides_of_five[s];
       const bool expands = reader.has(name + ".conv_pwl.weight");
-      std::vector<std::pair<std::string, std::string>> layers{{name + ".conv_dw", name + ".bn1"}, {name + ".conv_pw", name + ".bn2"}};
+      std::vector<std::pair<std::string, std::string>> layers{{name + ".conv_dw", name + ".bn1"},
+                                                              {name + ".conv_pw", name + ".bn2"}};
       if (expands) {
         layers = {{name + ".conv_pw", name + ".bn1"}, {name + ".conv_dw", name + ".bn2"}, {name + ".conv_pwl", name + ".bn3"}};
       }
@@ -281,7 +283,8 @@ void set_conventions(const ModelConfig& config, Convention convention, Reader& r
   reader.same_padding = config.same_padding.value_or(named ? named->same_padding : is_keras);
   const bool is_told = named || is_resnet || is_keras || config.activation || convention == Convention::torchvision_mobile;
   if (!is_told) {
-    throw BadInput(reader.file + ": '" + config.architecture + "' is no name that timm has, and no field states the activation " +
+    throw BadInput(reader.file + ": '" + config.architecture +
+                   "' is no name that timm has, and no field states the activation " +
                    "of its convolutions; add \"act_layer\" to model_args, or description.json with {\"activation\": ...}");
   }
 }
@@ -292,7 +295,8 @@ int64_t read_head(const ModelConfig& config, Reader& reader, const std::string& 
   const bool says_none = stated != config.stated.end() ? stated->value == 0 : config.headless;
   if (!reader.has(head + ".weight") && says_none) return 0;
   const auto weight = reader.tensors.find(head + ".weight");
-  if (weight != reader.tensors.end() && weight->second.dim() == 4 && weight->second.size(2) == 1 && weight->second.size(3) == 1) {
+  if (weight != reader.tensors.end() && weight->second.dim() == 4 && weight->second.size(2) == 1 &&
+      weight->second.size(3) == 1) {
     weight->second = weight->second.flatten(1);
   }
   const int64_t classes = required(reader.tensors, head + ".weight", 2, reader.file).size(0);
@@ -314,8 +318,9 @@ Network read_cnn(TensorMap tensors, const ModelConfig& config, const std::string
   CnnFacts f;
   f.image_size = config.image_size > 0 ? config.image_size : stated == config.stated.end() ? 0 : stated->value;
   if (f.image_size == 0) throw BadInput(file + ": no field states the image size, which a convolution does not tell");
-  const std::string first = convention == Convention::timm_mobile ? "conv_stem" :
-                            convention == Convention::torchvision_mobile ? "features.0.0" : "conv1";
+  const std::string first = convention == Convention::timm_mobile          ? "conv_stem"
+                            : convention == Convention::torchvision_mobile ? "features.0.0"
+                                                                           : "conv1";
   f.channels = required(tensors, first + ".weight", 4, file).size(1);
   reader.side = f.image_size;
   reader.channels = f.channels;
@@ -324,7 +329,8 @@ Network read_cnn(TensorMap tensors, const ModelConfig& config, const std::string
   f.head = head_of(convention);
   f.classes = read_head(config, reader, f.head);
   if (config.output == "stages") {
-    throw BadInput(file + ": teacher.output = \"stages\" is of Swin transformers; pooled, tokens and both are built for this one");
+    throw BadInput(file +
+                   ": teacher.output = \"stages\" is of Swin transformers; pooled, tokens and both are built for this one");
   }
   if (!config.output.empty()) {  // features, whatever the head says of them
     f.output = config.output;

@@ -22,13 +22,15 @@ size_t PlanBuilder::product(const ProductShape& shape) {
   parameter(shape.name + ".bias", {shape.weight.front()});
   const int64_t per_row = std::accumulate(shape.weight.begin(), shape.weight.end(), int64_t{1}, std::multiplies<>());
   plan_.macs += static_cast<double>(shape.rows) * static_cast<double>(per_row);
+  const NodeId output{shape.shows_output ? -2 - static_cast<int32_t>(plan_.products.size()) : -1};
   plan_.products.push_back({.input = input,
                             .weight = weight,
                             .bias = shape.name + ".bias",
                             .convolution = shape.convolution,
                             .norm = shape.norm,
                             .to_stream = shape.to_stream,
-                            .one_sided = shape.one_sided});
+                            .one_sided = shape.one_sided,
+                            .output = output});
   return plan_.products.size() - 1;
 }
 
@@ -48,11 +50,8 @@ size_t PlanBuilder::attention(const std::string& name, int64_t width, const std:
   attention.key = node(name + ".k", Role::key, 3);
   attention.value = node(name + ".v", Role::value, 3);
   attention.probabilities = node(name + ".probs", Role::probabilities, 3);
-  attention.proj = product({.name = name + ".proj",
-                            .weight = {width, width},
-                            .rows = tokens,
-                            .norm = attention.inner_norm,
-                            .to_stream = true});
+  attention.proj = product(
+      {.name = name + ".proj", .weight = {width, width}, .rows = tokens, .norm = attention.inner_norm, .to_stream = true});
   const auto sharing = static_cast<double>(attention.tokens());
   const auto windows = static_cast<double>(attention.window_count());
   plan_.macs += 2 * windows * sharing * sharing * static_cast<double>(width);

@@ -18,6 +18,7 @@ struct ProductShape {
   std::string norm = {};
   bool to_stream = false, one_sided = false;
   std::optional<Convolution> convolution = {};
+  bool shows_output = false;
 };
 
 class PlanBuilder {

@@ -81,8 +81,8 @@ void add_block(PlanBuilder& add, const SwinFacts& f, size_t stage, int64_t block
   all.emplace_back(steps::Multiply{
       add.product({.name = name + ".mlp.fc1", .weight = {hidden, width}, .rows = tokens, .norm = name + ".norm2"})});
   all.emplace_back(steps::Activate{activation_named(f.activation).value()});
-  all.emplace_back(steps::Multiply{
-      add.product({.name = name + ".mlp.fc2", .weight = {width, hidden}, .rows = tokens, .to_stream = true})});
+  all.emplace_back(
+      steps::Multiply{add.product({.name = name + ".mlp.fc2", .weight = {width, hidden}, .rows = tokens, .to_stream = true})});
   all.emplace_back(steps::Join{});
   add.section(name, Layout::tokens, {tokens, width}, std::move(all));
 }
@@ -166,8 +166,8 @@ std::shared_ptr<const Plan> swin_plan(const SwinFacts& f) {
   if (f.classes > 0 && f.output != "stages") {
     std::vector<Step> head = last_norm(f);
     head.emplace_back(steps::Pool{.mean_from = 0});
-    head.emplace_back(steps::Multiply{
-        add.product({.name = "head.fc", .weight = {f.classes, f.width}, .norm = f.last_norm ? "norm" : ""})});
+    head.emplace_back(
+        steps::Multiply{add.product({.name = "head.fc", .weight = {f.classes, f.width}, .norm = f.last_norm ? "norm" : ""})});
     add.section("head", Layout::vector, {f.classes}, std::move(head));
     plan->output = {.kind = Output::Kind::classes, .size = f.classes};
     return plan;
@@ -239,8 +239,8 @@ SwinFacts facts_of(const TensorMap& tensors, const ModelConfig& config, const st
   f.width = width_of(f, last);
   f.hidden_width = required(tensors, block_name(last, 0) + ".mlp.fc1.weight", 2, file).size(0);
   for (size_t stage = 0; stage <= last; ++stage) {
-    if (width_of(f, stage) % f.heads[stage] != 0) throw BadInput(file + ": width and heads of stage " + std::to_string(stage) +
-                                                                  " do not belong together");
+    if (width_of(f, stage) % f.heads[stage] != 0)
+      throw BadInput(file + ": width and heads of stage " + std::to_string(stage) + " do not belong together");
     if (tensors.contains("norm" + std::to_string(stage) + ".weight")) f.stage_norms.push_back(static_cast<int64_t>(stage));
   }
   const auto image_size = config.image_size > 0 ? std::optional(config.image_size) : stated(config, "image size");
@@ -270,8 +270,8 @@ void refuse_bad_grids(const SwinFacts& f, const std::string& file) {
 
 void add_head_facts(const TensorMap& tensors, const ModelConfig& config, const std::string& file, SwinFacts& f) {
   const bool is_backbone = !f.stage_norms.empty() || config.swin.is_backbone;
-  const bool headless = !tensors.contains("head.fc.weight") &&
-                        (config.headless || is_backbone || stated(config, "classes").value_or(1) == 0);
+  const bool headless =
+      !tensors.contains("head.fc.weight") && (config.headless || is_backbone || stated(config, "classes").value_or(1) == 0);
   f.classes = headless ? 0 : required(tensors, "head.fc.weight", 2, file).size(0);
   if (f.classes == 1) throw BadInput(file + ": head.fc.weight has one row, so there is nothing to classify");
   f.output = config.output.empty() ? (is_backbone ? "stages" : "pooled") : config.output;

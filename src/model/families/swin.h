@@ -37,8 +37,8 @@ std::shared_ptr<const Plan> swin_plan_from(const std::string& facts);  ///< from
 
 bool looks_like_swin(const TensorMap& tensors);
 
-/// The network of `tensors`, which have timm's names (model/loading/swin_names.h): biases of all pairs from the tables, masks of
-/// shifted windows, a bias of zeros for the merging. BadInput, naming `file`, if they are not those of one Swin.
+/// The network of `tensors`, which have timm's names (model/loading/swin_names.h): biases of all pairs from the tables, masks
+/// of shifted windows, a bias of zeros for the merging. BadInput, naming `file`, if they are not those of one Swin.
 Network read_swin(TensorMap tensors, const ModelConfig& config, const std::string& file);
 
 }  // namespace eidolon

@@ -11,10 +11,10 @@
 namespace eidolon {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VitFacts, channels, image_size, patch_size, width, depth, heads, hidden_width, classes,
-                                   gives_embedding,                                   epsilon, root_mean_square, class_tokens, registers, positions, embedding_norm,
-                                   norm_before_blocks, activation, gated, query_key_norm, inner_norm, mlp_norm, layer_scale, rotation,
-                                   rotates_halves, attention_bias, last_norm, pooled_norm, pooling, pooling_heads,
-                                   pooling_hidden, output, compared_classes)
+                                   gives_embedding, epsilon, root_mean_square, class_tokens, registers, positions,
+                                   embedding_norm, norm_before_blocks, activation, gated, query_key_norm, inner_norm, mlp_norm,
+                                   layer_scale, rotation, rotates_halves, attention_bias, last_norm, pooled_norm, pooling,
+                                   pooling_heads, pooling_hidden, output, compared_classes)
 
 namespace {
 
@@ -33,11 +33,10 @@ struct Shape {
 void add_embedding(PlanBuilder& add, const Shape& shape) {
   const VitFacts& f = shape.facts;
   std::vector<Step> all;
-  all.emplace_back(steps::Multiply{
-      add.product({.name = "patch_embed.proj",
-                   .weight = {f.width, f.channels, f.patch_size, f.patch_size},
-                   .rows = shape.grid * shape.grid,
-                   .convolution = Convolution{.kernel = f.patch_size, .stride = f.patch_size}})});
+  all.emplace_back(steps::Multiply{add.product({.name = "patch_embed.proj",
+                                                .weight = {f.width, f.channels, f.patch_size, f.patch_size},
+                                                .rows = shape.grid * shape.grid,
+                                                .convolution = Convolution{.kernel = f.patch_size, .stride = f.patch_size}})});
   if (f.embedding_norm) {
     add.norm("patch_embed.norm", f.width);
     all.emplace_back(shape.norm("patch_embed.norm"));
@@ -110,9 +109,12 @@ void add_block(PlanBuilder& add, const Shape& shape, int64_t index) {
   }
   if (f.attention_bias) add.parameter(parts.bias, {f.heads, shape.tokens, shape.tokens});
 
-  std::vector<Step> all{steps::Branch{}, shape.norm(name + ".norm1"),
-                        steps::Attend{add.attention(attention, f.width, name + ".norm1", parts)}, steps::Join{},
-                        steps::Branch{}, shape.norm(name + ".norm2")};
+  std::vector<Step> all{steps::Branch{},
+                        shape.norm(name + ".norm1"),
+                        steps::Attend{add.attention(attention, f.width, name + ".norm1", parts)},
+                        steps::Join{},
+                        steps::Branch{},
+                        shape.norm(name + ".norm2")};
   add_mlp(add, shape, name + ".mlp", name + ".norm2", shape.tokens, f.hidden_width, f.gated, all);
   all.emplace_back(steps::Join{});
   add.section(name, Layout::tokens, {shape.tokens, f.width}, std::move(all));
@@ -124,10 +126,8 @@ void add_attention_pooling(PlanBuilder& add, const Shape& shape) {
   std::vector<Step> all;
   if (f.last_norm) all.emplace_back(shape.norm("norm"));
   steps::PoolByAttention pooling{.query = "attn_pool.query", .heads = f.pooling_heads};
-  pooling.kv = add.product({.name = "attn_pool.kv",
-                            .weight = {2 * f.width, f.width},
-                            .rows = shape.tokens,
-                            .norm = f.last_norm ? "norm" : ""});
+  pooling.kv = add.product(
+      {.name = "attn_pool.kv", .weight = {2 * f.width, f.width}, .rows = shape.tokens, .norm = f.last_norm ? "norm" : ""});
   pooling.key = add.node("attn_pool.k", Role::key, 3);
   pooling.value = add.node("attn_pool.v", Role::value, 3);
   pooling.probabilities = add.node("attn_pool.probs", Role::probabilities, 3);

@@ -18,10 +18,10 @@ struct VitFacts {
   int64_t width = 192;
   int64_t depth = 12;
   int64_t heads = 3;
-  int64_t hidden_width = 768;  ///< of the MLP, what fc2 reads
-  int64_t classes = 1000;      ///< outputs of the head; 0: there is none, and the network gives features
+  int64_t hidden_width = 768;    ///< of the MLP, what fc2 reads
+  int64_t classes = 1000;        ///< outputs of the head; 0: there is none, and the network gives features
   bool gives_embedding = false;  ///< the head's outputs are a feature, as those of CLIP's projection
-  double epsilon = 1e-6;       ///< of all norms
+  double epsilon = 1e-6;         ///< of all norms
   bool root_mean_square = false;
 
   int64_t class_tokens = 1;  ///< in front of the registers: 2 with DeiT's distillation token, 0 without any
@@ -32,17 +32,17 @@ struct VitFacts {
   std::string activation = "gelu";  ///< gelu | gelu_tanh | quick_gelu | silu | relu
   bool gated = false;               ///< the MLP
   bool query_key_norm = false, inner_norm = false, mlp_norm = false;
-  bool layer_scale = false;  ///< the file had one, which is a part of proj and fc2 now
+  bool layer_scale = false;       ///< the file had one, which is a part of proj and fc2 now
   std::string rotation = "none";  ///< of queries and keys: none | shared by all blocks | of each block
   bool rotates_halves = false;
   bool attention_bias = false;
 
-  bool last_norm = true;           ///< in front of the pooling
-  bool pooled_norm = false;        ///< behind it
-  std::string pooling = "token";   ///< token | mean | token and mean | class tokens | attention
+  bool last_norm = true;                          ///< in front of the pooling
+  bool pooled_norm = false;                       ///< behind it
+  std::string pooling = "token";                  ///< token | mean | token and mean | class tokens | attention
   int64_t pooling_heads = 0, pooling_hidden = 0;  ///< of attention pooling and of its MLP
-  std::string output = "pooled";  ///< what features are given: pooled | tokens | both
-  int64_t compared_classes = 0;   ///< whose embeddings, "class_embeddings", the feature is compared with; 0: no classes
+  std::string output = "pooled";                  ///< what features are given: pooled | tokens | both
+  int64_t compared_classes = 0;  ///< whose embeddings, "class_embeddings", the feature is compared with; 0: no classes
 };
 
 /// Parameters and nodes have timm's names. Sections: "patch_embed", "blocks.0", ..., "attn_pool" with attention pooling, and

@@ -55,7 +55,8 @@ void join_blocks(TensorMap& tensors, int64_t depth, const std::string& file) {
 void add_missing_biases(TensorMap& tensors, int64_t depth, const ModelConfig& config, const std::string& file) {
   for (const std::string layer : {".attn.qkv", ".attn.proj", ".mlp.fc1", ".mlp.fc2"}) {
     bool anywhere = layer == ".attn.qkv" && config.qkv_bias.value_or(false);
-    for (int64_t block = 0; block < depth; ++block) anywhere = anywhere || tensors.contains(block_name(block) + layer + ".bias");
+    for (int64_t block = 0; block < depth; ++block)
+      anywhere = anywhere || tensors.contains(block_name(block) + layer + ".bias");
     if (anywhere && layer == ".attn.qkv" && !config.qkv_bias.value_or(true)) {
       throw BadInput(file + ": the config states qkv_bias false, but the weights have 'blocks.0.attn.qkv.bias'");
     }
@@ -94,7 +95,8 @@ void join_heads(TensorMap& tensors) {
 
 /// The constant query W_q u + b_q of attention pooling, with its heads apart.
 void settle_pooling_query(TensorMap& tensors, const VitFacts& f, const std::string& file) {
-  const Tensor latent = required(tensors, "attn_pool.latent", 3, file), weight = required(tensors, "attn_pool.q.weight", 2, file);
+  const Tensor latent = required(tensors, "attn_pool.latent", 3, file),
+               weight = required(tensors, "attn_pool.q.weight", 2, file);
   const Tensor bias = required(tensors, "attn_pool.q.bias", 1, file);
   if (latent.sizes() != at::IntArrayRef{1, 1, f.width} || weight.sizes() != at::IntArrayRef{f.width, f.width} ||
       bias.sizes() != at::IntArrayRef{f.width}) {
@@ -127,10 +129,10 @@ std::optional<TimmName> named(const ModelConfig& config, int64_t width) {
 int64_t heads_of(const ModelConfig& config, int64_t width, const std::string& file) {
   if (config.heads) return *config.heads;
   if (const auto name = named(config, width); name && name->heads > 0) return name->heads;
-  const std::string reason = config.named ? "timm's '" + config.architecture + "' has width " +
-                                                std::to_string(config.named->width) + ", the weights have " +
-                                                std::to_string(width)
-                                          : "'" + config.architecture + "' is not timm's name of a vision transformer";
+  const std::string reason = config.named
+                                 ? "timm's '" + config.architecture + "' has width " + std::to_string(config.named->width) +
+                                       ", the weights have " + std::to_string(width)
+                                 : "'" + config.architecture + "' is not timm's name of a vision transformer";
   throw BadInput(file + ": no field states the number of heads, and " + reason +
                  "; add \"model_args\": {\"num_heads\": ...} to config.json, or description.json with {\"heads\": ...}");
 }
@@ -154,8 +156,11 @@ struct Positions {
   int64_t grid = 0;
 };
 
-Positions positions_of(const TensorMap& tensors, const VitFacts& f, const std::string& file) {
+Positions positions_of(const TensorMap& tensors, const VitFacts& f, std::optional<int64_t> stated_grid,
+                       const std::string& file) {
   const int64_t rows = required(tensors, "pos_embed", 3, file).size(1), prefix = f.class_tokens + f.registers;
+  // Of small grids both may be squares; then the grid that the config states decides.
+  if (stated_grid && rows == *stated_grid * *stated_grid && prefix > 0) return {"patches", *stated_grid};
   if (is_square(rows - prefix)) return {"all", square_root(rows - prefix)};
   if (is_square(rows)) return {"patches", square_root(rows)};
   throw BadInput(file + ": pos_embed has " + std::to_string(rows) + " tokens, which is not a square grid of patches, with or " +
@@ -168,7 +173,7 @@ void move_class_position(TensorMap& tensors, const VitFacts& f) {
   if (f.registers == 0 || f.class_tokens != 1 || positions == tensors.end() || token == tensors.end()) return;
   Tensor& all = positions->second;
   const bool has_class_position = all.dim() == 3 && is_square(all.size(1) - 1) && !is_square(all.size(1)) &&
-                                  !is_square(all.size(1) - 1 - f.registers) && token->second.sizes() == all.narrow(1, 0, 1).sizes();
+                                  token->second.sizes() == all.narrow(1, 0, 1).sizes();
   if (!has_class_position) return;
   token->second = token->second + all.narrow(1, 0, 1);
   all = all.narrow(1, 1, all.size(1) - 1).contiguous();
@@ -208,7 +213,8 @@ std::string pooling_of(const ModelConfig& config, const TensorMap& tensors, cons
   }
   const bool norms_patches = f.last_norm && !f.pooled_norm && pooling == "avg" && config.library == "timm";
   if (norms_patches && !named(config, f.width) && config.pooled_norm.value_or(true)) {
-    throw BadInput(file + ": global_pool is \"avg\", behind which timm puts fc_norm, but the weights have the norm in front; "
+    throw BadInput(file +
+                   ": global_pool is \"avg\", behind which timm puts fc_norm, but the weights have the norm in front; "
                    "state model_args.fc_norm = false if that is right");
   }
   if (pooling == "map" && !tensors.contains("attn_pool.kv.weight")) {
@@ -287,8 +293,8 @@ void settle_places(TensorMap& tensors, const Rotation& rotation, const VitFacts&
   if (f.rotation == "of each block") {
     const Tensor frequencies = required(tensors, "rope.freqs", 4, file);
     if (frequencies.sizes() != at::IntArrayRef{2, f.depth, f.heads, head / 2}) {
-      throw BadInput(file + ": 'rope.freqs' has shape " + shape_text(frequencies.sizes()) + ", which is not 2 x blocks x heads x " +
-                     std::to_string(head / 2));
+      throw BadInput(file + ": 'rope.freqs' has shape " + shape_text(frequencies.sizes()) +
+                     ", which is not 2 x blocks x heads x " + std::to_string(head / 2));
     }
     for (int64_t block = 0; block < f.depth; ++block) {
       tensors[block_name(block) + ".attn.rope"] = rotation_table(frequencies.select(1, block), rotation.columns_first, grid);
@@ -301,8 +307,9 @@ void settle_places(TensorMap& tensors, const Rotation& rotation, const VitFacts&
     const std::string name = block_name(block) + ".attn.relative_position_bias_table";
     const Tensor table = required(tensors, name, 2, file);
     if (f.class_tokens != 1 || f.registers != 0 || table.size(0) != rows || table.size(1) != f.heads) {
-      throw BadInput(file + ": '" + name + "' has shape " + shape_text(table.sizes()) + ", which is not " + std::to_string(rows) +
-                     " x " + std::to_string(f.heads) + "; tables for other image sizes are not resampled");
+      throw BadInput(file + ": '" + name + "' has shape " + shape_text(table.sizes()) + ", which is not " +
+                     std::to_string(rows) + " x " + std::to_string(f.heads) +
+                     "; tables for other image sizes are not resampled");
     }
     tensors[block_name(block) + ".attn.bias"] = relative_bias(table, grid, /*class_token=*/true);
     tensors.erase(name);
@@ -332,7 +339,8 @@ Network read_vit(TensorMap tensors, const ModelConfig& config, const std::string
     f.output = "tokens";
   }
   if (config.output == "stages") {
-    throw BadInput(file + ": teacher.output = \"stages\" is of Swin transformers; pooled, tokens and both are built for this one");
+    throw BadInput(file +
+                   ": teacher.output = \"stages\" is of Swin transformers; pooled, tokens and both are built for this one");
   }
   if (!config.output.empty()) {  // features, whatever the head says of them
     f.output = config.output;
@@ -351,7 +359,10 @@ Network read_vit(TensorMap tensors, const ModelConfig& config, const std::string
   move_class_position(tensors, f);
   Positions positions;
   const bool needs_positions = rotation.kind.empty() && !f.attention_bias;
-  if (needs_positions || tensors.contains("pos_embed")) positions = positions_of(tensors, f, file);
+  if (needs_positions || tensors.contains("pos_embed")) {
+    const auto side = stated(config, "image size");
+    positions = positions_of(tensors, f, side ? std::optional(*side / f.patch_size) : std::nullopt, file);
+  }
   f.positions = positions.on;
   f.image_size = image_size_of(config, positions, f.patch_size, file);
   const int64_t grid = f.image_size / f.patch_size;
@@ -367,7 +378,7 @@ Network read_vit(TensorMap tensors, const ModelConfig& config, const std::string
   }
   if (f.pooling == "attention") {
     const auto name = named(config, f.width);
-    f.pooling_heads = config.pooling_heads.value_or(name && name->pooling_heads > 0 ? name->pooling_heads : f.heads);
+    f.pooling_heads = config.pooling_heads.value_or(name && name->pool_heads > 0 ? name->pool_heads : f.heads);
     if (f.width % f.pooling_heads != 0) throw BadInput(file + ": attention pooling's heads do not divide the width");
     f.pooling_hidden = required(tensors, "attn_pool.mlp.fc1.weight", 2, file).size(0);
     settle_pooling_query(tensors, f, file);

@@ -9,7 +9,8 @@ namespace {
 /// "encoder.stages.0.layers.1.layer.2.convolution.weight" is "layer1.1.conv3.weight".
 std::string renamed(const std::string& name) {
   static const std::regex stem("^embedder\\.embedder\\.(convolution|normalization)\\.(.*)$");
-  static const std::regex layer("^encoder\\.stages\\.(\\d+)\\.layers\\.(\\d+)\\.layer\\.(\\d+)\\.(convolution|normalization)\\.(.*)$");
+  static const std::regex layer(
+      "^encoder\\.stages\\.(\\d+)\\.layers\\.(\\d+)\\.layer\\.(\\d+)\\.(convolution|normalization)\\.(.*)$");
   static const std::regex skip("^encoder\\.stages\\.(\\d+)\\.layers\\.(\\d+)\\.shortcut\\.(convolution|normalization)\\.(.*)$");
   static const std::regex head("^classifier\\.1\\.(.*)$");
   const auto after = [](const std::ssub_match& number) { return std::to_string(std::stoll(number.str()) + 1); };

@@ -115,8 +115,11 @@ void read_timm(const json& config, Reading& reading) {
   for (StatedNumber& stated : result.stated) {
     if (has_stages && stated.field == "model_args.embed_dim") stated.what = "embedding width";
   }
-  // Where the config states a width of its own, timm builds it with the heads of the name.
-  if (result.named && !result.heads && reading.states_width) result.heads = result.named->heads;
+  // Where the config states a width of its own, timm builds it with all else that the name says.
+  if (result.named && reading.states_width) {
+    const auto width = std::ranges::find(result.stated, "model_args.embed_dim", &StatedNumber::field);
+    if (width != result.stated.end()) result.named->width = width->value;
+  }
 }
 
 /// One entry per channel of what may stand as one for all.
@@ -168,6 +171,17 @@ void set_resize(const Processor& processor, Reading& reading) {
   result.interpolation = filters[static_cast<size_t>(processor.resample)];
 }
 
+/// Below 384 pixels the shorter side becomes int(size / crop_pct), and the size is cut out; from there on both sides are
+/// resized.
+void cut_as_convnext(Processor& processor) {
+  constexpr int64_t whole_from = 384;
+  if (processor.share == 0) return;
+  processor.keeps_aspect = processor.does_crop = processor.side < whole_from;
+  if (!processor.does_crop) return;
+  processor.crop = processor.side;
+  processor.side = static_cast<int64_t>(static_cast<double>(processor.side) / processor.share);
+}
+
 struct ProcessorFile {
   std::string name;  ///< as it goes in front of a field
   json fields;
@@ -199,10 +213,12 @@ void read_hugging_face(const json& config, const std::filesystem::path& folder, 
     walk(tower, {Form::hugging_face}, "vision_config.", reading);
     fields_of_model = tower;
   }
-  if (fields_of_model.contains("hidden_size") && !fields_of_model.contains("num_heads")) require(fields_of_model, {"num_attention_heads"}, "", reading);
+  if (fields_of_model.contains("hidden_size") && !fields_of_model.contains("num_heads"))
+    require(fields_of_model, {"num_attention_heads"}, "", reading);
   if (!result.heads) result.heads = reading.default_heads;
   if (result.architecture == "swin" || result.architecture == "resnet") result.heads.reset();
-  if (result.architecture == "resnet") std::erase_if(result.stated_lists, [](const StatedList& list) { return list.what == "depths"; });
+  if (result.architecture == "resnet")
+    std::erase_if(result.stated_lists, [](const StatedList& list) { return list.what == "depths"; });
   if (reading.has_silu_gate) result.activation = "silu";
   if (!reading.rotation.kind.empty()) result.rotation = reading.rotation;
   if (reading.task.starts_with("Dinov2") && !result.headless) result.pooling = "token and mean";
@@ -222,6 +238,7 @@ void read_hugging_face(const json& config, const std::filesystem::path& folder, 
   }
   const size_t before = reading.config.refused.size();
   walk(fields, {Form::processor}, file, reading);
+  cut_as_convnext(reading.processor);
   if (reading.config.refused.size() > before) return;
   const auto channels = std::ranges::find(reading.config.stated, "channels", &StatedNumber::what);
   set_normalisation(reading.processor, channels == reading.config.stated.end() ? 3 : channels->value,

@@ -37,8 +37,8 @@ struct SwinConventions {
 struct ModelConfig {
   std::vector<StatedNumber> stated;
   std::vector<StatedList> stated_lists;
-  std::string library = "timm";  ///< or "transformers"
-  std::string architecture;      ///< timm's name or Hugging Face's model_type
+  std::string library = "timm";   ///< or "transformers"
+  std::string architecture;       ///< timm's name or Hugging Face's model_type
   std::optional<TimmName> named;  ///< what timm's name says where no field does
 
   std::optional<int64_t> heads, pooling_heads;
@@ -47,8 +47,8 @@ struct ModelConfig {
   std::optional<std::string> pooling;     ///< timm's: token | avg | map | none; "token and mean" of DINOv2's classifiers
   std::optional<Rotation> rotation;
   std::optional<bool> qkv_bias, pooled_norm, same_padding;
-  bool headless = false;       ///< a head, if there is one, is not that of a classifier
-  bool gives_embedding = false;  ///< the head makes an embedding, as CLIP's projection does
+  bool headless = false;              ///< a head, if there is one, is not that of a classifier
+  bool gives_embedding = false;       ///< the head makes an embedding, as CLIP's projection does
   bool antialiases_positions = true;  ///< where the library resamples them
   bool resamples_positions = false;   ///< to the image size that the config states
   int64_t image_size = 0;             ///< of the job; 0: as the config and the weights have it

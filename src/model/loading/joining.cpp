@@ -47,8 +47,8 @@ void fold_scale(TensorMap& tensors, const std::string& scale, const std::string&
     if (at == tensors.end()) continue;
     Tensor& parameter = at->second;
     if (factors.dim() != 1 || parameter.dim() == 0 || parameter.size(0) != factors.size(0)) {
-      throw BadInput(file + ": '" + scale + "' " + shape_text(factors.sizes()) + " does not scale the outputs of '" + name + part +
-                     "' " + shape_text(parameter.sizes()));
+      throw BadInput(file + ": '" + scale + "' " + shape_text(factors.sizes()) + " does not scale the outputs of '" + name +
+                     part + "' " + shape_text(parameter.sizes()));
     }
     parameter = parameter.dim() == 1 ? parameter * factors : parameter * factors.unsqueeze(1);
   }

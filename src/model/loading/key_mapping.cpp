@@ -89,8 +89,11 @@ constexpr Renaming hugging_face[]{
 };
 
 constexpr Renaming openai[]{
-    {"class_embedding", "cls_token"}, {"positional_embedding", "pos_embed"}, {"conv1.", "patch_embed.proj."},
-    {"ln_pre.", "norm_pre."},         {"ln_post.", "norm."},
+    {"class_embedding", "cls_token"},
+    {"positional_embedding", "pos_embed"},
+    {"conv1.", "patch_embed.proj."},
+    {"ln_pre.", "norm_pre."},
+    {"ln_post.", "norm."},
 };
 
 template <size_t N>
@@ -115,16 +118,19 @@ constexpr std::string_view first_names[]{"embeddings.cls_token",
                                          "features.0.0.weight",
                                          "embedder.embedder.convolution.weight",
                                          "conv_stem.weight",
-                                         "conv1.weight"};
+                                         "layer1.0.conv1.weight",
+                                         "conv_dw_1.weight"};
 
 /// In front of an encoder whose head stands outside.
-constexpr std::string_view encoder_prefixes[]{"vit.",          "deit.",  "beit.",  "dinov2.", "dinov2_with_registers.",
-                                              "vision_model.", "ijepa.", "visual.", "swin.",   "backbone.", "resnet."};
+constexpr std::string_view encoder_prefixes[]{"vit.",          "deit.",  "beit.",   "dinov2.", "dinov2_with_registers.",
+                                              "vision_model.", "ijepa.", "visual.", "swin.",   "backbone.",
+                                              "resnet."};
 
 /// Outside of the network: the rest of a whole model, what training alone needs, and buffers.
 bool is_unused(const std::string& name) {
   static const std::regex unused(
-      "^(text_model|text_projection|decode_head|auxiliary_head|neck|rpn_head|roi_head|bbox_head|mask_head|decoder\\.(decoder_|mask_token))"
+      "^(text_model|text_projection|decode_head|auxiliary_head|neck|rpn_head|roi_head|bbox_head|mask_head|decoder\\.(decoder_|"
+      "mask_token))"
       "|(^|\\.)(pooler\\.dense\\.(weight|bias)|position_ids|num_batches_tracked|mask_token|relative_position_index|attn_mask|"
       "k_bias)$|^logit_(scale|bias)$");
   return std::regex_search(name, unused);
@@ -142,7 +148,8 @@ Prefix apart(std::string_view front) {
     found = false;
     for (const std::string_view known : encoder_prefixes) {
       const std::string_view before = front.substr(0, wrapper);
-      if (!before.ends_with(known) || (before.size() > known.size() && before[before.size() - known.size() - 1] != '.')) continue;
+      if (!before.ends_with(known) || (before.size() > known.size() && before[before.size() - known.size() - 1] != '.'))
+        continue;
       wrapper -= known.size();
       found = true;
     }
@@ -195,6 +202,10 @@ TensorMap renamed(const TensorMap& tensors) {
   TensorMap result;
   for (const auto& [name, tensor] : tensors) {
     std::smatch match;
+    if (name == "register_tokens") {
+      result["reg_token"] = tensor;
+      continue;
+    }
     std::string now = is_hugging_face ? renamed_by(hugging_face, name) : is_openai ? renamed_by(openai, name) : name;
     if (std::regex_match(name, match, block)) {
       const std::string inside = renamed_by(inside_blocks, match.str(2));

@@ -128,7 +128,8 @@ SwinNames to_timms_swin(const TensorMap& tensors) {
   const bool is_backbone = any_matches(result.tensors, std::regex("^norm\\d\\.weight$"));
   result.conventions.is_backbone = is_backbone;
   // timm has the mergings in front; a single stage tells nothing, and needs nothing.
-  result.conventions.rolled_first = !merges_at_the_end && !is_torchvision && !is_openmmlab && !any_matches(tensors, hugging_face);
+  result.conventions.rolled_first =
+      !merges_at_the_end && !is_torchvision && !is_openmmlab && !any_matches(tensors, hugging_face);
   if (is_torchvision) result.conventions.covering = "pads";
   if (is_openmmlab || is_backbone) result.conventions.covering = "pads and shifts";
   return result;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/error.h"
 #include "cluster/broadcast_tensors.h"
@@ -13,8 +14,8 @@
 #include "model/loading/config.h"
 #include "model/loading/key_mapping.h"
 #include "model/loading/weight_files.h"
-#include "storage/safetensors.h"
 #include "model/shape_text.h"
+#include "storage/safetensors.h"
 
 namespace eidolon {
 namespace {
@@ -34,6 +35,14 @@ void refuse_long_names(const TensorMap& tensors, const std::string& file) {
       throw BadInput(file + ": the name of a parameter has " + std::to_string(name.size()) +
                      " characters; this is not a ViT or DeiT with timm or Hugging Face names");
     }
+  }
+}
+
+/// What timm's name says, before names and shapes that no family has are looked at.
+void refuse_named(const ModelConfig& config, const std::string& file) {
+  if (config.named && !config.named->missing.empty()) {
+    throw BadInput(file + ": timm's '" + config.architecture + "' has " + std::string(config.named->missing) +
+                   ", which is not built; docs/reference/models.md lists what is");
   }
 }
 
@@ -156,26 +165,33 @@ ModelConfig with_options(ModelConfig config, const TeacherOptions& options) {
 
 }  // namespace
 
+Network checked_network(TensorMap tensors, const ModelConfig& config, const std::string& file,
+                        const std::filesystem::path& folder) {
+  refuse_unsupported(tensors, config, file);
+  refuse_fields(config, folder);
+  Network network = read_network(std::move(tensors), config, file);
+  refuse_wrong_keys(network.parameters, *network.plan, file);
+  refuse_contradictions(*network.plan, config, folder);
+  return network;
+}
+
 Teacher read_teacher(const std::filesystem::path& folder, const TeacherOptions& options) {
   if (!std::filesystem::is_directory(folder)) {
     throw BadInput("teacher.weights: " + folder.string() + " is not a folder; it must hold model.safetensors and config.json");
   }
   ModelConfig config = with_options(read_model_config(folder), options);
+  refuse_named(config, (folder / "config.json").string());
+  refuse_fields(config, folder);
   const Weights weights = read_weights(folder);
   const std::string& file = weights.file;
   refuse_long_names(weights.tensors, file);
   const auto [tensors, remarks, swin] = to_timm_names(weights.tensors, file);
   config.swin = swin;
-
-  refuse_unsupported(tensors, config, file);
-  refuse_fields(config, folder);
-  Teacher teacher{.model = read_network(widened(tensors, file), config, file),
+  Teacher teacher{.model = checked_network(widened(tensors, file), config, file, folder),
                   .preprocessing = config.preprocessing,
                   .content_hash = weights.content_hash,
                   .class_names = config.class_names};
   const Plan& plan = *teacher.model.plan;
-  refuse_wrong_keys(teacher.model.parameters, plan, file);
-  refuse_contradictions(plan, config, folder);
   for (const std::string& remark : remarks) log::info(remark);
   for (auto& [name, parameter] : teacher.model.parameters) parameter = parameter.contiguous();
   const bool has_classes = plan.output.kind == Output::Kind::classes;

@@ -9,38 +9,6 @@
 namespace eidolon {
 namespace {
 
-/// B x (S S) x C with zero-based rolls -> (B W) x N x C for windows of N = side^2 tokens. Where the grid does not divide, what is
-/// added to it holds `border`, [C]: the product of a row of zeros, which is its bias.
-Tensor cut(const Tensor& x, const Attention& attention, const Tensor& border) {
-  const auto& [side, shift, rolled_first, mask] = attention.windows;
-  const int64_t grid = attention.grid, batch = x.size(0), channels = x.size(2);
-  const int64_t across = (grid + side - 1) / side, lack = across * side - grid;
-  const auto rolled = [by = shift](const Tensor& map) { return by == 0 ? map : at::roll(map, {-by, -by}, {1, 2}); };
-  Tensor map = x.reshape({batch, grid, grid, channels});
-  if (rolled_first) map = rolled(map);
-  if (lack > 0) {
-    const Tensor filling = border.reshape({1, 1, 1, channels});
-    map = at::cat({map, filling.expand({batch, grid, lack, channels})}, 2);
-    map = at::cat({map, filling.expand({batch, lack, grid + lack, channels})}, 1);
-  }
-  if (!rolled_first) map = rolled(map);
-  return map.reshape({batch, across, side, across, side, channels})
-      .permute({0, 1, 3, 2, 4, 5})
-      .reshape({batch * across * across, side * side, channels});
-}
-
-/// The tokens again in their places: undoes cut().
-Tensor joined(const Tensor& windows, const Attention& attention) {
-  const auto& [side, shift, rolled_first, mask] = attention.windows;
-  const int64_t grid = attention.grid, across = (grid + side - 1) / side, channels = windows.size(2);
-  const auto back = [by = shift](const Tensor& map) { return by == 0 ? map : at::roll(map, {by, by}, {1, 2}); };
-  const auto cropped = [grid](const Tensor& map) { return map.narrow(1, 0, grid).narrow(2, 0, grid); };
-  const Tensor map = windows.reshape({-1, across, across, side, side, channels})
-                         .permute({0, 1, 3, 2, 4, 5})
-                         .reshape({-1, across * side, across * side, channels});
-  return (rolled_first ? back(cropped(map)) : cropped(back(map))).reshape({-1, grid * grid, channels});
-}
-
 /// The tokens behind the prefix turned: x cos + r(x) sin, where r maps [a, b] to [-b, a] in halves or in neighbours (Su et al.,
 /// 2021, arXiv 2104.09864).
 Tensor rotated(const Tensor& x, const Tensor& table, int64_t prefix, bool halves) {
@@ -78,11 +46,48 @@ Tensor softmax(const Tensor& scores) {
 
 }  // namespace
 
+Tensor cut_into_windows(const Tensor& x, const Attention& attention, const Tensor& border) {
+  const auto& [side, shift, rolled_first, mask] = attention.windows;
+  const int64_t grid = attention.grid, batch = x.size(0), channels = x.size(2);
+  const int64_t across = (grid + side - 1) / side, lack = across * side - grid;
+  const auto rolled = [by = shift](const Tensor& map) { return by == 0 ? map : at::roll(map, {-by, -by}, {1, 2}); };
+  Tensor map = x.reshape({batch, grid, grid, channels});
+  if (rolled_first) map = rolled(map);
+  if (lack > 0) {
+    const Tensor filling = border.reshape({1, 1, 1, channels});
+    map = at::cat({map, filling.expand({batch, grid, lack, channels})}, 2);
+    map = at::cat({map, filling.expand({batch, lack, grid + lack, channels})}, 1);
+  }
+  if (!rolled_first) map = rolled(map);
+  return map.reshape({batch, across, side, across, side, channels})
+      .permute({0, 1, 3, 2, 4, 5})
+      .reshape({batch * across * across, side * side, channels});
+}
+
+Tensor join_windows(const Tensor& windows, const Attention& attention) {
+  const auto& [side, shift, rolled_first, mask] = attention.windows;
+  const int64_t grid = attention.grid, across = (grid + side - 1) / side, channels = windows.size(2);
+  const auto back = [by = shift](const Tensor& map) { return by == 0 ? map : at::roll(map, {by, by}, {1, 2}); };
+  const auto cropped = [grid](const Tensor& map) { return map.narrow(1, 0, grid).narrow(2, 0, grid); };
+  const Tensor map = windows.reshape({-1, across, across, side, side, channels})
+                         .permute({0, 1, 3, 2, 4, 5})
+                         .reshape({-1, across * side, across * side, channels});
+  return (rolled_first ? back(cropped(map)) : cropped(back(map))).reshape({-1, grid * grid, channels});
+}
+
+Tensor seen_pairs(const Network& network, const Attention& attention) {
+  constexpr double between = -50;  // masks have 0 and -100
+  const int64_t windows = attention.window_count(), tokens = attention.tokens();
+  const at::TensorOptions options = at::TensorOptions(network.dtype()).device(network.device());
+  if (attention.windows.mask.empty()) return at::ones({windows, tokens, tokens}, options);
+  return at::gt(network[attention.windows.mask], between).to(network.dtype());
+}
+
 Tensor attend(const Network& network, const Attention& attention, const Tensor& x, const Tap& tap) {
   const std::vector<Product>& products = network.plan->products;
   const bool is_cut = attention.windows.side > 0;
   Tensor qkv = multiply(network, products[attention.qkv], x, tap);
-  if (is_cut) qkv = cut(qkv, attention, network[products[attention.qkv].bias]);
+  if (is_cut) qkv = cut_into_windows(qkv, attention, network[products[attention.qkv].bias]);
   const int64_t images = qkv.size(0), tokens = qkv.size(1), heads = attention.heads, width = qkv.size(2) / 3;
 
   const Tensor split = qkv.reshape({images, tokens, 3, heads, width / heads}).permute({2, 0, 3, 1, 4});
@@ -92,7 +97,7 @@ Tensor attend(const Network& network, const Attention& attention, const Tensor& 
 
   const Tensor probabilities = seen(tap, attention.probabilities, softmax(scores_of(network, attention, query, key)));
   Tensor mixed = at::matmul(probabilities, value).transpose(1, 2).reshape({images, tokens, width});
-  if (is_cut) mixed = joined(mixed, attention);
+  if (is_cut) mixed = join_windows(mixed, attention);
   if (!attention.inner_norm.empty()) {
     mixed = normalised(network, {attention.inner_norm, attention.epsilon, attention.centred}, mixed);
   }

@@ -9,6 +9,17 @@ namespace eidolon {
 /// key, value and probabilities. The softmax is computed in float32 at least.
 Tensor attend(const Network& network, const Attention& attention, const Tensor& x, const Tap& tap);
 
+/// B x (S S) x C to the windows of the attention, (B W) x N x C, as the pass cuts them. What is added to a grid that does not
+/// divide holds `border`, [C].
+Tensor cut_into_windows(const Tensor& x, const Attention& attention, const Tensor& border);
+
+/// Undoes it.
+Tensor join_windows(const Tensor& windows, const Attention& attention);
+
+/// Which pairs of a window's tokens see each other, W x N x N of 1 and 0: all, but where a shifted window holds several
+/// regions.
+Tensor seen_pairs(const Network& network, const Attention& attention);
+
 /// Attention with one constant query: x is B x N x D, the result B x D (model/step.h).
 Tensor pool_by_attention(const Network& network, const steps::PoolByAttention& pooling, const Tensor& x, const Tap& tap);
 

@@ -20,7 +20,8 @@ Tensor convolve(const Network& network, const Product& product, const Tensor& x,
   const bool even = padding == padding_after;
   const Tensor padded = even ? maps : at::constant_pad_nd(maps, {padding, padding_after, padding, padding_after});
   const int64_t border = even ? padding : 0;
-  return at::conv2d(padded, weight, network[product.bias], {stride, stride}, {border, border}, {1, 1}, groups);
+  const Tensor outputs = at::conv2d(padded, weight, network[product.bias], {stride, stride}, {border, border}, {1, 1}, groups);
+  return product.output == NodeId{} ? outputs : seen(tap, product.output, outputs);
 }
 
 Tensor normalised(const Network& network, const steps::Norm& norm, const Tensor& x) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "model/parts/attention.h"
 #include "numerics/random.h"
 
 namespace eidolon {
@@ -50,6 +51,17 @@ Tensor correlation(const Tensor& a, const Tensor& b) {
   const Tensor x = a - a.mean(-1, true), y = b - b.mean(-1, true);
   const Tensor norms = x.norm(2, -1) * y.norm(2, -1);
   return (x * y).sum(-1) / norms.clamp_min(1e-12);
+}
+
+/// A map B x H x S S as shares of what each token's window holds of it, since a window's attention sums to 1 by itself: tokens
+/// of other regions of a shifted window do not count.
+Tensor within_windows(const Network& network, const Attention& attention, const Tensor& maps) {
+  const Tensor seen = seen_pairs(network, attention).to(maps.scalar_type());  // W x N x N
+  const int64_t windows = seen.size(0);
+  const Tensor border = at::zeros({maps.size(1)}, maps.options());
+  const Tensor cut = cut_into_windows(maps.transpose(1, 2), attention, border).unflatten(0, {-1, windows});  // B x W x N x H
+  const Tensor shares = cut / at::matmul(seen, cut).clamp_min(std::numeric_limits<float>::min());
+  return join_windows(shares.flatten(0, 1), attention).transpose(1, 2);
 }
 
 }  // namespace
@@ -109,7 +121,11 @@ DrawnTerm draw_prior_term(const TermContext& context) {
   if (attention.empty()) {
     throw BadInput("synthesis.sardfq.prior_weight shapes attention maps, but the teacher has none; set it to 0");
   }
-  const AttentionPrior prior = draw_attention_prior(context.job.seed, attention, context.unit).to(context.teacher.device());
+  AttentionPrior prior = draw_attention_prior(context.job.seed, attention, context.unit).to(context.teacher.device());
+  for (size_t i = 0; i < prior.maps.size(); ++i) {
+    const Attention& shape = attention[static_cast<size_t>(prior.first) + i];
+    if (shape.windows.side > 0) prior.maps[i] = within_windows(context.teacher.model, shape, prior.maps[i]);
+  }
   const auto rows_of = [first = prior.first](const Seen& seen) {
     std::vector<Tensor> rows;
     for (size_t l = static_cast<size_t>(first); l < seen.attention.size(); ++l) rows.push_back(seen.attention[l].class_row);

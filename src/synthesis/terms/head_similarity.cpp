@@ -9,11 +9,12 @@ namespace {
 
 constexpr double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;  // of Wang et al., 2004, for a range of 1
 
-/// B x P x H x P: for every query the heads' rows over the keys, from 0 to 1. In float32 at least: in bfloat16 a row's
-/// extremes would be shared by several keys.
+/// B x P x H x P: for every query the heads' rows over the keys, from 0 to 1; the queries of all windows one after the other.
+/// In float32 at least: in bfloat16 a row's extremes would be shared by several keys.
 Tensor head_maps(const Tensor& query, const Tensor& key) {
   const auto wide = [](const Tensor& tensor) { return tensor.to(at::promote_types(tensor.scalar_type(), at::kFloat)); };
-  const Tensor logits = at::matmul(wide(query), wide(key).transpose(-2, -1)).transpose(1, 2);
+  Tensor logits = at::matmul(wide(query), wide(key).transpose(-2, -1)).transpose(-3, -2);
+  if (logits.dim() == 5) logits = logits.flatten(1, 2);
   const Tensor lowest = logits.amin(-1, true);
   return (logits - lowest) / (logits.amax(-1, true) - lowest + 1e-8);
 }

@@ -15,15 +15,21 @@ constexpr int64_t points = 421;                ///< up to -edge
 constexpr double least_density = 1e-4;         ///< PSAQ-ViT's, keeps the logarithm finite
 constexpr double least_variance = 1e-8;        ///< MaskAQ's; similarities of a flat image have none
 
-/// Unit vectors B x P x D/H: the heads' mean for every patch.
+/// Unit vectors B x W x P x D/H: the heads' mean for every patch of every window, of which there is one over all patches or
+/// more.
 Tensor patch_directions(const Tensor& outputs) {
-  const Tensor means = outputs.mean(2, false, at::promote_types(outputs.scalar_type(), at::kFloat));
+  const Tensor in_windows = outputs.dim() == 5 ? outputs : outputs.unsqueeze(1);
+  const Tensor means = in_windows.mean(3, false, at::promote_types(outputs.scalar_type(), at::kFloat));
   return means / at::linalg_vector_norm(means, 2, at::IntArrayRef{-1}, true).clamp_min(1e-6);
 }
 
-/// The similarities of all pairs i < j, B x P (P - 1) / 2.
-Tensor pair_similarities(const Tensor& directions, const Tensor& pairs) {
-  return at::bmm(directions, directions.transpose(1, 2)).flatten(1).index_select(1, pairs);
+/// The similarities of all pairs i < j of a window, of all windows one after the other: B x W P (P - 1) / 2.
+Tensor pair_similarities(const Tensor& directions) {
+  const int64_t patches = directions.size(2);
+  const Tensor corners = at::triu_indices(patches, patches, 1, at::TensorOptions(at::kLong).device(directions.device()));
+  const Tensor pairs = corners[0] * patches + corners[1];
+  const Tensor all = at::matmul(directions, directions.transpose(2, 3)).flatten(2);
+  return all.index_select(2, pairs).flatten(1);
 }
 
 /// Each value's unit of mass is shared by the three grid points around it as a quadratic spline weighs them (the triangular
@@ -56,10 +62,10 @@ Tensor kernel_entropy(const Tensor& mass) {
 /// squares |U' U|^2, a D/H x D/H product: no pair is ever formed. Their P entries of 1 on the diagonal come off. In float64,
 /// since the variance is a small difference.
 Tensor gaussian_entropy(const Tensor& directions) {
-  const auto patches = static_cast<double>(directions.size(1)), pairs = patches * (patches - 1);
-  const Tensor wide = directions.to(at::kDouble);
-  const Tensor mean = (wide.sum(1).square().sum(-1) - patches) / pairs;
-  const Tensor squares = (at::bmm(wide.transpose(1, 2), wide).square().sum({1, 2}) - patches) / pairs;
+  const auto patches = static_cast<double>(directions.size(2)), pairs = patches * (patches - 1);
+  const Tensor wide = directions.to(at::kDouble);  // windows have equally many pairs, so that means may be averaged
+  const Tensor mean = ((wide.sum(2).square().sum(-1) - patches) / pairs).mean(1);
+  const Tensor squares = ((at::matmul(wide.transpose(2, 3), wide).square().sum({2, 3}) - patches) / pairs).mean(1);
   const Tensor variance = (squares - mean.square()).clamp_min(0) + least_variance;
   return (0.5 * (2.0 * std::numbers::pi * std::numbers::e * variance).log()).to(directions.scalar_type());
 }
@@ -67,14 +73,11 @@ Tensor gaussian_entropy(const Tensor& directions) {
 }  // namespace
 
 Tensor patch_entropy_loss(const std::vector<Tensor>& outputs, const std::string& form) {
-  const int64_t batch = outputs.at(0).size(0), patches = outputs[0].size(1);
-  const Tensor corners = at::triu_indices(patches, patches, 1, at::TensorOptions(at::kLong).device(outputs[0].device()));
-  const Tensor pairs = corners[0] * patches + corners[1];
+  const int64_t batch = outputs.at(0).size(0);
   std::vector<Tensor> per_block;
   for (const Tensor& block : outputs) {
     const Tensor directions = patch_directions(block);
-    per_block.push_back(form == "gaussian" ? gaussian_entropy(directions)
-                                           : shared_by_grid(pair_similarities(directions, pairs)));
+    per_block.push_back(form == "gaussian" ? gaussian_entropy(directions) : shared_by_grid(pair_similarities(directions)));
   }
   const auto blocks = static_cast<int64_t>(per_block.size());
   const Tensor entropies =

@@ -19,9 +19,12 @@ struct Seen {
   Tensor logits;                            ///< B x C, of the images as the teacher saw them
   Tensor crop_logits;                       ///< M x C
   std::vector<AttentionReading> attention;  ///< of the images as the teacher saw them; one entry per attention
+  std::vector<Tensor> statistics = {};      ///< 2 x outputs, mean and deviation over images and places of every convolution's
+                                            ///< outputs that are shown (Product::output)
 };
 
-/// One value per image. No image's value may depend on another image.
+/// One value per image. No image's value may depend on another image, but through statistics of their whole unit, which is made
+/// in one piece by whatever rank makes it.
 using PerImage = std::function<Tensor(const Seen&)>;
 
 /// A term with all that was drawn for a unit, on the teacher's device.
@@ -42,6 +45,7 @@ struct Term {
   std::string_view name;                                           ///< of its column in shards and metrics
   double (*weight)(const SynthesisJob&, const SynthesisTeacher&);  ///< 0: the term is not computed
   AttentionParts reads;
+  bool reads_statistics = false;
   DrawnTerm (*draw)(const TermContext&);  ///< BadInput if the teacher cannot serve the term
 };
 

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <vector>
 
 #include "synthesis/terms/attention_prior.h"
+#include "synthesis/terms/batch_statistics.h"
 #include "synthesis/terms/crops.h"
 #include "synthesis/terms/head_similarity.h"
 #include "synthesis/terms/patch_entropy.h"
@@ -41,19 +43,37 @@ double head_similarity_weight(const SynthesisJob& job, const SynthesisTeacher&) 
   return job.method == "psaq" ? job.psaq.head_similarity_weight : 0.0;
 }
 
+/// Of networks with BatchNorm, under the default method.
+double statistics_weight(const SynthesisJob& job, const SynthesisTeacher& teacher) {
+  constexpr double measured = 1.0;
+  const auto& products = teacher.plan().products;
+  const bool has_statistics = std::ranges::any_of(products, [](const Product& p) { return p.output != NodeId{}; });
+  return job.method == "views" && has_statistics ? measured : 0.0;
+}
+
 }  // namespace
 
 const std::vector<Term>& terms() {
   static const std::vector<Term> all{
-      {.name = "semantic", .weight = semantic_weight, .reads = {}, .draw = draw_semantic_term},
-      {.name = "crops", .weight = crops_weight, .reads = {}, .draw = draw_crop_term},
-      {.name = "prior", .weight = prior_weight, .reads = {.class_row = true}, .draw = draw_prior_term},
-      {.name = "variation", .weight = variation_weight, .reads = {}, .draw = draw_variation_term},
-      {.name = "entropy", .weight = entropy_weight, .reads = {.output = true}, .draw = draw_entropy_term},
+      {.name = "semantic", .weight = semantic_weight, .reads = {}, .reads_statistics = false, .draw = draw_semantic_term},
+      {.name = "crops", .weight = crops_weight, .reads = {}, .reads_statistics = false, .draw = draw_crop_term},
+      {.name = "prior",
+       .weight = prior_weight,
+       .reads = {.class_row = true},
+       .reads_statistics = false,
+       .draw = draw_prior_term},
+      {.name = "variation", .weight = variation_weight, .reads = {}, .reads_statistics = false, .draw = draw_variation_term},
+      {.name = "entropy",
+       .weight = entropy_weight,
+       .reads = {.output = true},
+       .reads_statistics = false,
+       .draw = draw_entropy_term},
       {.name = "head_similarity",
        .weight = head_similarity_weight,
        .reads = {.query_and_key = true},
-       .draw = draw_head_similarity_term}};
+       .reads_statistics = false,
+       .draw = draw_head_similarity_term},
+      {.name = "statistics", .weight = statistics_weight, .reads = {}, .reads_statistics = true, .draw = draw_statistics_term}};
   return all;
 }
 

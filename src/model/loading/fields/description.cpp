@@ -67,8 +67,8 @@ void fields::add_description(std::vector<Field>& fields) {
                             [](const json& v, Reading& r) { r.config.pooling_heads = whole(v); }));
   fields.push_back(honoured(form, "activation", "gelu, gelu_tanh, quick_gelu, silu, relu or relu6",
                             [](const json& v, Reading& r) { r.config.activation = activation(v); }));
-  fields.push_back(honoured(form, "epsilon", "of every norm",
-                            [](const json& v, Reading& r) { r.config.epsilon = positive(v); }));
+  fields.push_back(
+      honoured(form, "epsilon", "of every norm", [](const json& v, Reading& r) { r.config.epsilon = positive(v); }));
   fields.push_back(honoured(form, "pooling", "token, avg, map, none or \"token and mean\"", read_pooling));
   fields.push_back(honoured(form, "rotation",
                             "of queries and keys: kind, temperature, reference, offset, columns_first, halves", read_rotation));

@@ -66,7 +66,8 @@ std::string config_fields_as_markdown() {
             "| `" + field.name + "` | " + (field.treatment == Treatment::honoured ? field.text : restriction(field)) + " |\n";
       }
     }
-    text += "\nPassed over, since they say nothing of what the model computes:\n" + wrapped(silent) + "\n";
+    text += "\n";
+    if (!silent.empty()) text += "Passed over, since they say nothing of what the model computes:\n" + wrapped(silent) + "\n";
   }
   text.pop_back();
   return text;

@@ -20,6 +20,7 @@ struct Processor {
   int64_t resample = 2;                  ///< Pillow's number of a filter
   double rescale_factor = 1.0 / 255.0;
   std::vector<double> mean{0.5, 0.5, 0.5}, std{0.5, 0.5, 0.5};  ///< one entry stands for all channels
+  double share = 0;  ///< of the resized side that ConvNext's processor cuts out; 0: of the others
 };
 
 /// What has been read so far.

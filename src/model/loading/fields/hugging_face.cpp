@@ -68,14 +68,31 @@ void read_temperature(const json& value, Reading& reading) {
 
 /// Classifiers end in ForImageClassification; encoders in Model. What else there is does something else.
 void read_task(const json& value, Reading& reading) {
-  static constexpr std::array<std::string_view, 8> classifiers{
-      "ViTForImageClassification",    "DeiTForImageClassification",          "DeiTForImageClassificationWithTeacher",
-      "Dinov2ForImageClassification", "Dinov2WithRegistersForImageClassification", "BeitForImageClassification",   "SwinForImageClassification",
-      "ResNetForImageClassification"};
-  static constexpr std::array<std::string_view, 17> encoders{
-      "ViTModel",      "DeiTModel",         "ViTMAEModel",       "ViTMAEForPreTraining", "BeitModel",
-      "Dinov2Model",   "Dinov2WithRegistersModel", "DINOv3ViTModel", "CLIPModel", "CLIPVisionModel",
-      "CLIPVisionModelWithProjection", "SiglipModel", "SiglipVisionModel", "IJepaModel", "SwinModel", "SwinBackbone", "ResNetModel"};
+  static constexpr std::array<std::string_view, 8> classifiers{"ViTForImageClassification",
+                                                               "DeiTForImageClassification",
+                                                               "DeiTForImageClassificationWithTeacher",
+                                                               "Dinov2ForImageClassification",
+                                                               "Dinov2WithRegistersForImageClassification",
+                                                               "BeitForImageClassification",
+                                                               "SwinForImageClassification",
+                                                               "ResNetForImageClassification"};
+  static constexpr std::array<std::string_view, 17> encoders{"ViTModel",
+                                                             "DeiTModel",
+                                                             "ViTMAEModel",
+                                                             "ViTMAEForPreTraining",
+                                                             "BeitModel",
+                                                             "Dinov2Model",
+                                                             "Dinov2WithRegistersModel",
+                                                             "DINOv3ViTModel",
+                                                             "CLIPModel",
+                                                             "CLIPVisionModel",
+                                                             "CLIPVisionModelWithProjection",
+                                                             "SiglipModel",
+                                                             "SiglipVisionModel",
+                                                             "IJepaModel",
+                                                             "SwinModel",
+                                                             "SwinBackbone",
+                                                             "ResNetModel"};
   if (!value.is_array() || value.size() != 1 || !value[0].is_string()) throw BadInput("is not a list of one name");
   reading.task = value[0].get<std::string>();
   reading.config.headless = std::ranges::find(encoders, reading.task) != encoders.end();
@@ -100,9 +117,8 @@ void fields::add_hugging_face(std::vector<Field>& fields) {
   fields.push_back(honoured(form, "depths", "of the stages, compared with the weights", [](const json& v, Reading& r) {
     if (!state_list(r, "depths", v, "depths")) throw BadInput("is not a list");
   }));
-  fields.push_back(honoured(form, "embed_dim", "of the first stage, compared with the weights", [](const json& v, Reading& r) {
-    state(r, "embedding width", whole(v), "embed_dim");
-  }));
+  fields.push_back(honoured(form, "embed_dim", "of the first stage, compared with the weights",
+                            [](const json& v, Reading& r) { state(r, "embedding width", whole(v), "embed_dim"); }));
   for (const char* name : {"downsample_in_bottleneck", "downsample_in_first_stage"}) {
     fields.push_back(restricted(form, name, {"false"}, "strides in other places of a ResNet"));
   }
@@ -131,25 +147,24 @@ void fields::add_hugging_face(std::vector<Field>& fields) {
     fields.push_back(honoured(form, name, "compared with the weights",
                               [](const json& v, Reading& r) { state(r, "classes", whole(v), "num_labels"); }));
   }
-  fields.push_back(honoured(form, "hidden_act", "the activation",
-                            [](const json& v, Reading& r) { r.config.activation = activation(v); }));
+  fields.push_back(
+      honoured(form, "hidden_act", "the activation", [](const json& v, Reading& r) { r.config.activation = activation(v); }));
   fields.push_back(honoured(form, "mlp_ratio", "compared with the weights, where the MLP is not gated",
                             [](const json& v, Reading& r) { r.config.mlp_ratio = positive(v); }));
-  fields.push_back(honoured(form, "num_register_tokens", "compared with the weights", [](const json& v, Reading& r) {
-    state(r, "registers", whole_or_none(v), "num_register_tokens");
-  }));
+  fields.push_back(honoured(form, "num_register_tokens", "compared with the weights",
+                            [](const json& v, Reading& r) { state(r, "registers", whole_or_none(v), "num_register_tokens"); }));
   fields.push_back(honoured(form, "rope_theta", "the temperature of the rotation of queries and keys",
                             [](const json& v, Reading& r) { read_temperature(v, r); }));
-  fields.push_back(honoured(form, "rope_parameters", "its rope_theta is the temperature of the rotation",
-                            [](const json& v, Reading& r) {
-                              if (!v.is_object() || !v.contains("rope_theta")) throw BadInput("has no rope_theta");
-                              read_temperature(v["rope_theta"], r);
-                            }));
-  fields.push_back(honoured(form, "use_swiglu_ffn", "true: the gate is a SiLU, whatever hidden_act says",
-                            [](const json& v, Reading& r) {
-                              r.has_silu_gate = flag(v);
-                              state(r, "gated", flag(v), "use_swiglu_ffn");
-                            }));
+  fields.push_back(
+      honoured(form, "rope_parameters", "its rope_theta is the temperature of the rotation", [](const json& v, Reading& r) {
+        if (!v.is_object() || !v.contains("rope_theta")) throw BadInput("has no rope_theta");
+        read_temperature(v["rope_theta"], r);
+      }));
+  fields.push_back(
+      honoured(form, "use_swiglu_ffn", "true: the gate is a SiLU, whatever hidden_act says", [](const json& v, Reading& r) {
+        r.has_silu_gate = flag(v);
+        state(r, "gated", flag(v), "use_swiglu_ffn");
+      }));
   fields.push_back(honoured(form, "use_gated_mlp", "compared with the weights",
                             [](const json& v, Reading& r) { state(r, "gated", flag(v), "use_gated_mlp"); }));
   fields.push_back(honoured(form, "use_mean_pooling", "whether BEiT pools the mean of the patches, and not the class token",
@@ -159,12 +174,13 @@ void fields::add_hugging_face(std::vector<Field>& fields) {
   fields.push_back(honoured(form, "qkv_bias", "true: the weights must have it; false: they must not",
                             [](const json& v, Reading& r) { r.config.qkv_bias = flag(v); }));
   fields.push_back(honoured(form, "vision_config", "the fields of the tower that is read", nullptr));
-  for (const char* name : {"embedding_size", "hidden_sizes", "key_bias", "layer_type", "mlp_bias", "projection_dim", "proj_bias", "query_bias",
-                           "use_absolute_position_embeddings", "use_relative_position_bias", "value_bias", "window_size"}) {
+  for (const char* name :
+       {"embedding_size", "hidden_sizes", "key_bias", "layer_type", "mlp_bias", "projection_dim", "proj_bias", "query_bias",
+        "use_absolute_position_embeddings", "use_relative_position_bias", "value_bias", "window_size"}) {
     fields.push_back(told_by_weights(form, name));
   }
-  fields.push_back(restricted(form, "use_shared_relative_position_bias", {"false"},
-                              "one table of relative positions for all blocks"));
+  fields.push_back(
+      restricted(form, "use_shared_relative_position_bias", {"false"}, "one table of relative positions for all blocks"));
   fields.push_back(
       restricted(form, "problem_type", {"\"single_label_classification\""}, "several labels per image, regression"));
   fields.push_back(restricted(form, "pruned_heads", {"{}"}, "blocks with fewer heads than others"));
@@ -273,6 +289,5 @@ void fields::add_hugging_face(std::vector<Field>& fields) {
               "vocab_size",
               "xla_device"});
 }
-
 
 }  // namespace eidolon

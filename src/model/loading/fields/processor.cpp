@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -14,9 +15,35 @@ namespace {
 using nlohmann::json;
 using namespace fields;
 
-constexpr std::array<const char*, 9> processor_classes{"ViTImageProcessor",  "ViTImageProcessorFast",  "ViTFeatureExtractor",
-                                                       "DeiTImageProcessor", "DeiTImageProcessorFast", "DeiTFeatureExtractor",
-                                                       "CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPFeatureExtractor"};
+/// What a class's fields are where the file is silent.
+struct ProcessorClass {
+  std::string_view name;  ///< "ViT" of ViTImageProcessor, ViTImageProcessorFast and ViTFeatureExtractor
+  Processor defaults;
+};
+
+const std::vector<ProcessorClass>& processor_classes() {
+  static const std::vector<double> imagenet_mean{0.485, 0.456, 0.406}, imagenet_std{0.229, 0.224, 0.225};
+  static const std::vector<double> clip_mean{0.48145466, 0.4578275, 0.40821073}, clip_std{0.26862954, 0.26130258, 0.27577711};
+  static const Processor clip{.does_crop = true,
+                              .keeps_aspect = true,
+                              .whole_number_is_a_square = false,
+                              .crop = 224,
+                              .resample = 3,
+                              .mean = clip_mean,
+                              .std = clip_std};
+  static const std::vector<ProcessorClass> all{
+      {"ViT", {}},
+      {"DeiT", {.does_crop = true, .side = 256, .crop = 224, .resample = 3}},
+      {"Beit", {.does_crop = true, .side = 256, .crop = 224, .resample = 3}},
+      {"CLIP", clip},
+      {"Bit", clip},
+      {"Siglip", {.resample = 3}},
+      {"DINOv3ViT", {.mean = imagenet_mean, .std = imagenet_std}},
+      {"ConvNext",
+       {.keeps_aspect = true, .side = 384, .resample = 2, .mean = imagenet_mean, .std = imagenet_std, .share = 0.875}},
+  };
+  return all;
+}
 
 /// {"height": h, "width": w} and {"shortest_edge": s}, as transformers reads `size`.
 void read_size(const json& value, Processor& processor) {
@@ -47,10 +74,13 @@ int64_t crop_side(const json& value) {
 void fields::add_processor(std::vector<Field>& fields) {
   constexpr Form form = Form::processor;
   for (const char* name : {"image_processor_type", "feature_extractor_type"}) {
-    fields.push_back(honoured(form, name, "ViT, DeiT or CLIP's ImageProcessor(Fast) or FeatureExtractor; gives absent fields",
+    fields.push_back(honoured(form, name,
+                              "ImageProcessor(Fast) or FeatureExtractor of ViT, DeiT, Beit, CLIP, Bit, Siglip, DINOv3ViT or "
+                              "ConvNext; gives absent fields",
                               [](const json& v, Reading&) {
                                 if (!processor_of_class(word(v)))
-                                  throw BadInput("is not built; those of ViT, DeiT and CLIP are");
+                                  throw BadInput(
+                                      "is not built; those of ViT, DeiT, Beit, CLIP, Bit, Siglip, DINOv3ViT and ConvNext are");
                               }));
   }
   fields.push_back(honoured(form, "do_resize", "must be true, since a model takes one size only",
@@ -71,6 +101,11 @@ void fields::add_processor(std::vector<Field>& fields) {
                             [](const json& v, Reading& r) { r.processor.does_crop = flag(v); }));
   fields.push_back(honoured(form, "crop_size", "the side that is cut out, at most the resized side",
                             [](const json& v, Reading& r) { r.processor.crop = crop_side(v); }));
+  fields.push_back(honoured(form, "crop_pct", "of ConvNext's: below 384 pixels size / crop_pct is resized, and size cut out",
+                            [](const json& v, Reading& r) {
+                              if (r.processor.share == 0) throw BadInput("is of ConvNext's processor alone");
+                              r.processor.share = positive(v);
+                            }));
   fields.push_back(honoured(form, "do_rescale", "goes into mean and std",
                             [](const json& v, Reading& r) { r.processor.does_rescale = flag(v); }));
   fields.push_back(honoured(form, "rescale_factor", "goes into mean and std",
@@ -95,23 +130,14 @@ void fields::add_processor(std::vector<Field>& fields) {
 }
 
 std::optional<Processor> processor_of_class(const std::string& name) {
-  if (std::ranges::find(processor_classes, name) == processor_classes.end()) return std::nullopt;
-  Processor processor;
-  if (name.starts_with("DeiT")) {
-    processor.side = 256;
-    processor.crop = 224;
-    processor.does_crop = true;
-    processor.resample = 3;
-  } else if (name.starts_with("CLIP")) {
-    processor.keeps_aspect = true;
-    processor.whole_number_is_a_square = false;
-    processor.crop = 224;
-    processor.does_crop = true;
-    processor.resample = 3;
-    processor.mean = {0.48145466, 0.4578275, 0.40821073};
-    processor.std = {0.26862954, 0.26130258, 0.27577711};
+  for (const ProcessorClass& known : processor_classes()) {
+    for (const std::string_view ending : {"ImageProcessor", "ImageProcessorFast", "FeatureExtractor"}) {
+      if (name.size() == known.name.size() + ending.size() && name.starts_with(known.name) && name.ends_with(ending)) {
+        return known.defaults;
+      }
+    }
   }
-  return processor;
+  return std::nullopt;
 }
 
 }  // namespace eidolon

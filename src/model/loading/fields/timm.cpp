@@ -51,9 +51,8 @@ bool is_embedding_tag(const Reading& reading, const std::string& tag) {
 void add_stated_parts(std::vector<Field>& all) {
   constexpr Form form = Form::model_args;
   const char* text = "compared with the weights";
-  all.push_back(honoured(form, "class_token", text, [](const json& v, Reading& r) {
-    state(r, "class token", flag(v), "model_args.class_token");
-  }));
+  all.push_back(honoured(form, "class_token", text,
+                         [](const json& v, Reading& r) { state(r, "class token", flag(v), "model_args.class_token"); }));
   all.push_back(honoured(form, "init_values", text, [](const json& v, Reading& r) {
     number(v);
     state(r, "layer scale", true, "model_args.init_values");
@@ -65,26 +64,21 @@ void add_stated_parts(std::vector<Field>& all) {
     }));
   }
   for (const char* name : {"pre_norm", "use_pre_transformer_norm"}) {
-    all.push_back(honoured(form, name, text, [](const json& v, Reading& r) {
-      state(r, "norm before blocks", flag(v), "model_args.pre_norm");
-    }));
+    all.push_back(honoured(form, name, text,
+                           [](const json& v, Reading& r) { state(r, "norm before blocks", flag(v), "model_args.pre_norm"); }));
   }
-  all.push_back(honoured(form, "qk_norm", text, [](const json& v, Reading& r) {
-    state(r, "query key norm", flag(v), "model_args.qk_norm");
-  }));
+  all.push_back(honoured(form, "qk_norm", text,
+                         [](const json& v, Reading& r) { state(r, "query key norm", flag(v), "model_args.qk_norm"); }));
   for (const char* name : {"scale_attn_norm", "scale_attn_inner"}) {
-    all.push_back(honoured(form, name, text, [](const json& v, Reading& r) {
-      state(r, "inner norm", flag(v), "model_args.scale_attn_norm");
-    }));
+    all.push_back(honoured(form, name, text,
+                           [](const json& v, Reading& r) { state(r, "inner norm", flag(v), "model_args.scale_attn_norm"); }));
   }
   for (const char* name : {"scale_mlp_norm", "scale_mlp"}) {
-    all.push_back(honoured(form, name, text, [](const json& v, Reading& r) {
-      state(r, "mlp norm", flag(v), "model_args.scale_mlp_norm");
-    }));
+    all.push_back(honoured(form, name, text,
+                           [](const json& v, Reading& r) { state(r, "mlp norm", flag(v), "model_args.scale_mlp_norm"); }));
   }
-  all.push_back(honoured(form, "swiglu_mlp", text, [](const json& v, Reading& r) {
-    state(r, "gated", flag(v), "model_args.swiglu_mlp");
-  }));
+  all.push_back(honoured(form, "swiglu_mlp", text,
+                         [](const json& v, Reading& r) { state(r, "gated", flag(v), "model_args.swiglu_mlp"); }));
 }
 
 /// Of convolutional networks.
@@ -94,8 +88,8 @@ void add_convolutions(std::vector<Field>& all) {
     if (word(v) != "same" && !word(v).empty()) throw BadInput("is neither \"same\" nor \"\"");
     r.config.same_padding = word(v) == "same";
   }));
-  all.push_back(honoured(form, "bn_eps", "epsilon of BatchNorm",
-                         [](const json& v, Reading& r) { r.config.epsilon = positive(v); }));
+  all.push_back(
+      honoured(form, "bn_eps", "epsilon of BatchNorm", [](const json& v, Reading& r) { r.config.epsilon = positive(v); }));
   for (const char* name : {"block", "channels", "layers", "stem_size", "fix_stem", "channel_multiplier", "depth_multiplier",
                            "num_features", "round_chs_fn", "block_args"}) {
     all.push_back(told_by_weights(form, name));
@@ -139,7 +133,8 @@ void add_rotation(std::vector<Field>& all) {
 
 void fields::add_timm(std::vector<Field>& fields) {
   constexpr Form form = Form::timm;
-  fields.push_back(honoured(form, "architecture", "what its name says where no field does: heads, activation, epsilon, pooling, rotation",
+  fields.push_back(honoured(form, "architecture",
+                            "what its name says where no field does: heads, activation, epsilon, pooling, rotation",
                             [](const json& v, Reading& r) { r.config.architecture = word(v); }));
   fields.push_back(honoured(form, "num_classes", "compared with the weights",
                             [](const json& v, Reading& r) { state(r, "classes", whole_or_none(v), "num_classes"); }));
@@ -191,39 +186,18 @@ void fields::add_pretrained_cfg(std::vector<Field>& fields) {
                             [](const json& v, Reading& r) { r.config.gives_embedding = is_embedding_tag(r, word(v)); }));
   fields.push_back(restricted(form, "label_offset", {"0"}, "a head with more rows than classes"));
   add_silent(fields, form,
-             {"architecture",
-              "classifier",
-              "custom_load",
-              "description",
-              "epochs*",
-              "file",
-              "first_conv",
-              "hf_hub_filename",
-              "hf_hub_id",
-              "label_descriptions",
-              "license",
-              "min_input_size",
-              "note",
-              "notes",
-              "origin_url",
-              "paper_ids",
-              "paper_name",
-              "pool_size",
-              "source",
-              "test_crop_pct",
-              "test_input_size",
-              "test_pool_size",
-              "top1*",
-              "top5*",
+             {"architecture", "classifier",      "custom_load",     "description",        "epochs*",    "file",
+              "first_conv",   "hf_hub_filename", "hf_hub_id",       "label_descriptions", "license",    "min_input_size",
+              "note",         "notes",           "origin_url",      "paper_ids",          "paper_name", "pool_size",
+              "source",       "test_crop_pct",   "test_input_size", "test_pool_size",     "top1*",      "top5*",
               "url"});
 }
 
 void fields::add_model_args(std::vector<Field>& fields) {
   constexpr Form form = Form::model_args;
-  fields.push_back(
-      honoured(form, "num_heads", "the number of heads", [](const json& v, Reading& r) {
-        if (!state_list(r, "heads", v, "model_args.num_heads")) r.config.heads = whole(v);
-      }));
+  fields.push_back(honoured(form, "num_heads", "the number of heads", [](const json& v, Reading& r) {
+    if (!state_list(r, "heads", v, "model_args.num_heads")) r.config.heads = whole(v);
+  }));
   fields.push_back(honoured(form, "depths", "of the stages, compared with the weights", [](const json& v, Reading& r) {
     if (!state_list(r, "depths", v, "model_args.depths")) throw BadInput("is not a list");
   }));
@@ -246,23 +220,24 @@ void fields::add_model_args(std::vector<Field>& fields) {
     r.states_channels = true;
     state(r, "channels", whole(v), "model_args.in_chans");
   }));
-  fields.push_back(honoured(form, "num_classes", "compared with the weights",
-                            [](const json& v, Reading& r) { state(r, "classes", whole_or_none(v), "model_args.num_classes"); }));
+  fields.push_back(honoured(form, "num_classes", "compared with the weights", [](const json& v, Reading& r) {
+    state(r, "classes", whole_or_none(v), "model_args.num_classes");
+  }));
   fields.push_back(honoured(form, "global_pool", "how tokens are pooled, where global_pool does not stand outside",
                             [](const json& v, Reading& r) {
                               if (!r.config.pooling) read_pooling(v, r);
                             }));
-  fields.push_back(honoured(form, "act_layer", "the activation",
-                            [](const json& v, Reading& r) { r.config.activation = activation(v); }));
-  fields.push_back(honoured(form, "norm_layer", "layernorm or rmsnorm; compared with the weights",
-                            [](const json& v, Reading& r) {
-                              const std::string name = word(v);
-                              const bool centred = name == "layernorm" || name == "LayerNorm" || name == "layer_norm";
-                              if (!centred && name != "rmsnorm" && name != "RmsNorm") throw BadInput("is not built");
-                              state(r, "root mean square", !centred, "model_args.norm_layer");
-                            }));
-  fields.push_back(honoured(form, "norm_eps", "epsilon of every norm",
-                            [](const json& v, Reading& r) { r.config.epsilon = positive(v); }));
+  fields.push_back(
+      honoured(form, "act_layer", "the activation", [](const json& v, Reading& r) { r.config.activation = activation(v); }));
+  fields.push_back(
+      honoured(form, "norm_layer", "layernorm or rmsnorm; compared with the weights", [](const json& v, Reading& r) {
+        const std::string name = word(v);
+        const bool centred = name == "layernorm" || name == "LayerNorm" || name == "layer_norm";
+        if (!centred && name != "rmsnorm" && name != "RmsNorm") throw BadInput("is not built");
+        state(r, "root mean square", !centred, "model_args.norm_layer");
+      }));
+  fields.push_back(
+      honoured(form, "norm_eps", "epsilon of every norm", [](const json& v, Reading& r) { r.config.epsilon = positive(v); }));
   fields.push_back(honoured(form, "qkv_bias", "true: the weights must have it; false: they must not",
                             [](const json& v, Reading& r) { r.config.qkv_bias = flag(v); }));
   for (const char* name : {"reg_tokens", "num_reg_tokens"}) {
@@ -273,8 +248,9 @@ void fields::add_model_args(std::vector<Field>& fields) {
   fields.push_back(honoured(form, "attn_pool_num_heads", "the number of heads of attention pooling",
                             [](const json& v, Reading& r) { r.config.pooling_heads = whole(v); }));
   add_stated_parts(fields);
-  for (const char* name : {"attn_pool_mlp_ratio", "final_norm", "mlp_layer", "no_embed_class", "proj_bias", "qkv_fused",
-                           "swiglu_align_to", "use_abs_pos_emb", "window_size", "use_post_transformer_norm", "use_rel_pos_bias"}) {
+  for (const char* name :
+       {"attn_pool_mlp_ratio", "final_norm", "mlp_layer", "no_embed_class", "proj_bias", "qkv_fused", "swiglu_align_to",
+        "use_abs_pos_emb", "window_size", "use_post_transformer_norm", "use_rel_pos_bias"}) {
     fields.push_back(told_by_weights(form, name));
   }
   add_rotation(fields);
