@@ -161,10 +161,10 @@ class ModelFolder(ProgramTest):
                        lambda image: normalised(bordered(image, SIDE, (128, 128, 128))), self.centre_cut(bicubic))
 
     def test_what_is_not_built_is_refused_and_leaves_nothing_behind(self):
-        cases = [("tiny_random_hf", {"hidden_act": "relu"}, 'hidden_act is "relu"'),
+        cases = [("tiny_random_hf", {"hidden_act": "mish"}, 'hidden_act "mish" is not built'),
                  ("tiny_random_hf", {"problem_type": "multi_label_classification"}, 'problem_type is "multi_label_classification"'),
-                 ("tiny_random_hf", {"rope_theta": 100}, "rope_theta is not known; remove it"),
-                 ("tiny_random", {"model_args": {"act_layer": "quick_gelu"}}, 'model_args.act_layer is "quick_gelu"'),
+                 ("tiny_random_hf", {"rope_theta": 100}, "rope_theta 100 is of a rotation"),
+                 ("tiny_random", {"model_args": {"act_layer": "mish"}}, 'model_args.act_layer "mish" is not built'),
                  ("tiny_random", {"model_args": {"num_heads": None}}, 'add "model_args": {"num_heads": ...} to config.json'),
                  ("tiny_random", {"pretrained_cfg": {"input_size": [3, 32, 64]}}, "is not a square")]
         for form, config, message in cases:
@@ -190,7 +190,7 @@ class ModelFolder(ProgramTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn('"resize":"both sides"', result.stdout)
         self.assertIn('"heads":2', result.stdout)
-        folder = self.model_folder("tiny_random_hf", {"hidden_act": "relu"})
+        folder = self.model_folder("tiny_random_hf", {"hidden_act": "mish"})
         result = subprocess.run([BINARY, "inspect", folder], capture_output=True, text=True, env=ENVIRONMENT)
         self.assertEqual(result.returncode, 64)
 
@@ -226,12 +226,12 @@ class PhotographsAsShards(ProgramTest):
         folder = self.folder / "model"
         shutil.copytree(MODELS / "tiny_random_hf", folder)
         config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}))
+        (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "mish"}))
         result = subprocess.run([sys.executable, SOURCE / "scripts" / "real_images_to_shards.py", DATA / "evaluation", folder,
                                  self.folder / "shards", "--images", "0", "--held-out", "0"], capture_output=True, text=True,
                                 env=ENVIRONMENT)
         self.assertNotEqual(result.returncode, 0)
-        self.assertIn('hidden_act is "relu"', result.stderr)
+        self.assertIn('hidden_act "mish" is not built', result.stderr)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ TEST(Families, APlanIsMadeAgainFromItsFacts) {
 }
 
 TEST(Families, NamesOfNoFamilyAreRefused) {
-  EXPECT_ERROR(BadInput, "x.safetensors: the names of its parameters ('stem.weight', ...) are not those of a convolutional network",
+  EXPECT_ERROR(BadInput,
+               "x.safetensors: the names of its parameters ('stem.weight', ...) are not those of a convolutional network",
                read_network({{"stem.weight", at::zeros({1})}}, {}, "x.safetensors"));
   EXPECT_ERROR(BadInput, "x.safetensors", read_network({}, {}, "x.safetensors"));
   EXPECT_ERROR(Fault, "a plan of family 'mixer'", plan_from(R"({"family": "mixer"})"));

@@ -65,8 +65,10 @@ TEST(ConfigFields, ThatAskForWhatIsNotBuiltAreRefusedByNameAndValue) {
       {"timm", R"({"model_args": {"act_layer": "mish"}})", "model_args.act_layer \"mish\" is not built; gelu, gelu_tanh"},
       {"timm", R"({"model_args": {"norm_layer": "batchnorm"}})", "model_args.norm_layer \"batchnorm\" is not built"},
       {"timm", R"({"model_args": {"norm_layer": "rmsnorm"}})", "states root mean square 1 (model_args.norm_layer)"},
-      {"timm", R"({"model_args": {"qkv_bias": false}})", "states qkv_bias false, but the weights have 'blocks.0.attn.qkv.bias'"},
-      {"timm", R"({"model_args": {"init_values": 1e-5}})", "states layer scale 1 (model_args.init_values), but the weights have 0"},
+      {"timm", R"({"model_args": {"qkv_bias": false}})",
+       "states qkv_bias false, but the weights have 'blocks.0.attn.qkv.bias'"},
+      {"timm", R"({"model_args": {"init_values": 1e-5}})",
+       "states layer scale 1 (model_args.init_values), but the weights have 0"},
       {"timm", R"({"model_args": {"reg_tokens": 4}})", "states registers 4 (model_args.reg_tokens), but the weights have 0"},
       {"timm", R"({"model_args": {"class_token": false}})", "states class token 0 (model_args.class_token)"},
       {"timm", R"({"model_args": {"qk_norm": true}})", "states query key norm 1 (model_args.qk_norm)"},
@@ -115,8 +117,8 @@ TEST(ConfigFields, ThatAskForWhatIsNotBuiltAreRefusedByNameAndValue) {
       {"processor", R"({"rescale_factor": 0})", "rescale_factor 0 is not positive"},
       {"processor", R"({"do_pad": true})", "do_pad is true, built is false"},
       {"processor", R"({"image_std": [0.5, 0, 0.5]})", "image_std [0.5,0,0.5] is not positive everywhere"},
-      {"processor", R"({"image_processor_type": "ConvNextImageProcessor"})",
-       "image_processor_type \"ConvNextImageProcessor\" is not built"},
+      {"processor", R"({"image_processor_type": "SamImageProcessor"})",
+       "image_processor_type \"SamImageProcessor\" is not built; those of ViT, DeiT"},
   };
   for (const Case& c : cases) expect_refused(c);
 }
