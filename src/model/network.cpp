@@ -6,6 +6,23 @@
 #include "model/parts/run_steps.h"
 
 namespace eidolon {
+namespace {
+
+/// The output from x, that of `section` (-1: the images). Parts that earlier sections give are 0.
+Tensor output_behind(const Network& network, int section, Tensor x, const Tap& tap) {
+  const std::vector<OutputPart>& parts = network.plan->output.parts;
+  std::vector<Tensor> given(parts.size());
+  for (int now = section; now < network.plan->section_count(); ++now) {
+    if (now > section) x = forward_section(network, now, x, tap);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (parts[i].section == now) given[i] = run_steps(network, parts[i].steps, x, tap).flatten(1);
+      if (parts[i].section < section) given[i] = at::zeros({x.size(0), parts[i].elements()}, x.options());
+    }
+  }
+  return parts.empty() ? x : at::cat(given, 1);
+}
+
+}  // namespace
 
 Network Network::to(at::Device device, at::ScalarType dtype) const {
   Network moved{plan, {}};
@@ -25,30 +42,11 @@ Tensor forward_section(const Network& network, int section, const Tensor& input,
 }
 
 Tensor forward(const Network& network, const Tensor& images, const Tap& tap) {
-  const std::vector<OutputPart>& parts = network.plan->output.parts;
-  std::vector<Tensor> given(parts.size());
-  Tensor x = images;
-  for (int section = 0; section < network.plan->section_count(); ++section) {
-    x = forward_section(network, section, x, tap);
-    for (size_t i = 0; i < parts.size(); ++i) {
-      if (parts[i].section == section) given[i] = run_steps(network, parts[i].steps, x, tap).flatten(1);
-    }
-  }
-  return parts.empty() ? x : at::cat(given, 1);
+  return output_behind(network, -1, images, tap);
 }
 
 Tensor forward_behind(const Network& network, int section, const Tensor& section_output) {
-  const std::vector<OutputPart>& parts = network.plan->output.parts;
-  std::vector<Tensor> given(parts.size());
-  Tensor x = section_output;
-  for (int now = section; now < network.plan->section_count(); ++now) {
-    if (now > section) x = forward_section(network, now, x);
-    for (size_t i = 0; i < parts.size(); ++i) {
-      if (parts[i].section == now) given[i] = run_steps(network, parts[i].steps, x, {}).flatten(1);
-      if (parts[i].section < section) given[i] = at::zeros({x.size(0), parts[i].elements()}, x.options());
-    }
-  }
-  return parts.empty() ? x : at::cat(given, 1);
+  return output_behind(network, section, section_output, {});
 }
 
 Tensor output_of(const Network& network, const std::vector<Tensor>& sections) {

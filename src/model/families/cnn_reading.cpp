@@ -291,8 +291,8 @@ void set_conventions(const ModelConfig& config, Convention convention, Reader& r
 
 /// A classifier as a 1 x 1 convolution is a linear layer on the pooled map.
 int64_t read_head(const ModelConfig& config, Reader& reader, const std::string& head) {
-  const auto stated = std::ranges::find(config.stated, "classes", &StatedNumber::what);
-  const bool says_none = stated != config.stated.end() ? stated->value == 0 : config.headless;
+  const auto said = stated(config, "classes");
+  const bool says_none = said ? *said == 0 : config.headless;
   if (!reader.has(head + ".weight") && says_none) return 0;
   const auto weight = reader.tensors.find(head + ".weight");
   if (weight != reader.tensors.end() && weight->second.dim() == 4 && weight->second.size(2) == 1 &&
@@ -311,12 +311,12 @@ bool looks_like_cnn(const TensorMap& tensors) {
 }
 
 Network read_cnn(TensorMap tensors, const ModelConfig& config, const std::string& file) {
+  refuse_encoder_settings(config, "convolutional network", file);
   const Convention convention = convention_of(tensors).value();
   Reader reader{.tensors = tensors, .file = file, .activation = {}};
   set_conventions(config, convention, reader);
-  const auto stated = std::ranges::find(config.stated, "image size", &StatedNumber::what);
   CnnFacts f;
-  f.image_size = config.image_size > 0 ? config.image_size : stated == config.stated.end() ? 0 : stated->value;
+  f.image_size = config.image_size > 0 ? config.image_size : stated(config, "image size").value_or(0);
   if (f.image_size == 0) throw BadInput(file + ": no field states the image size, which a convolution does not tell");
   const std::string first = convention == Convention::timm_mobile          ? "conv_stem"
                             : convention == Convention::torchvision_mobile ? "features.0.0"
@@ -328,9 +328,10 @@ Network read_cnn(TensorMap tensors, const ModelConfig& config, const std::string
   f.width = reader.channels;
   f.head = head_of(convention);
   f.classes = read_head(config, reader, f.head);
-  if (config.output == "stages") {
-    throw BadInput(file +
-                   ": teacher.output = \"stages\" is of Swin transformers; pooled, tokens and both are built for this one");
+  refuse_stages(config, file);
+  if (config.pooling == "none") {
+    if (f.classes > 0) throw BadInput(file + ": the config asks for no pooling, and the weights have a classifier behind one");
+    f.output = "tokens";
   }
   if (!config.output.empty()) {  // features, whatever the head says of them
     f.output = config.output;

@@ -19,4 +19,22 @@ const Tensor& required(const TensorMap& tensors, const std::string& name, int64_
   return found->second;
 }
 
+void refuse_stages(const ModelConfig& config, const std::string& file) {
+  if (config.output != "stages") return;
+  throw BadInput(file +
+                 ": teacher.output = \"stages\" is of Swin transformers; pooled, tokens and both are built for this one");
+}
+
+void refuse_encoder_settings(const ModelConfig& config, const std::string& kind, const std::string& file) {
+  const auto refuse = [&](const std::string& what) {
+    throw BadInput(file + ": " + what + " said of a " + kind + ", which takes no such setting; remove it");
+  };
+  if (config.heads) refuse("a number of heads for all blocks is");
+  if (config.pooling_heads) refuse("heads of attention pooling are");
+  if (config.rotation) refuse("a rotation of queries and keys is");
+  if (config.class_embeddings.defined()) refuse("class embeddings are");
+  const std::string pooling = config.pooling.value_or("avg");
+  if (pooling != "avg" && pooling != "none") refuse("pooling \"" + pooling + "\" is");
+}
+
 }  // namespace eidolon

@@ -209,11 +209,6 @@ Tensor shift_mask(int64_t padded, int64_t side, int64_t shift) {
   return at::ne(windows.unsqueeze(2), windows.unsqueeze(1)).to(at::kFloat) * -100.0;
 }
 
-std::optional<int64_t> stated(const ModelConfig& config, const std::string& what) {
-  const auto found = std::ranges::find(config.stated, what, &StatedNumber::what);
-  return found == config.stated.end() ? std::nullopt : std::optional(found->value);
-}
-
 SwinFacts facts_of(const TensorMap& tensors, const ModelConfig& config, const std::string& file) {
   const Tensor& patch = required(tensors, "patch_embed.proj.weight", 4, file);
   SwinFacts f;
@@ -281,6 +276,7 @@ void add_head_facts(const TensorMap& tensors, const ModelConfig& config, const s
 }  // namespace
 
 Network read_swin(TensorMap tensors, const ModelConfig& config, const std::string& file) {
+  refuse_encoder_settings(config, "Swin transformer", file);
   SwinFacts f = facts_of(tensors, config, file);
   add_head_facts(tensors, config, file, f);
   refuse_bad_grids(f, file);

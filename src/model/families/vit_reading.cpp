@@ -145,11 +145,6 @@ bool is_square(int64_t number) {
   return number > 0 && square_root(number) * square_root(number) == number;
 }
 
-std::optional<int64_t> stated(const ModelConfig& config, const std::string& what) {
-  const auto found = std::ranges::find(config.stated, what, &StatedNumber::what);
-  return found == config.stated.end() ? std::nullopt : std::optional(found->value);
-}
-
 /// Where positions stand, and the patches a side that the file has.
 struct Positions {
   std::string on = "none";
@@ -196,8 +191,8 @@ int64_t image_size_of(const ModelConfig& config, const Positions& positions, int
 }
 
 std::string pooling_of(const ModelConfig& config, const TensorMap& tensors, const VitFacts& f, const std::string& file) {
-  const bool two_heads = f.class_tokens == 2 && tensors.at("head.weight").size(1) == 2 * f.width;
-  if (tensors.contains("head.weight") && two_heads) return "class tokens";
+  const auto head = tensors.find("head.weight");
+  if (f.class_tokens == 2 && head != tensors.end() && head->second.size(1) == 2 * f.width) return "class tokens";
   std::string pooling;
   if (config.pooling) {
     pooling = *config.pooling;
@@ -338,10 +333,7 @@ Network read_vit(TensorMap tensors, const ModelConfig& config, const std::string
     f.pooling = f.class_tokens > 0 ? "token" : "mean";
     f.output = "tokens";
   }
-  if (config.output == "stages") {
-    throw BadInput(file +
-                   ": teacher.output = \"stages\" is of Swin transformers; pooled, tokens and both are built for this one");
-  }
+  refuse_stages(config, file);
   if (!config.output.empty()) {  // features, whatever the head says of them
     f.output = config.output;
     f.classes = 0;

@@ -257,6 +257,11 @@ void check_preprocessing(const Preprocessing& p, std::vector<std::string>& refus
 
 }  // namespace
 
+std::optional<int64_t> stated(const ModelConfig& config, const std::string& what) {
+  const auto found = std::ranges::find(config.stated, what, &StatedNumber::what);
+  return found == config.stated.end() ? std::nullopt : std::optional(found->value);
+}
+
 bool has_timm_form(const nlohmann::ordered_json& config) {
   return config.contains("pretrained_cfg") || (config.contains("architecture") && !config.contains("model_type"));
 }

@@ -61,6 +61,9 @@ struct ModelConfig {
   std::vector<std::string> refused;      ///< one clause per field that asks for what is not built or is not known
 };
 
+/// The first number of that kind that the config states.
+std::optional<int64_t> stated(const ModelConfig& config, const std::string& what);
+
 /// timm's form (pretrained_cfg and model_args, or flat) or Hugging Face's (with preprocessor_config.json or
 /// processor_config.json). description.json, if there is one, stands above both. Every field is looked up in config_fields():
 /// honoured, passed over, or listed in `refused`. Throws BadInput naming the file if there is nothing to read.

@@ -67,9 +67,10 @@ void refuse_fields(const ModelConfig& config, const std::filesystem::path& folde
 void refuse_contradictions(const Plan& plan, const ModelConfig& config, const std::filesystem::path& folder) {
   const nlohmann::json facts = nlohmann::json::parse(plan.facts);
   const auto fact = [&](std::string what) {
-    if (what == "class token") return std::min<int64_t>(facts.at("class_tokens").get<int64_t>(), 1);
+    if (what == "class token") return std::min<int64_t>(facts.value("class_tokens", int64_t{0}), 1);
     std::ranges::replace(what, ' ', '_');
-    const nlohmann::json& value = facts.at(what);
+    if (!facts.contains(what)) return int64_t{0};  // a part that the family does not have
+    const nlohmann::json& value = facts[what];
     return value.is_boolean() ? int64_t{value.get<bool>()} : value.get<int64_t>();
   };
   const auto refuse = [&](const std::string& what, const std::string& value, int64_t actual, const std::string& field) {
@@ -88,7 +89,7 @@ void refuse_contradictions(const Plan& plan, const ModelConfig& config, const st
                    " (" + stated.field + "), but the weights have " + nlohmann::json(actual).dump() +
                    "; the two do not belong together");
   }
-  if (config.mlp_ratio && !facts.value("gated", false)) {
+  if (config.mlp_ratio && facts.contains("hidden_width") && !facts.value("gated", false)) {
     const int64_t width = fact("width"), hidden = fact("hidden width");
     if (std::trunc(static_cast<double>(width) * *config.mlp_ratio) != static_cast<double>(hidden)) {
       refuse("hidden width", std::to_string(width) + " x " + std::to_string(*config.mlp_ratio), hidden, "model_args.mlp_ratio");
