@@ -50,7 +50,7 @@ Tensor all_finite(const Tensor& logits) {
 /// A fraction of the images as their number.
 Figure number_of(double counted, double images) {
   Figure figure = fraction_of(counted, images, "no image");
-  if (figure.value) figure = {counted, *figure.error * images};
+  if (figure.value) figure = {counted, figure.error.value() * images};
   return figure;
 }
 

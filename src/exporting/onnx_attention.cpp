@@ -15,7 +15,7 @@ std::string transposed(Graph& graph, const std::string& name, const std::string&
   return op(graph.model, name, "Transpose", {x}, {{"perm", std::move(perm)}});
 }
 
-std::string reshaped(Graph& graph, const std::string& name, const std::string& x, std::vector<int64_t> shape) {
+std::string reshaped(Graph& graph, const std::string& name, const std::string& x, const std::vector<int64_t>& shape) {
   return op(graph.model, name, "Reshape", {x, constant(graph.model, shape)});
 }
 

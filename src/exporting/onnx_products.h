@@ -33,13 +33,13 @@ const DeployedWeight* integers_of(const Graph& graph, const Product& product);
 /// `x` as the node's quantizer rounds it, if it has one. `channels` is the length of its last axis.
 std::string rounded(Graph& graph, NodeId node, const std::string& x, int64_t channels);
 
-/// A linear layer of x, B x N x inputs; `factors`, if defined, multiply its outputs.
-std::string linear(Graph& graph, const Product& product, const std::string& x, const Tensor& factors = {});
+/// A linear layer of B x N x inputs; `factors`, if defined, multiply its outputs.
+std::string linear(Graph& graph, const Product& product, const std::string& input, const Tensor& factors = {});
 
 /// A convolution from maps to tokens, B x places x outputs. With bytes as the image the normalisation is part of it.
 std::string convolution_to_tokens(Graph& graph, const Product& product, const std::string& x);
 
 /// A convolution from maps to maps.
-std::string convolution_to_maps(Graph& graph, const Product& product, const std::string& x);
+std::string convolution_to_maps(Graph& graph, const Product& product, const std::string& input);
 
 }  // namespace eidolon::onnx

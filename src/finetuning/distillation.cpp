@@ -88,7 +88,7 @@ void Distillation::after_step(int64_t step) {
   const int64_t done = step + 1;
   const bool due = done * checks / length.iterations != step * checks / length.iterations;
   if (!due || !before) return;
-  best.offer(*held_out_divergence(done), trained);
+  best.offer(held_out_divergence(done).value(), trained);
 }
 
 /// After so many steps.
@@ -108,7 +108,8 @@ std::optional<double> Distillation::held_out_divergence(int64_t steps) const {
 
 PhaseOutcome Distillation::conclude() {
   if (!before) return {};
-  const PhaseOutcome outcome{.before = before, .trained = best.loss(), .kept = *best.loss() < *before};
+  const double loss = best.loss().value();
+  const PhaseOutcome outcome{.before = before, .trained = loss, .kept = loss < *before};
   const at::NoGradGuard no_grad;
   for (auto& [name, tensor] : trained) tensor.copy_(best.tensors().at(name));
   return outcome;

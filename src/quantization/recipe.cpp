@@ -74,7 +74,7 @@ std::optional<QuantizerSpec> weights_of(const Recipe& recipe, const Quantization
   const bool is_head = plan.is_head(plan[product.weight].section);
   if (reads_image || is_head) {
     if (!recipe.integer_ends) return std::nullopt;
-    if (reads_image && cuts_patches(product)) return embedding_weights(*product.convolution);
+    if (reads_image && cuts_patches(product)) return embedding_weights(product.convolution.value());
     return weight_spec("integer", int8_bits, /*symmetric=*/true);
   }
   if (recipe.weights == "int4" && !is_matrix(product)) return weight_spec("integer", int8_bits, /*symmetric=*/true);

@@ -21,7 +21,7 @@ std::vector<LabelledImage> images_of(const std::string& text) {
   for (size_t at = 0, end = 0; at < text.size(); at = end + 1) {
     end = text.find('\0', at);
     const size_t blank = text.find(' ', at);
-    images.push_back({text.substr(blank + 1, end - blank - 1), std::atoll(text.c_str() + at)});
+    images.push_back({text.substr(blank + 1, end - blank - 1), std::strtoll(text.c_str() + at, nullptr, 10)});
   }
   return images;
 }

@@ -50,7 +50,7 @@ enum class Access {
 
 /// Binds the rank to its device and threads, loads the teacher and resolves every `auto` (as at the run's first start, if there
 /// was one). Nothing is created or written, so a launch that is refused here leaves no trace. Collective.
-RunContext open_run(const Job& job, Cluster& cluster, const std::filesystem::path& directory, Access access);
+RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::path& directory, Access access);
 
 /// Creates the run directory and this launch's log and heartbeat in it; writes job.resolved.toml and environment.json. `given`
 /// is the job before open_run() resolved it. Collective.

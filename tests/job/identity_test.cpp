@@ -66,7 +66,7 @@ TEST(Identity, ContainsEveryKeyOfItsStageByName) {
 }
 
 TEST(Identity, LeavesOutKeysWithoutEffect) {
-  const auto unaffected = [](Job job, const std::string& name) {
+  const auto unaffected = [](const Job& job, const std::string& name) {
     const auto changed = with_changed(job, name);
     ASSERT_TRUE(changed);
     EXPECT_EQ(student_id(*changed, a_context()), student_id(job, a_context())) << name;

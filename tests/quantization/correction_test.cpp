@@ -107,7 +107,7 @@ TEST(Correction, DoesNotDependOnTheScaleOfTheResidualStream) {
   const Network teacher = random_model(facts);
   const double factor = 16;
   const auto writes = [](const std::string& name) {
-    return name.find("proj") != std::string::npos || name.find("fc2") != std::string::npos || name.find("embed") == 0 ||
+    return name.find("proj") != std::string::npos || name.find("fc2") != std::string::npos || name.starts_with("embed") ||
            name == "cls_token" || name == "pos_embed";
   };
   Network scaled = teacher.clone();

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/error.h"
 #include "model/step.h"
 
 namespace eidolon {
@@ -22,6 +23,12 @@ inline std::optional<Activation> activation_named(std::string_view name) {
     if (known == name) return activation;
   }
   return std::nullopt;
+}
+
+/// The same, of facts that a family has checked.
+inline Activation activation_of(std::string_view name) {
+  if (const auto activation = activation_named(name)) return *activation;
+  throw Fault("no activation is called '" + std::string(name) + "'");
 }
 
 }  // namespace eidolon

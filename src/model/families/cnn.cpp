@@ -32,7 +32,7 @@ bool is_one_sided(const std::string& activation) {
 
 void add_activation(const std::string& activation, std::vector<Step>& all, Map& map) {
   map.one_sided = is_one_sided(activation);
-  if (activation != "none") all.emplace_back(steps::Activate{activation_named(activation).value()});
+  if (activation != "none") all.emplace_back(steps::Activate{activation_of(activation)});
 }
 
 void add_convolution(PlanBuilder& add, const ConvolutionFacts& c, std::vector<Step>& all, Map& map) {

@@ -80,7 +80,7 @@ void add_block(PlanBuilder& add, const SwinFacts& f, size_t stage, int64_t block
   all.emplace_back(steps::Norm{name + ".norm2", f.epsilon});
   all.emplace_back(steps::Multiply{
       add.product({.name = name + ".mlp.fc1", .weight = {hidden, width}, .rows = tokens, .norm = name + ".norm2"})});
-  all.emplace_back(steps::Activate{activation_named(f.activation).value()});
+  all.emplace_back(steps::Activate{activation_of(f.activation)});
   all.emplace_back(
       steps::Multiply{add.product({.name = name + ".mlp.fc2", .weight = {width, hidden}, .rows = tokens, .to_stream = true})});
   all.emplace_back(steps::Join{});

@@ -64,7 +64,7 @@ void add_embedding(PlanBuilder& add, const Shape& shape) {
 void add_mlp(PlanBuilder& add, const Shape& shape, const std::string& name, const std::string& norm, int64_t rows,
              int64_t hidden, bool gated, std::vector<Step>& all) {
   const VitFacts& f = shape.facts;
-  const auto activation = activation_named(f.activation).value();
+  const auto activation = activation_of(f.activation);
   const size_t fc1 =
       add.product({.name = name + ".fc1", .weight = {gated ? 2 * hidden : hidden, f.width}, .rows = rows, .norm = norm});
   all.emplace_back(steps::Multiply{fc1});

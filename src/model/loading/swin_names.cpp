@@ -51,7 +51,7 @@ const std::vector<Rule>& foreign_rules() {
 }
 
 int64_t number_after(const std::string& name, const std::string& prefix) {
-  return std::atoll(name.c_str() + prefix.size());
+  return std::strtoll(name.c_str() + prefix.size(), nullptr, 10);
 }
 
 /// "features.3.1.attn.qkv.bias" is block 1 of stage 1; "features.2" is the merging in front of it.
@@ -61,7 +61,7 @@ std::string from_torchvision(const std::string& name) {
                                                    {"\\.mlp\\.0\\.", ".mlp.fc1."},
                                                    {"\\.mlp\\.3\\.", ".mlp.fc2."},
                                                    {"^head\\.", "head.fc."}});
-  const std::string now = renamed(rules, name);
+  std::string now = renamed(rules, name);
   if (!now.starts_with("features.")) return now;
   const int64_t index = number_after(now, "features.");
   const std::string rest = now.substr(now.find('.', 9) + 1);

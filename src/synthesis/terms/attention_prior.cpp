@@ -30,7 +30,8 @@ void draw_map(RandomStream& random, int64_t grid, float* values) {
   }
   std::vector<double> exponents(static_cast<size_t>(grid * grid), -std::numeric_limits<double>::infinity());
   for (int64_t i = 0; i < grid * grid; ++i) {
-    const double row = static_cast<double>(i / grid) + 0.5, column = static_cast<double>(i % grid) + 0.5;
+    const int64_t i_row = i / grid, i_column = i % grid;
+    const double row = static_cast<double>(i_row) + 0.5, column = static_cast<double>(i_column) + 0.5;
     for (const Gaussian& g : mixture) {
       const double dy = (row - g.row) / g.sigma_row, dx = (column - g.column) / g.sigma_column;
       exponents[i] = std::max(exponents[i], -0.5 * (dy * dy + dx * dx));

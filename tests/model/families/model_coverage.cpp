@@ -54,10 +54,10 @@ int main() {
   for (std::string line; std::getline(std::cin, line);) {
     const json model = json::parse(line);
     try {
-      std::cout << verdict_on(model, folder).dump() << std::endl;
+      std::cout << verdict_on(model, folder).dump() << '\n' << std::flush;
     } catch (const std::exception& error) {
-      std::cout << json{{"library", model.at("library")}, {"name", model.at("name")}, {"failed", error.what()}}.dump()
-                << std::endl;
+      std::cout << json{{"library", model.at("library")}, {"name", model.at("name")}, {"failed", error.what()}}.dump() << '\n'
+                << std::flush;
     }
   }
   fs::remove_all(folder);

@@ -66,7 +66,7 @@ std::string config_fields_as_markdown() {
             "| `" + field.name + "` | " + (field.treatment == Treatment::honoured ? field.text : restriction(field)) + " |\n";
       }
     }
-    text += "\n";
+    text += '\n';
     if (!silent.empty()) text += "Passed over, since they say nothing of what the model computes:\n" + wrapped(silent) + "\n";
   }
   text.pop_back();
