@@ -1,0 +1,108 @@
+#include "synthesis/attention_reading.h"
+
+#include <array>
+#include <map>
+
+#include "tests/synthesis/small_teacher.h"
+
+namespace eidolon {
+namespace {
+
+using testing::largest_difference;
+
+constexpr int64_t batch = 2;
+
+struct Pass {
+  Network network;
+  std::vector<AttentionReading> readings;
+  std::map<NodeId, Tensor> nodes;
+};
+
+/// Windows of 4 x 4 in grids of 16, 8 and 4 tokens a side, every second block shifted.
+Pass pass_of_swin() {
+  Pass pass{.network = read_teacher(std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / "timm_swin").model,
+            .readings = {},
+            .nodes = {}};
+  at::manual_seed(6);
+  const AttentionParts all{.class_row = true, .query_and_key = true, .output = true};
+  const Tap reading = reading_tap(pass.network, all, batch, pass.readings);
+  const at::NoGradGuard no_gradients;
+  forward(pass.network, at::randn({batch, 3, 32, 32}), [&](NodeId node, const Tensor& tensor) {
+    pass.nodes[node] = tensor;
+    return reading(node, tensor);
+  });
+  return pass;
+}
+
+/// Where token `place` of window `window` lies in the grid that was not rolled, row major.
+int64_t place_in_grid(const Attention& attention, int64_t window, int64_t place) {
+  const int64_t side = attention.windows.side, across = attention.grid / side;
+  const int64_t row = window / across * side + place / side, column = window % across * side + place % side;
+  return (row + attention.windows.shift) % attention.grid * attention.grid +
+         (column + attention.windows.shift) % attention.grid;
+}
+
+/// Two tokens of a window see each other unless the roll brought them together: one is of the rows (or columns) that were
+/// rolled around, the other is not.
+bool see_each_other(const Attention& attention, int64_t window, int64_t a, int64_t b) {
+  const auto rolled_around = [&](int64_t place) {
+    const int64_t at = place_in_grid(attention, window, place), shift = attention.windows.shift;
+    return std::array<bool, 2>{at / attention.grid < shift, at % attention.grid < shift};
+  };
+  return rolled_around(a) == rolled_around(b);
+}
+
+TEST(AttentionReading, OfATokenInWindowsIsTheMeanOverTheQueriesThatSeeIt) {
+  const Pass pass = pass_of_swin();
+  int64_t shifted = 0;
+  for (size_t i = 0; i < pass.readings.size(); ++i) {
+    const Attention& attention = pass.network.plan->attention[i];
+    shifted += attention.windows.shift > 0 ? 1 : 0;
+    const int64_t windows = attention.window_count(), tokens = attention.windows.side * attention.windows.side;
+    const Tensor shown = pass.nodes.at(attention.probabilities).view({batch, windows, attention.heads, tokens, tokens});
+    Tensor expected = at::zeros({batch, attention.heads, attention.grid * attention.grid});
+    for (int64_t window = 0; window < windows; ++window) {
+      for (int64_t key = 0; key < tokens; ++key) {
+        Tensor sum = at::zeros({batch, attention.heads});
+        int64_t queries = 0;
+        for (int64_t query = 0; query < tokens; ++query) {
+          if (!see_each_other(attention, window, query, key)) continue;
+          sum += shown.select(1, window).select(2, query).select(2, key);
+          ++queries;
+        }
+        expected.select(2, place_in_grid(attention, window, key)).copy_(sum / queries);
+      }
+    }
+    EXPECT_LT(largest_difference(pass.readings[i].class_row, expected), 1e-6) << i;
+  }
+  EXPECT_EQ(pass.readings.size(), 6U);
+  EXPECT_EQ(shifted, 2);  // the last grid is one window
+}
+
+TEST(AttentionReading, OfOutputsInWindowsIsWhatEachWindowsTokensGaveToTheProjection) {
+  const Pass pass = pass_of_swin();
+  for (size_t i = 0; i < pass.readings.size(); ++i) {
+    const Attention& attention = pass.network.plan->attention[i];
+    const Tensor whole = pass.nodes.at(pass.network.plan->products[attention.proj].input);
+    const Tensor& reading = pass.readings[i].output;
+    for (int64_t window = 0; window < attention.window_count(); ++window) {
+      for (int64_t place = 0; place < attention.windows.side * attention.windows.side; ++place) {
+        const Tensor found = reading.select(1, window).select(1, place).flatten(1);
+        ASSERT_TRUE(at::equal(found, whole.select(1, place_in_grid(attention, window, place)))) << i << ' ' << window;
+      }
+    }
+  }
+}
+
+TEST(AttentionReading, OfQueriesAndKeysInWindowsIsOneSetPerWindow) {
+  const Pass pass = pass_of_swin();
+  for (size_t i = 0; i < pass.readings.size(); ++i) {
+    const Attention& attention = pass.network.plan->attention[i];
+    EXPECT_TRUE(at::equal(pass.readings[i].query.flatten(0, 1), pass.nodes.at(attention.query))) << i;
+    EXPECT_TRUE(at::equal(pass.readings[i].key.flatten(0, 1), pass.nodes.at(attention.key))) << i;
+    EXPECT_EQ(pass.readings[i].query.size(1), attention.window_count());
+  }
+}
+
+}  // namespace
+}  // namespace eidolon
