@@ -93,7 +93,7 @@ Tensor multiplied(const Deployment& deployment, const Product& product) {
 void shift_input(Deployment& deployment, size_t index) {
   const Product& product = deployment.plan->products[index];
   const auto found = deployment.activations.find(product.input);
-  if (found == deployment.activations.end() || product.convolution || !can_be_shifted(found->second)) return;
+  if (found == deployment.activations.end() || !can_be_shifted(found->second)) return;
   Quantizer& quantizer = found->second;
   const double middle = static_cast<double>(int64_t{1} << (quantizer.spec.bits - 1));
   const double shift = (middle - quantizer.zero_point.item<double>()) * quantizer.scale.item<double>();
@@ -108,7 +108,7 @@ void shift_input(Deployment& deployment, size_t index) {
 
 }  // namespace
 
-Deployment deploy(const Student& student, Shifts shifts) {
+Deployment deploy(const Student& student) {
   const at::NoGradGuard no_gradients;
   const Student own = student.to(at::kCPU);
   Deployment deployment{.plan = own.model.plan, .weights = {}, .activations = {}, .shifts = {}, .parameters = {}};
@@ -127,8 +127,15 @@ Deployment deploy(const Student& student, Shifts shifts) {
     const bool is_padded = attention.windows.side > 0 && attention.grid % attention.windows.side != 0;
     if (is_padded) deployment.borders[joint.weight] = deployment.parameters.at(joint.bias).clone();
   }
-  if (shifts == Shifts::kept) return deployment;
-  for (size_t index = 0; index < plan.products.size(); ++index) shift_input(deployment, index);
+  return deployment;
+}
+
+Deployment with_shifts(Deployment deployment, ShiftedInputs inputs) {
+  const at::NoGradGuard no_gradients;
+  for (size_t index = 0; index < deployment.plan->products.size(); ++index) {
+    const bool is_convolution = deployment.plan->products[index].convolution.has_value();
+    if (!is_convolution || inputs == ShiftedInputs::all) shift_input(deployment, index);
+  }
   return deployment;
 }
 

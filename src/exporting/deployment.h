@@ -31,18 +31,21 @@ struct Deployment {
                                              ///< shift of its own input
 };
 
-enum class Shifts {
-  folded,  ///< zero points of product inputs become shifts: for runtimes that want none
-  kept,
+/// The finished student. Weights have the codes with which `evaluate` computed (quantize_to_codes()).
+Deployment deploy(const Student& student);
+
+enum class ShiftedInputs {
+  of_matrices,  ///< runtimes multiply unsigned maps with a zero point as fast, and without a pass over the maps
+  all,          ///< for runtimes without zero points
 };
 
-/// The finished student. Weights have the codes with which `evaluate` computed (quantize_to_codes()).
+/// The same without zero points of these inputs, in the order in which the products are computed.
 ///
 /// A zero point z of an input x with step s is a shift c = (2^(b-1) - z) s: the integers of x - c, rounded without a zero
 /// point, are those of x less 2^(b-1). What stands in front subtracts c: the bias of the norm, the bias of the values where the
 /// probabilities stay float (their rows sum to 1), or else the export itself (Deployment::shifts). Behind it the bias of the
-/// product gains W c. In the arithmetic of reals nothing changes.
-Deployment deploy(const Student& student, Shifts shifts);
+/// product gains W c, and the border of maps is -c. In the arithmetic of reals nothing changes.
+Deployment with_shifts(Deployment deployment, ShiftedInputs inputs);
 
 /// float32 values of the weight's codes, of the weight's shape; float channels are 0.
 Tensor dequantized(const DeployedWeight& weight);

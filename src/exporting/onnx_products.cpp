@@ -40,12 +40,15 @@ bool is_tiled(const Plan& plan, const Convolution& convolution) {
          plan.image_size % convolution.kernel == 0;
 }
 
-std::string conv(Graph& graph, const Product& product, std::vector<std::string> inputs) {
+enum class Border { of_zeros, is_there };
+
+std::string conv(Graph& graph, const Product& product, std::vector<std::string> inputs, Border border = Border::of_zeros) {
   const auto& [kernel, stride, padding, padding_after, groups] = product.convolution.value();
+  const std::vector<int64_t> pads{padding, padding, padding_after, padding_after};
   return op(graph.model, layer_name(graph.plan().name(product.weight)), "Conv", std::move(inputs),
             {{"kernel_shape", std::vector<int64_t>{kernel, kernel}},
              {"strides", std::vector<int64_t>{stride, stride}},
-             {"pads", std::vector<int64_t>{padding, padding, padding_after, padding_after}},
+             {"pads", border == Border::of_zeros ? pads : std::vector<int64_t>(pads.size(), 0)},
              {"group", groups}});
 }
 
@@ -126,6 +129,24 @@ std::string normalised_bytes(Graph& graph, const std::string& x) {
   return op(graph.model, "image", "Div", {op(graph.model, "image", "Sub", {exact, mean}), deviation});
 }
 
+/// x - c where the product's input has the shift c.
+std::string shifted(Graph& graph, NodeId node, const std::string& x) {
+  const auto shift = graph.deployment.shifts.find(node);
+  if (shift == graph.deployment.shifts.end()) return x;
+  const std::string& name = graph.plan().name(node);
+  return op(graph.model, name, "Sub", {x, constant(graph.model, name + ".shift", at::scalar_tensor(shift->second))});
+}
+
+/// A border of zeros around maps that were shifted.
+std::string with_shifted_border(Graph& graph, const Product& product, const std::string& x) {
+  const auto& [kernel, stride, padding, padding_after, groups] = product.convolution.value();
+  const std::string& name = graph.plan().name(product.input);
+  const std::string border =
+      constant(graph.model, name + ".border", at::scalar_tensor(-graph.deployment.shifts.at(product.input)));
+  const std::vector<int64_t> pads{0, 0, padding, padding, 0, 0, padding_after, padding_after};
+  return op(graph.model, name, "Pad", {x, constant(graph.model, pads), border});
+}
+
 }  // namespace
 
 std::string layer_name(const std::string& weight) {
@@ -149,13 +170,7 @@ std::string rounded(Graph& graph, NodeId node, const std::string& x, int64_t cha
 
 std::string linear(Graph& graph, const Product& product, const std::string& input, const Tensor& factors) {
   const std::string name = layer_name(graph.plan().name(product.weight));
-  std::string x = input;
-  const auto shift = graph.deployment.shifts.find(product.input);
-  if (shift != graph.deployment.shifts.end()) {
-    const std::string amount =
-        constant(graph.model, graph.plan().name(product.input) + ".shift", at::scalar_tensor(shift->second));
-    x = op(graph.model, graph.plan().name(product.input), "Sub", {x, amount});
-  }
+  const std::string x = shifted(graph, product.input, input);
   std::string y = op(graph.model, name, "MatMul",
                      {rounded(graph, product.input, x, inputs_of(graph, product)), weight_of(graph, product, factors)});
   const DeployedWeight* integers = integers_of(graph, product);
@@ -185,7 +200,11 @@ std::string convolution_to_maps(Graph& graph, const Product& product, const std:
   const std::string& weight_name = graph.plan().name(product.weight);
   const DeployedWeight* integers = integers_of(graph, product);
   const bool reads_bytes = graph.plan().role(product.input) == Role::image && graph.settings.input == ImageInput::bytes;
-  const std::string x = reads_bytes ? normalised_bytes(graph, input) : input;
+  std::string x = shifted(graph, product.input, reads_bytes ? normalised_bytes(graph, input) : input);
+  const Convolution& shape = product.convolution.value();
+  const bool has_border = shape.padding > 0 || shape.padding_after > 0;
+  const bool is_padded = has_border && graph.deployment.shifts.contains(product.input);
+  if (is_padded) x = with_shifted_border(graph, product, x);
   std::string values;
   if (integers != nullptr && integers->spec.format->is_uniform && integers->spec.bits == 8 && !integers->zero_point.defined() &&
       integers->spec.scaling == per_channel(0)) {
@@ -196,7 +215,8 @@ std::string convolution_to_maps(Graph& graph, const Product& product, const std:
     values = constant(graph.model, weight_name, integers != nullptr ? dequantized(*integers) : graph.parameter(weight_name));
   }
   const std::string bias = constant(graph.model, product.bias, graph.parameter(product.bias));
-  return conv(graph, product, {rounded(graph, product.input, x, 0), values, bias});
+  return conv(graph, product, {rounded(graph, product.input, x, 0), values, bias},
+              is_padded ? Border::is_there : Border::of_zeros);
 }
 
 }  // namespace eidolon::onnx

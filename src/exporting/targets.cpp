@@ -39,16 +39,16 @@ struct OnnxFile {
   GraphSettings settings;
 };
 
-void write_graphs(const Export& content, const fs::path& folder, const std::vector<OnnxFile>& files) {
-  const Deployment& deployment = content.folded;
-  ordered_json manifest = export_manifest(deployment, content.facts);
+void write_graphs(const Deployment& deployment, const ExportFacts& facts, const fs::path& folder,
+                  const std::vector<OnnxFile>& files) {
+  ordered_json manifest = export_manifest(deployment, facts);
   manifest["models"] = ordered_json::array();
   for (const auto& [file, settings] : files) {
-    onnx::Model model = onnx_graph(deployment, content.facts.preprocessing, settings);
-    model.producer_version = content.facts.program;
-    model.metadata = {{"recipe", content.facts.recipe},
-                      {"data_free", content.facts.data_free ? "true" : "false"},
-                      {"preprocessing", to_json(content.facts.preprocessing)}};
+    onnx::Model model = onnx_graph(deployment, facts.preprocessing, settings);
+    model.producer_version = facts.program;
+    model.metadata = {{"recipe", facts.recipe},
+                      {"data_free", facts.data_free ? "true" : "false"},
+                      {"preprocessing", to_json(facts.preprocessing)}};
     onnx::write_model(model, folder / file);
     const char* input = settings.input == ImageInput::bytes ? "bytes" : "normalised";
     manifest["models"].push_back({{"file", file}, {"input", input}, {"opset", model.opset}});
@@ -98,7 +98,7 @@ void check_openvino(const Export& content) {
 }
 
 void write_onnx(const Export& content, const fs::path& folder) {
-  write_graphs(content, folder,
+  write_graphs(content.folded, content.facts, folder,
                {{.name = "model.onnx", .settings = {.input = ImageInput::normalised}},
                 {.name = "model_bytes.onnx", .settings = {.input = ImageInput::bytes}}});
 }
@@ -106,7 +106,7 @@ void write_onnx(const Export& content, const fs::path& folder) {
 constexpr GraphSettings for_tensorrt{.input = ImageInput::normalised, .computed_scales = false};
 
 void check_tensorrt(const Export& content) {
-  const Deployment& deployment = content.folded;
+  const Deployment& deployment = content.all_folded;
   refuse_tails(deployment, "TensorRT");
   const auto violations = tensorrt_violations(onnx_graph(deployment, content.facts.preprocessing, for_tensorrt));
   if (violations.empty()) return;
@@ -117,7 +117,7 @@ void check_tensorrt(const Export& content) {
 }
 
 void write_tensorrt(const Export& content, const fs::path& folder) {
-  write_graphs(content, folder, {{.name = "model.onnx", .settings = for_tensorrt}});
+  write_graphs(content.all_folded, content.facts, folder, {{.name = "model.onnx", .settings = for_tensorrt}});
 }
 
 void check_compressed(const Export& content) {
@@ -139,7 +139,11 @@ void write_torch(const Export& content, const fs::path& folder) {
 }  // namespace
 
 Export export_of(const Student& student, ExportFacts facts) {
-  return {.folded = deploy(student, Shifts::folded), .kept = deploy(student, Shifts::kept), .facts = std::move(facts)};
+  const Deployment kept = deploy(student);
+  return {.kept = kept,
+          .folded = with_shifts(kept, ShiftedInputs::of_matrices),
+          .all_folded = with_shifts(kept, ShiftedInputs::all),
+          .facts = std::move(facts)};
 }
 
 const std::vector<Target>& export_targets() {

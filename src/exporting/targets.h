@@ -12,9 +12,9 @@
 
 namespace eidolon {
 
-/// A finished student with its zero points as shifts, and with them kept.
+/// A finished student as it is, and without the zero points that a runtime does not want (with_shifts()).
 struct Export {
-  Deployment folded, kept;
+  Deployment kept, folded, all_folded;
   ExportFacts facts;
 };
 Export export_of(const Student& student, ExportFacts facts);

@@ -50,7 +50,7 @@ TEST(Deployment, WithFoldedShiftsIsTheStudent) {
   const at::NoGradGuard no_gradients;
   for (const char* name : {"int8", "w4a8", "w4a16", "fp8", "mxfp4", "nvfp4"}) {
     const Student student = student_of(recipe(name));
-    const Deployment deployment = deploy(student, Shifts::folded);
+    const Deployment deployment = with_shifts(deploy(student), ShiftedInputs::of_matrices);
     const Tensor images = random_images(*deployment.plan, 32, 9);
     const Tensor expected = forward(student.model, images, quantizing_tap(student));
     // What a tie turns over spreads: a bound on single logits would be useless.
@@ -63,7 +63,7 @@ TEST(Deployment, WithFoldedShiftsIsTheStudent) {
 
 TEST(Deployment, ShiftsGoIntoNormsAndValuesAndStayBehindGelu) {
   const Student student = student_of(recipe("int8"));
-  const Deployment deployment = deploy(student, Shifts::folded);
+  const Deployment deployment = with_shifts(deploy(student), ShiftedInputs::of_matrices);
   const Plan& plan = *deployment.plan;
   for (const auto& [node, shift] : deployment.shifts) {
     EXPECT_TRUE(plan.name(node).ends_with("mlp.fc2.input")) << plan.name(node);
@@ -77,7 +77,7 @@ TEST(Deployment, ShiftsGoIntoNormsAndValuesAndStayBehindGelu) {
 
 TEST(Deployment, KeptZeroPointsChangeNoParameter) {
   const Student student = student_of(recipe("int8"));
-  const Deployment deployment = deploy(student, Shifts::kept);
+  const Deployment deployment = deploy(student);
   EXPECT_TRUE(deployment.shifts.empty());
   for (const auto& [name, parameter] : deployment.parameters) EXPECT_TRUE(at::equal(parameter, student.model[name])) << name;
 }
@@ -88,7 +88,7 @@ TEST(Deployment, QuantizedProbabilitiesLeaveTheShiftOfTheValuesToTheExport) {
   job.attention_granularity = "tensor";
   job.activation_bits = job.weight_bits = 8;
   const Student student = student_of(job);
-  const Deployment deployment = deploy(student, Shifts::folded);
+  const Deployment deployment = with_shifts(deploy(student), ShiftedInputs::of_matrices);
   EXPECT_TRUE(deployment.shifts.contains(deployment.plan->node("blocks.0.attn.proj.input")));
   const at::NoGradGuard no_gradients;
   const Tensor images = random_images(*deployment.plan, 16, 9);
@@ -101,7 +101,7 @@ TEST(Deployment, WeightsAreTheStudentsRoundedOnes) {
   for (const char* name : {"int8", "w4a16", "fp8", "mxfp8", "mxfp4", "nvfp4", "research"}) {
     const Student student = student_of(recipe(name));
     const Student rounded = with_rounded_weights(student);
-    for (const auto& [node, weight] : deploy(student, Shifts::kept).weights) {
+    for (const auto& [node, weight] : deploy(student).weights) {
       Tensor values = dequantized(weight);
       if (weight.float_channels.defined()) values = values.index_copy(1, weight.float_channels, weight.float_columns);
       EXPECT_TRUE(at::equal(values, rounded.model[node])) << name << " " << student.model.plan->name(node);

@@ -35,7 +35,7 @@ struct Small {
   explicit Small(const std::string& name, const QuantizationJob& job) : teacher(read_teacher(model_data(name))) {
     const Plan& plan = *teacher.model.plan;
     student = calibrate(teacher.model, scheme_of(job, plan), random_images(plan, 8), calibration_settings(job));
-    deployment = deploy(student, Shifts::kept);
+    deployment = deploy(student);
     facts.recipe = job.recipe;
     facts.teacher_config = read_text(model_data(name) / "config.json");
     facts.preprocessing = teacher.preprocessing;

@@ -1,5 +1,6 @@
 // write_onnx_examples FOLDER [FAMILIES]: writes the small models, for onnx_package_test.py; with FAMILIES, a folder of model
-// folders, a graph of every network in float32 and one as int8 calibrates it, and beside it what the network itself computes.
+// folders, a graph of every network in float32, one as int8 calibrates it, one without zero points if it is convolutional, and
+// beside each what the network itself computes.
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -28,9 +29,9 @@ eidolon::TensorMap outputs_of(const eidolon::Student& student, const Tensor& ima
   return parts;
 }
 
-void write_network(const eidolon::Teacher& teacher, const eidolon::Student& student, const Tensor& images,
-                   const fs::path& stem) {
-  const eidolon::onnx::Model model = onnx_graph(deploy(student, eidolon::Shifts::folded), teacher.preprocessing, {});
+void write_network(const eidolon::Teacher& teacher, const eidolon::Student& student, const Tensor& images, const fs::path& stem,
+                   eidolon::ShiftedInputs inputs = eidolon::ShiftedInputs::of_matrices) {
+  const eidolon::onnx::Model model = onnx_graph(with_shifts(deploy(student), inputs), teacher.preprocessing, {});
   eidolon::onnx::write_model(model, stem.string() + ".onnx");
   eidolon::TensorMap expected = outputs_of(student, images);
   expected["images"] = images;
@@ -44,8 +45,11 @@ void write_family(const fs::path& family, const fs::path& folder) {
   const std::string name = family.filename().string();
   write_network(teacher, {teacher.model, {}}, images, folder / (name + "-float32"));
   const eidolon::QuantizationJob job;
-  write_network(teacher, calibrate(teacher.model, scheme_of(job, *teacher.model.plan), images, calibration_settings(job)),
-                images, folder / (name + "-int8"));
+  const eidolon::Student calibrated =
+      calibrate(teacher.model, scheme_of(job, *teacher.model.plan), images, calibration_settings(job));
+  write_network(teacher, calibrated, images, folder / (name + "-int8"));
+  const bool has_maps = teacher.model.plan->attention.empty();
+  if (has_maps) write_network(teacher, calibrated, images, folder / (name + "-shifted"), eidolon::ShiftedInputs::all);
 }
 
 }  // namespace
