@@ -6,7 +6,7 @@ import re
 
 from export_check import BadUsage
 from export_check.answers import agreement, kl, read_evaluation
-from export_check.limits import limits_of
+from export_check.limits import convolutional, limits_of
 from export_check.onnx_file import check_by_checker, check_rules, check_signature, check_size, check_versions, read_onnx
 from export_check.report import Report, markdown_row
 from export_check.running import check_answers, check_batches, check_inputs, check_kernels, load
@@ -68,6 +68,9 @@ def check_models(report, options, manifest):
     evaluation = None
     if options.logits:
         evaluation = read_evaluation(options.logits, options.images, manifest["preprocessing"], options.limit)
+        if manifest["teacher"].get("architecture", {}).get("family") == "cnn":
+            student_kl = kl(evaluation.teacher, evaluation.student).value
+            report.limits = convolutional(report.limits, student_kl, options.limits)
     files = [check_model(report, options, manifest, entry, evaluation) for entry in manifest["models"]]
     check_inputs(report, [file for file in files if file])
     if evaluation and options.float_model:

@@ -107,8 +107,14 @@ class Product:
     kind: str
 
 
+def reads_image(graph, node, others):
+    """Whether it convolves the image, which may be normalised in front."""
+    moves = ("Cast", "Div", "ReorderInput", "Sub", *MOVES)
+    return "Conv" in node.op_type and graph.before(others, *moves) in graph.inputs
+
+
 def float_kind(graph, node, weights, others):
-    if "Conv" in node.op_type and graph.before(others, "Cast", "ReorderInput", *MOVES) in graph.inputs:
+    if reads_image(graph, node, others):
         return IMAGE
     gathers = "Conv" not in node.op_type and graph.made_by(others, "Gather")
     return SIDE if gathers and len(graph.constant(weights)) <= SIDE_CHANNELS else FLOAT
@@ -122,7 +128,7 @@ def kind_of(graph, node, weights, others):
     if element in FP8 | FP4:
         return "fp8" if element in FP8 else "fp4"
     if other is None or graph.type(other.input[0]) not in INT8:
-        return WEIGHTS
+        return IMAGE if reads_image(graph, node, others) else WEIGHTS
     return INTEGER if element in INT8 else INT4_INT8
 
 
@@ -134,4 +140,18 @@ def products(graph):
         place = next((place for place in places if graph.is_constant(node.input[place])), None)
         if place is not None:
             found.append(Product(node, kind_of(graph, node, node.input[place], node.input[1 - place])))
+    return found
+
+
+def unrounded_convolutions(graph):
+    """Labels of convolutions between maps whose outputs are not rounded at once: onnxruntime has no integer kernel for them."""
+    found = set()
+    for product in products(graph):
+        if "Conv" not in product.node.op_type:
+            continue
+        users = graph.users[product.node.output[0]]
+        while len(users) == 1 and users[0].op_type in {"Clip", "Relu"}:
+            users = graph.users[users[0].output[0]]
+        if [user.op_type for user in users] != ["QuantizeLinear"]:
+            found.add(label(product.node))
     return found

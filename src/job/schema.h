@@ -128,6 +128,9 @@ void visit_synthesis_keys(AnyJob& job, Visitor&& visit) {
   visit(key("precision", one_of({"fp32", "bf16"}), "of the teacher's forward and backward pass"), synthesis.precision);
   visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels"), synthesis.learning_rate);
   visit(key("variation_weight", between(0, large), "of the total-variation term, per image"), synthesis.variation_weight);
+  visit(key("statistics_weight", between(0, large),
+            "of the distance to BatchNorm's statistics; 0 counts as 1 where views has neither classes nor attention to go by"),
+        synthesis.statistics_weight);
 }
 
 template <class AnyJob, class Visitor>
@@ -187,7 +190,8 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("activation_format", one_of(with_hardware_formats({"companded", "uniform"})),
             "of the activations; companded: where tails are heavy (q, k, v, inputs without a norm in front)"),
         quantization.activation_format);
-  visit(key("reparameterize", anything(), "RepQ: fold per-channel scales into LayerNorm and the next weights"),
+  visit(key("reparameterize", anything(),
+            "fold scales per channel into LayerNorm (RepQ), or into the convolution in front of a depthwise one"),
         quantization.reparameterize);
   visit(key("rotate_heads", anything(), "fold a rotation into q, k, v and proj that spreads outliers over each head"),
         quantization.rotate_heads);

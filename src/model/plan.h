@@ -48,6 +48,12 @@ struct Convolution {
 };
 
 /// y = x W^T + b for every row x of the input.
+/// What a product's input comes from and nothing else reads: the outputs of a convolution, behind ReLU or as they are.
+struct Source {
+  size_t product = 0;                  ///< index in Plan::products
+  std::optional<double> ceiling = {};  ///< no value is above it (ReLU6)
+};
+
 struct Product {
   NodeId input, weight;
   std::string bias;                             ///< its parameter; a family adds zeros where the file has none
@@ -55,7 +61,8 @@ struct Product {
   std::string norm = {};   ///< affine in front, "blocks.0.norm1", whose scale and shift per channel may change; empty: none
   bool to_stream = false;  ///< its outputs are added to the residual stream, which a LayerNorm reads
   bool one_sided = false;  ///< its input is never negative (behind ReLU)
-  NodeId output = {};      ///< under which its outputs are shown, which are never rounded; index -1: they are not shown
+  std::optional<Source> source = {};
+  NodeId output = {};  ///< under which its outputs are shown, which are never rounded; index -1: they are not shown
 };
 
 /// Attention within windows of the grid (Liu et al., 2021, arXiv 2103.14030, section 3.2). The nodes of the attention then have

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "quantization/equalization.h"
 #include "quantization/float_channels.h"
 #include "quantization/head_rotation.h"
 #include "quantization/recipe.h"
@@ -173,6 +174,7 @@ Student calibrate(const Network& teacher, const Scheme& scheme, const Tensor& im
   if (images.size(0) < 1) throw Fault("calibration needs at least one image");
   Network exact_model = teacher.clone();
   if (settings.rotate_heads) rotate_heads(exact_model);
+  if (settings.reparameterize) equalize_channels(exact_model, images, settings.batch);
   Calibration calibration{.teacher = exact_model,
                           .scheme = scheme,
                           .settings = settings,

@@ -14,7 +14,7 @@ namespace eidolon {
 inline constexpr int64_t calibration_batch = 16;  ///< images per forward pass; sums of float32 depend on it
 
 struct CalibrationSettings {
-  bool reparameterize = true;  ///< quantization/reparameterization.h of inputs behind a norm
+  bool reparameterize = true;  ///< quantization/reparameterization.h of inputs behind a norm, equalization.h of maps
   int64_t batch = calibration_batch;
   Correction correction = Correction::none;
   double ridge = 0.3;          ///< quantization/ridge_correction.h

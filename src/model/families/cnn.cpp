@@ -1,6 +1,7 @@
 #include "model/families/cnn.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,10 +21,13 @@ namespace {
 
 using nlohmann::json;
 
+constexpr double relu6_ceiling = 6;
+
 /// A map while the plan is written.
 struct Map {
   int64_t channels = 0, side = 0;
-  bool one_sided = false;  ///< no value is below 0
+  bool one_sided = false;             ///< no value is below 0
+  std::optional<Source> source = {};  ///< which convolution made it, if nothing else reads it
 };
 
 bool is_one_sided(const std::string& activation) {
@@ -45,12 +49,17 @@ void add_convolution(PlanBuilder& add, const ConvolutionFacts& c, std::vector<St
                                                 .rows = side * side,
                                                 .one_sided = map.one_sided,
                                                 .convolution = shape,
+                                                .source = map.source,
                                                 .shows_output = true})});
+  const Source source{.product = add.products() - 1,
+                      .ceiling = c.activation == "relu6" ? std::optional<double>(relu6_ceiling) : std::nullopt};
   map = {.channels = c.outputs, .side = side};
+  if (c.activation == "none" || is_one_sided(c.activation)) map.source = source;
   add_activation(c.activation, all, map);
 }
 
 void add_unit(PlanBuilder& add, const UnitFacts& unit, Map& map) {
+  map.source.reset();  // sections are compared with the teacher's, so that channels keep their scale in between
   const Map entering = map;
   std::vector<Step> all;
   if (unit.has_skip) all.emplace_back(steps::Branch{});
@@ -71,6 +80,15 @@ void add_unit(PlanBuilder& add, const UnitFacts& unit, Map& map) {
     map.side = (map.side + 2 * pool.padding - pool.kernel) / pool.stride + 1;
   }
   add.section(unit.name, Layout::maps, {map.channels, map.side, map.side}, std::move(all));
+}
+
+/// The first convolution and the unit behind it as one, where nothing else reads what is between them.
+std::vector<UnitFacts> with_stem_joined(std::vector<UnitFacts> units) {
+  if (units.size() < 2 || units[0].has_skip || units[0].pools || units[1].has_skip) return units;
+  auto& convolutions = units[1].convolutions;
+  convolutions.insert(convolutions.begin(), units[0].convolutions.begin(), units[0].convolutions.end());
+  units.erase(units.begin());
+  return units;
 }
 
 std::vector<OutputPart> feature_parts(const CnnFacts& f, int section, const Map& map) {
@@ -101,7 +119,7 @@ std::shared_ptr<const Plan> cnn_plan(const CnnFacts& f) {
   plan->image_size = f.image_size;
   PlanBuilder add(*plan);
   Map map{.channels = f.channels, .side = f.image_size};
-  for (const UnitFacts& unit : f.units) add_unit(add, unit, map);
+  for (const UnitFacts& unit : with_stem_joined(f.units)) add_unit(add, unit, map);
   if (f.classes > 0) {
     const size_t head = add.product({.name = f.head, .weight = {f.classes, f.width}, .one_sided = map.one_sided});
     add.section("head", Layout::vector, {f.classes}, {steps::MeanPlaces{}, steps::Multiply{head}});

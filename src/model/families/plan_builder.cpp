@@ -30,6 +30,7 @@ size_t PlanBuilder::product(const ProductShape& shape) {
                             .norm = shape.norm,
                             .to_stream = shape.to_stream,
                             .one_sided = shape.one_sided,
+                            .source = shape.source,
                             .output = output});
   return plan_.products.size() - 1;
 }

@@ -18,6 +18,7 @@ struct ProductShape {
   std::string norm = {};
   bool to_stream = false, one_sided = false;
   std::optional<Convolution> convolution = {};
+  std::optional<Source> source = {};
   bool shows_output = false;
 };
 
@@ -37,6 +38,8 @@ class PlanBuilder {
   /// Adds query, key, value and probabilities "<name>.q", ".k", ".v", ".probs" and both products "<name>.qkv", "<name>.proj".
   /// `attention` has heads, grid, prefix and windows; `width` is of the tokens, `norm` the one in front. Returns its index.
   size_t attention(const std::string& name, int64_t width, const std::string& norm, Attention attention);
+
+  size_t products() const { return plan_.products.size(); }
 
   void section(const std::string& name, Layout layout, const std::vector<int64_t>& shape, std::vector<Step> steps);
 

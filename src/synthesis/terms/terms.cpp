@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <vector>
 
 #include "synthesis/terms/attention_prior.h"
@@ -43,12 +42,10 @@ double head_similarity_weight(const SynthesisJob& job, const SynthesisTeacher&) 
   return job.method == "psaq" ? job.psaq.head_similarity_weight : 0.0;
 }
 
-/// Of networks with BatchNorm, under the default method.
+/// What is left of a network that has neither classes nor attention.
 double statistics_weight(const SynthesisJob& job, const SynthesisTeacher& teacher) {
-  constexpr double measured = 1.0;
-  const auto& products = teacher.plan().products;
-  const bool has_statistics = std::ranges::any_of(products, [](const Product& p) { return p.output != NodeId{}; });
-  return job.method == "views" && has_statistics ? measured : 0.0;
+  if (job.statistics_weight > 0) return job.statistics_weight;
+  return job.method == "views" && !has_classes(teacher) && teacher.plan().attention.empty() ? 1.0 : 0.0;
 }
 
 }  // namespace
