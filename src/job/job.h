@@ -60,7 +60,7 @@ struct SynthesisJob {
   std::optional<std::string> precision;  ///< auto | fp32 | bf16
   double learning_rate = 0.05;           ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
   double variation_weight = 0.0;         ///< of the total-variation term, per image
-  double statistics_weight = 0.0;        ///< of the term of BatchNorm's statistics
+  double batchnorm_weight = 0.0;         ///< of the term of BatchNorm's statistics
   ViewsJob views;
   SardfqJob sardfq;
   PsaqJob psaq;

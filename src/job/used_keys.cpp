@@ -75,7 +75,7 @@ const std::map<std::string_view, Condition> conditions = {
     {"synthesis.iterations", optimises},
     {"synthesis.learning_rate", optimises},
     {"synthesis.variation_weight", optimises},
-    {"synthesis.statistics_weight", optimises},
+    {"synthesis.batchnorm_weight", optimises},
     {"synthesis.views.smallest_side", optimises},
     {"synthesis.views.colour", optimises},
     {"synthesis.sardfq.prior_weight", optimises},

@@ -1,12 +1,17 @@
-// Synthesis in views/s and fine-tuning in images/s on DeiT-Tiny's shapes (random weights: the arithmetic is the same), beside
-// the machine's matrix rate measured in the same run, so that "of_gemm" can be compared between machines. A view is one forward
-// and input gradient of one image or crop. Run with scripts/benchmark.
+// Synthesis in views/s and fine-tuning in images/s on DeiT-Tiny's shapes, synthesis on those of ViT-B and Swin-T
+// (random weights: the arithmetic is the same), beside the machine's matrix rate measured in the same run, so that "of_gemm"
+// can be compared between machines, and the most memory that the process held meanwhile. A view is one forward and input
+// gradient of one image or crop. Run with scripts/benchmark.
 #include <benchmark/benchmark.h>
 #include <mpi.h>
+
+#include <fstream>
+#include <string>
 
 #include "finetuning/reconstruction.h"
 #include "finetuning/training.h"
 #include "job/synthesis_methods.h"
+#include "model/families/swin.h"
 #include "model/families/vit.h"
 #include "quantization/calibration.h"
 #include "synthesis/optimization.h"
@@ -22,9 +27,9 @@ const std::shared_ptr<const Plan>& deit_tiny() {
 
 const Preprocessing imagenet{224, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}, 0.9, "bicubic"};
 
-Network random_model() {
+Network random_model(const std::shared_ptr<const Plan>& plan) {
   at::manual_seed(1);
-  Network model{deit_tiny(), {}};
+  Network model{plan, {}};
   for (const auto& [name, shape] : model.plan->parameters) {
     const bool norm_weight = name.find("norm") != std::string::npos && name.ends_with("weight");
     model.parameters[name] = norm_weight ? at::ones(shape) : at::randn(shape) * 0.02;
@@ -55,21 +60,39 @@ void report(benchmark::State& state, const char* name, double per_iteration, dou
   state.counters["of_gemm"] = Counter(count * flop_each / gemm_rate(dtype), Counter::kIsRate);
 }
 
-void synthesis(benchmark::State& state, at::ScalarType dtype) {
-  SynthesisJob job = synthesis_method("sardfq").defaults();
+/// Linux counts anew from now on (proc(5), clear_refs).
+void forget_peak_memory() {
+  std::ofstream("/proc/self/clear_refs") << "5";
+}
+
+double peak_memory_gib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word != "VmHWM:") continue;
+    double kib = 0;
+    status >> kib;
+    return kib / (1 << 20);
+  }
+  return 0;
+}
+
+void synthesis(benchmark::State& state, const std::shared_ptr<const Plan>& plan, const char* method, at::ScalarType dtype) {
+  forget_peak_memory();
+  SynthesisJob job = synthesis_method(method).defaults();
   job.sardfq.prior_weight = 1000.0;
-  const SynthesisTeacher teacher{random_model().to(at::kCPU, dtype), imagenet};
+  const SynthesisTeacher teacher{random_model(plan).to(at::kCPU, dtype), imagenet};
   const Unit unit{0, job.unit_images};
   const UnitObjective objective = draw_objective(teacher, job, unit);
   UnitState unit_state = start_unit(teacher, job, unit);
   gemm_rate(dtype);
   for (auto _ : state) optimise_once(teacher, job, objective, unit_state);
   const double views = static_cast<double>(unit.images + objective.semantics.crops());
-  report(state, "views/s", views, 4.0 * deit_tiny()->macs, dtype);
+  report(state, "views/s", views, 4.0 * plan->macs, dtype);
+  state.counters["peak_GiB"] = peak_memory_gib();
 }
 
 void finetuning(benchmark::State& state) {
-  const Network teacher = random_model();
+  const Network teacher = random_model(deit_tiny());
   FinetuningJob job;
   SyntheticImages images, none;
   images.bytes = at::randint(0, 256, {16, 3, 224, 224}, at::kLong).to(at::kByte);
@@ -99,8 +122,19 @@ int main(int argc, char** argv) {
   using namespace eidolon;
   MPI_Init(&argc, &argv);
   benchmark::Initialize(&argc, argv);
-  benchmark::RegisterBenchmark("synthesis/fp32", [](benchmark::State& s) { synthesis(s, at::kFloat); })->UseRealTime();
-  benchmark::RegisterBenchmark("synthesis/bf16", [](benchmark::State& s) { synthesis(s, at::kBFloat16); })->UseRealTime();
+  const auto of_synthesis = [](const std::string& name, const std::shared_ptr<const Plan>& plan, const char* method) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      const std::string kind = dtype == at::kFloat ? "/fp32" : "/bf16";
+      benchmark::RegisterBenchmark(("synthesis" + name + kind).c_str(), [=](benchmark::State& state) {
+        synthesis(state, plan, method, dtype);
+      })->UseRealTime();
+    }
+  };
+  constexpr int64_t vit_b_width = 768, vit_b_heads = 12;
+  const VitFacts vit_b{.width = vit_b_width, .heads = vit_b_heads, .hidden_width = 4 * vit_b_width};
+  of_synthesis("", deit_tiny(), "sardfq");
+  of_synthesis("/vit_b", vit_plan(vit_b), "views");
+  of_synthesis("/swin_t", swin_plan({}), "views");
   benchmark::RegisterBenchmark("finetuning/block", finetuning)->UseRealTime();
   benchmark::RunSpecifiedBenchmarks();
   MPI_Finalize();

@@ -24,6 +24,7 @@ try:
     from safetensors.numpy import save_file
 
     from export_check import answers, running, tensorrt
+    from export_check.limits import convolutional, limits_of
 
     MISSING = ""
 except ImportError as error:
@@ -274,7 +275,7 @@ def write_manifest(folder, recipe, models):
         "format": "eidolon export 1",
         "recipe": recipe,
         "data_free": True,
-        "teacher": {"architecture": "vit"},
+        "teacher": {"architecture": {"family": "vit"}},
         "preprocessing": FACTS,
     }
     (folder / "manifest.json").write_text(json.dumps(fields | ({"models": models} if models else {})))
@@ -462,6 +463,15 @@ class Folders(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("model.onnx: program's student || onnxruntime: KL", facts["failed"])
         self.assertIn("model.onnx: program's student, onnxruntime: agreement", facts["failed"])
+
+    def test_files_of_convolutional_networks_are_held_against_their_students_own_error(self):
+        limits = limits_of("int8", False, {"top1": 0.1})
+        loosened = convolutional(limits, 0.01, {"top1": 0.1})
+        self.assertEqual(loosened["kl"], 0.02)
+        self.assertAlmostEqual(loosened["teacher_kl"], 0.0015 + 0.0125)
+        self.assertEqual(loosened["top1"], 0.1)
+        self.assertFalse({"agreement", "runtimes_agreement"} & loosened.keys())
+        self.assertEqual(convolutional(limits, 0.0001, {})["kl"], limits["kl"])
 
     def test_wrong_constants_of_the_bytes_are_found(self):
         self.export("int8", "int8")

@@ -109,7 +109,7 @@ inline std::vector<Job> jobs_that_use_every_key() {
     job.synthesis = synthesis_method(method).defaults();
     job.synthesis.precision = "fp32";
     job.synthesis.variation_weight = 1;
-    job.synthesis.statistics_weight = 1;
+    job.synthesis.batchnorm_weight = 1;
     job.synthesis.sardfq.prior_weight = 2;
     job.finetuning.rounding = "adaround";
     job.finetuning.distill.iterations = 10;

@@ -1,8 +1,11 @@
 #include "synthesis/objective.h"
 
+#include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
+#include "model/families/cnn.h"
 #include "synthesis/terms/attention_prior.h"
 #include "synthesis/terms/head_similarity.h"
 #include "synthesis/terms/patch_entropy.h"
@@ -61,6 +64,30 @@ TEST(Terms, OfAMethodAreThoseThatItGivesAWeight) {
   EXPECT_EQ(of(small_job("sardfq")), (Names{"semantic", "crops", "prior", "variation"}));
   EXPECT_EQ(of(small_job("psaq")), (Names{"semantic", "variation", "entropy"}));
   EXPECT_EQ(of(psaq_job()), (Names{"semantic", "variation", "entropy", "head_similarity"}));
+}
+
+SynthesisTeacher small_resnet() {
+  const auto folder = std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / "timm_resnet_basic";
+  const Teacher teacher = read_teacher(folder);
+  return {teacher.model, teacher.preprocessing};
+}
+
+TEST(Terms, OfBatchNormAreForNetworksThatHaveIt) {
+  using Names = std::vector<std::string_view>;
+  SynthesisJob job = small_job("views");
+  EXPECT_EQ(names_of(draw_objective(small_resnet(), job, unit)), (Names{"semantic"}));
+  job.batchnorm_weight = 2;
+  EXPECT_EQ(names_of(draw_objective(small_resnet(), job, unit)), (Names{"semantic", "statistics"}));
+  EXPECT_ERROR(BadInput, "synthesis.batchnorm_weight is of BatchNorm, which the teacher does not have",
+               draw_objective(small_teacher(), job, unit));
+}
+
+TEST(Terms, OfBatchNormAreAllThatANetworkWithNeitherClassesNorAttentionHas) {
+  SynthesisTeacher teacher = small_resnet();
+  nlohmann::json facts = nlohmann::json::parse(teacher.plan().facts);
+  facts["classes"] = 0;
+  teacher.model.plan = cnn_plan_from(facts.dump());
+  EXPECT_EQ(names_of(draw_objective(teacher, small_job("views"), unit)), (std::vector<std::string_view>{"statistics"}));
 }
 
 /// Not of the prior term, which holds a part of its target fixed: terms/attention_prior_test.cpp.

@@ -26,7 +26,7 @@ DrawnTerm draw_statistics_term(const TermContext& context) {
     const std::string& weight = context.teacher.plan().name(product.weight);
     kept.push_back(context.teacher.model[weight.substr(0, weight.rfind('.')) + ".statistics"]);
   }
-  if (kept.empty()) throw BadInput("synthesis.statistics_weight is of BatchNorm, which the teacher does not have; set it to 0");
+  if (kept.empty()) throw BadInput("synthesis.batchnorm_weight is of BatchNorm, which the teacher does not have; set it to 0");
   return {.loss = [kept](const Seen& seen) { return statistics_loss(seen.statistics, kept).expand({seen.pixels.size(0)}); }};
 }
 

@@ -43,8 +43,8 @@ double head_similarity_weight(const SynthesisJob& job, const SynthesisTeacher&) 
 }
 
 /// What is left of a network that has neither classes nor attention.
-double statistics_weight(const SynthesisJob& job, const SynthesisTeacher& teacher) {
-  if (job.statistics_weight > 0) return job.statistics_weight;
+double batchnorm_weight(const SynthesisJob& job, const SynthesisTeacher& teacher) {
+  if (job.batchnorm_weight > 0) return job.batchnorm_weight;
   return job.method == "views" && !has_classes(teacher) && teacher.plan().attention.empty() ? 1.0 : 0.0;
 }
 
@@ -70,7 +70,7 @@ const std::vector<Term>& terms() {
        .reads = {.query_and_key = true},
        .reads_statistics = false,
        .draw = draw_head_similarity_term},
-      {.name = "statistics", .weight = statistics_weight, .reads = {}, .reads_statistics = true, .draw = draw_statistics_term}};
+      {.name = "statistics", .weight = batchnorm_weight, .reads = {}, .reads_statistics = true, .draw = draw_statistics_term}};
   return all;
 }
 
