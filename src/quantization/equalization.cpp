@@ -39,8 +39,11 @@ Tensor factors(const Network& network, const Source& source, const Tensor& shown
   const std::string& weight = network.plan->name(network.plan->products[source.product].weight);
   const Tensor statistics = network[weight.substr(0, weight.rfind('.')) + ".statistics"].to(at::kDouble);
   Tensor range = at::maximum(shown, statistics[0] + deviations * statistics[1]);
-  if (source.ceiling) range = range.clamp_max(*source.ceiling);
-  const Tensor widest = source.ceiling ? at::full_like(range.max(), *source.ceiling) : range.max();
+  Tensor widest = range.max();
+  if (source.ceiling) {
+    range = range.clamp_max(source.ceiling.value());
+    widest = at::full_like(widest, source.ceiling.value());
+  }
   return at::where(range < widest * smallest_fraction, 1.0, widest / range);
 }
 
