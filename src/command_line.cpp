@@ -130,7 +130,7 @@ std::string about(const std::string& word, const CLI::App& app, const std::strin
 CommandLine read_command_line(int argc, char** argv) {
   CommandLine line;
   line.words.assign(argv, argv + argc);
-  CLI::App app("Quantizes pretrained vision transformers without a single real image.", "eidolon");
+  CLI::App app("Quantizes pretrained vision models without a single real image.", "eidolon");
   define_commands(app, line);
   require_command(app, argc, argv);
   const std::string first = argv[1];

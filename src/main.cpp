@@ -1,4 +1,4 @@
-// eidolon: quantizes pretrained vision transformers without a single real image.
+// eidolon: quantizes pretrained vision models without a single real image.
 //
 // The table of contents: each subcommand is one file of stages/.
 #include <malloc.h>

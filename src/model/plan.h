@@ -47,13 +47,13 @@ struct Convolution {
   int64_t groups = 1;
 };
 
-/// y = x W^T + b for every row x of the input.
 /// What a product's input comes from and nothing else reads: the outputs of a convolution, behind ReLU or as they are.
 struct Source {
   size_t product = 0;                  ///< index in Plan::products
   std::optional<double> ceiling = {};  ///< no value is above it (ReLU6)
 };
 
+/// y = x W^T + b for every row x of the input.
 struct Product {
   NodeId input, weight;
   std::string bias;                             ///< its parameter; a family adds zeros where the file has none
@@ -62,7 +62,8 @@ struct Product {
   bool to_stream = false;  ///< its outputs are added to the residual stream, which a LayerNorm reads
   bool one_sided = false;  ///< its input is never negative (behind ReLU)
   std::optional<Source> source = {};
-  NodeId output = {};  ///< under which its outputs are shown, which are never rounded; index -1: they are not shown
+  NodeId output = {};           ///< under which its outputs are shown, which are never rounded; index -1: they are not shown
+  std::string statistics = {};  ///< parameter 2 x outputs: mean and deviation that BatchNorm kept of its outputs; empty: none
 };
 
 /// Attention within windows of the grid (Liu et al., 2021, arXiv 2103.14030, section 3.2). The nodes of the attention then have

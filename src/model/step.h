@@ -13,6 +13,8 @@
 
 namespace eidolon {
 
+inline constexpr double relu6_ceiling = 6;
+
 enum class Activation {
   gelu,        ///< exact: x Phi(x)
   gelu_tanh,   ///< 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))

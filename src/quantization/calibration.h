@@ -27,8 +27,8 @@ CalibrationSettings calibration_settings(const QuantizationJob& job);
 /// of one section at a time, and corrects each section once it has its ranges. Long tensors are thinned to at most 2^22 values
 /// per node by a fixed stride before the search; the stride has no factor in common with the tensor's layout, so that every
 /// channel is seen. `advance` is called after each section (progress). Without correction the student's float function stays
-/// that of the teacher: folding is lossless. Throws Fault naming the node if the teacher overflows on the images, or if there
-/// are none.
+/// that of the teacher, but where equalization cuts off what ReLU6 would let pass: folding is lossless. Throws Fault naming the
+/// node if the teacher overflows on the images, or if there are none.
 Student calibrate(const Network& teacher, const Scheme& scheme, const Tensor& images, const CalibrationSettings& settings,
                   const std::function<void()>& advance = {});
 

@@ -11,8 +11,10 @@ namespace {
 constexpr double deviations = 6;            ///< above the mean, that a channel's range has at least
 constexpr double smallest_fraction = 1e-3;  ///< of the widest range; channels below it are (nearly) constant and stay
 
+/// A depthwise convolution with one output a channel.
 bool is_equalized(const Network& network, const Product& product) {
-  return product.source && product.convolution && network[product.weight].size(1) == 1;
+  const Tensor& weight = network[product.weight];
+  return product.source && product.convolution && weight.size(1) == 1 && weight.size(0) == product.convolution.value().groups;
 }
 
 /// The largest magnitude of every channel, by the node of the product's input.
@@ -36,8 +38,7 @@ std::map<NodeId, Tensor> largest_magnitudes(const Network& network, const Tensor
 
 /// float64 [channels].
 Tensor factors(const Network& network, const Source& source, const Tensor& shown) {
-  const std::string& weight = network.plan->name(network.plan->products[source.product].weight);
-  const Tensor statistics = network[weight.substr(0, weight.rfind('.')) + ".statistics"].to(at::kDouble);
+  const Tensor statistics = network[network.plan->products[source.product].statistics].to(at::kDouble);
   Tensor range = at::maximum(shown, statistics[0] + deviations * statistics[1]);
   Tensor widest = range.max();
   if (source.ceiling) {
@@ -62,8 +63,9 @@ void equalize_channels(Network& network, const Tensor& images, int64_t batch) {
   const auto largest = largest_magnitudes(network, images, batch);
   for (const Product& product : plan.products) {
     if (!is_equalized(network, product)) continue;
-    const Product& in_front = plan.products[product.source->product];
-    const Tensor factor = factors(network, *product.source, largest.at(product.input));
+    const Source source = product.source.value();
+    const Product& in_front = plan.products[source.product];
+    const Tensor factor = factors(network, source, largest.at(product.input));
     scale(network, plan.name(in_front.weight), factor);
     scale(network, in_front.bias, factor);
     scale(network, plan.name(product.weight), 1 / factor);

@@ -13,7 +13,7 @@ namespace eidolon {
 ///
 /// ReLU lets f pass. Behind ReLU6 the widest range is 6, and channel c is then cut off at 6 / f_c instead. Photographs reach
 /// farther than synthetic images, so the range is what the images show or, if that is wider, mean + 6 deviations of the
-/// training data as BatchNorm kept them ("<name>.statistics").
+/// training data as BatchNorm kept them (Product::statistics).
 ///  images: normalised float32 B x C x S x S on the network's device, of which `batch` are passed at a time.
 void equalize_channels(Network& network, const Tensor& images, int64_t batch);
 

@@ -14,6 +14,8 @@
 #include "stages/student_source.h"
 #include "stages/unit_work.h"
 #include "storage/tensor_archive.h"
+#include "synthesis/objective.h"
+#include "synthesis/unit.h"
 
 namespace eidolon {
 namespace {
@@ -107,6 +109,13 @@ void refuse_other_checkpoints(const RunContext& context) {
   }
 }
 
+/// Terms that the teacher cannot serve refuse when they are drawn.
+void require_servable_terms(const RunContext& context) {
+  const SynthesisJob& job = context.job.synthesis;
+  if (!images_are_starts(job))
+    draw_objective({context.teacher.model, context.teacher.preprocessing}, job, {0, job.unit_images});
+}
+
 void require_some_checkpoint(const RunDirectory& run) {
   if (!checkpoint_steps(run).empty()) return;
   throw BadInput("there is no finished student in " + run.root.string() + "; run `eidolon finetune` with this job first");
@@ -145,6 +154,7 @@ void check_before_start(RunContext& context, const Intent& intent) {
     context.made_otherwise = difference_in_making(context, own);
   }
   on_root(communicator, [&] {
+    if (intent.makes_images && !given) require_servable_terms(context);
     if (intent.makes_images || intent.trains) refuse_other_shards(context);
     if (intent.makes_images && !given) refuse_beside_other_work(context);
     if (intent.makes_images && !given) refuse_to_add_otherwise(context);

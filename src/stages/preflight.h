@@ -19,8 +19,8 @@ Intent intent_of(const std::string& command, bool teacher_only);
 
 /// Looks at what the run directory and run.shards hold, and takes over how the images there were computed
 /// (RunContext::identity). BadInput, naming the file and the key that differs, for shards and checkpoints of another job, for
-/// images that can only be added to with other settings of [run], and for what the command needs and is not there. Writes
-/// nothing. Collective.
+/// images that can only be added to with other settings of [run], for terms of synthesis that the teacher cannot serve, and for
+/// what the command needs and is not there. Writes nothing. Collective.
 void check_before_start(RunContext& context, const Intent& intent);
 
 }  // namespace eidolon

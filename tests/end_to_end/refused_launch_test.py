@@ -42,7 +42,7 @@ class RefusedLaunch(ProgramTest):
 
     def test_where_nothing_was_yet(self):
         for setting, text in (("teacher.weights=/nowhere", "/nowhere"), (f"evaluation.images={self.folder}/none", "none"),
-                              ("run.device=cuda", "CUDA")):
+                              ("run.device=cuda", "CUDA"), ("synthesis.batchnorm_weight=1", "has no BatchNorm")):
             self.refused(text, "run", "--set", setting, run="never")
         self.refused("eidolon synthesize", "finetune", run="never")
         self.refused("eidolon finetune", "evaluate", run="never")

@@ -21,8 +21,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double relu6_ceiling = 6;
-
 /// A map while the plan is written.
 struct Map {
   int64_t channels = 0, side = 0;
@@ -43,14 +41,13 @@ void add_convolution(PlanBuilder& add, const ConvolutionFacts& c, std::vector<St
   const int64_t side = (map.side + c.padding + c.padding_after - c.kernel) / c.stride + 1;
   const Convolution shape{
       .kernel = c.kernel, .stride = c.stride, .padding = c.padding, .padding_after = c.padding_after, .groups = c.groups};
-  add.parameter(c.name + ".statistics", {2, c.outputs});
   all.emplace_back(steps::Convolve{add.product({.name = c.name,
                                                 .weight = {c.outputs, c.inputs / c.groups, c.kernel, c.kernel},
                                                 .rows = side * side,
                                                 .one_sided = map.one_sided,
                                                 .convolution = shape,
                                                 .source = map.source,
-                                                .shows_output = true})});
+                                                .has_statistics = true})});
   const Source source{.product = add.products() - 1,
                       .ceiling = c.activation == "relu6" ? std::optional<double>(relu6_ceiling) : std::nullopt};
   map = {.channels = c.outputs, .side = side};

@@ -22,7 +22,9 @@ size_t PlanBuilder::product(const ProductShape& shape) {
   parameter(shape.name + ".bias", {shape.weight.front()});
   const int64_t per_row = std::accumulate(shape.weight.begin(), shape.weight.end(), int64_t{1}, std::multiplies<>());
   plan_.macs += static_cast<double>(shape.rows) * static_cast<double>(per_row);
-  const NodeId output{shape.shows_output ? -2 - static_cast<int32_t>(plan_.products.size()) : -1};
+  const std::string statistics = shape.has_statistics ? shape.name + ".statistics" : "";
+  if (shape.has_statistics) parameter(statistics, {2, shape.weight.front()});
+  const NodeId output{shape.has_statistics ? -2 - static_cast<int32_t>(plan_.products.size()) : -1};
   plan_.products.push_back({.input = input,
                             .weight = weight,
                             .bias = shape.name + ".bias",
@@ -31,7 +33,8 @@ size_t PlanBuilder::product(const ProductShape& shape) {
                             .to_stream = shape.to_stream,
                             .one_sided = shape.one_sided,
                             .source = shape.source,
-                            .output = output});
+                            .output = output,
+                            .statistics = statistics});
   return plan_.products.size() - 1;
 }
 

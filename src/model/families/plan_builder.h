@@ -19,7 +19,7 @@ struct ProductShape {
   bool to_stream = false, one_sided = false;
   std::optional<Convolution> convolution = {};
   std::optional<Source> source = {};
-  bool shows_output = false;
+  bool has_statistics = false;  ///< of BatchNorm behind it: the parameter "<name>.statistics", and its outputs are shown
 };
 
 class PlanBuilder {

@@ -34,7 +34,7 @@ Tensor normalised(const Network& network, const steps::Norm& norm, const Tensor&
 }
 
 Tensor activated(Activation activation, const Tensor& x) {
-  constexpr double quick_slope = 1.702, six = 6;
+  constexpr double quick_slope = 1.702;
   switch (activation) {
     case Activation::gelu:
       return at::gelu(x);
@@ -47,7 +47,7 @@ Tensor activated(Activation activation, const Tensor& x) {
     case Activation::relu:
       return at::relu(x);
     case Activation::relu6:
-      return at::hardtanh(x, 0, six);  // its gradient is one pass, clamp's several
+      return at::hardtanh(x, 0, relu6_ceiling);  // its gradient is one pass, clamp's several
   }
   throw Fault("an activation is of an unknown kind");
 }

@@ -22,11 +22,10 @@ Tensor statistics_loss(const std::vector<Tensor>& found, const std::vector<Tenso
 DrawnTerm draw_statistics_term(const TermContext& context) {
   std::vector<Tensor> kept;
   for (const Product& product : context.teacher.plan().products) {
-    if (product.output == NodeId{}) continue;
-    const std::string& weight = context.teacher.plan().name(product.weight);
-    kept.push_back(context.teacher.model[weight.substr(0, weight.rfind('.')) + ".statistics"]);
+    if (!product.statistics.empty()) kept.push_back(context.teacher.model[product.statistics]);
   }
-  if (kept.empty()) throw BadInput("synthesis.batchnorm_weight is of BatchNorm, which the teacher does not have; set it to 0");
+  if (kept.empty())
+    throw BadInput("synthesis.batchnorm_weight is of statistics, and the teacher has no BatchNorm; set it to 0");
   return {.loss = [kept](const Seen& seen) { return statistics_loss(seen.statistics, kept).expand({seen.pixels.size(0)}); }};
 }
 
