@@ -1,15 +1,17 @@
-# eidolon_test(NAME SOURCES a_test.cpp ... USES folders [RANKS 1 2 4] [LABELS ...] [TIMEOUT seconds] [LINKS targets])
+# eidolon_test(NAME SOURCES a_test.cpp ... USES folders [RANKS 1 2 4] [LABELS ...] [TIMEOUT seconds] [LINKS targets]
+#              [ON_DEVICE])
 #
 # One GoogleTest program per call. With RANKS it is registered once per rank count as NAME.<n>ranks and started by mpirun;
 # a failing rank fails the test (tests/mpi_main.cpp). Fixture files are found through EIDOLON_TEST_DATA, real weights
-# through the environment variable EIDOLON_DATA.
+# through the environment variable EIDOLON_DATA. With ON_DEVICE it is registered a second time as NAME.standin, whose
+# tensors lie on the stand-in accelerator (tests/device); EIDOLON_TEST_DEVICE=cuda takes a real one.
 #
 # The label `quick` marks the tests that scripts/test also runs under the sanitizers; the target quick_tests builds them.
 find_package(GTest REQUIRED)
 add_custom_target(quick_tests)
 
 function(eidolon_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;USES;RANKS;LABELS;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "ON_DEVICE" "TIMEOUT" "SOURCES;USES;RANKS;LABELS;LINKS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -29,6 +31,9 @@ function(eidolon_test name)
                              EIDOLON_SOURCE_DIR="${CMAKE_SOURCE_DIR}" EIDOLON_BINARY="${CMAKE_BINARY_DIR}/eidolon")
   target_precompile_headers(${name} REUSE_FROM eidolon_precompiled)
   eidolon_warnings(${name})
+  if(ARG_ON_DEVICE)
+    target_sources(${name} PRIVATE $<TARGET_OBJECTS:standin_accelerator>)
+  endif()
   if("quick" IN_LIST ARG_LABELS)
     add_dependencies(quick_tests ${name})
   endif()
@@ -46,5 +51,17 @@ function(eidolon_test name)
   else()
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${environment}")
+  endif()
+
+  if(ARG_ON_DEVICE)
+    set(launcher)
+    set(ranks 1)
+    if(ARG_RANKS)
+      list(GET ARG_RANKS -1 ranks)
+      set(launcher ${MPIEXEC_EXECUTABLE} --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks})
+    endif()
+    add_test(NAME ${name}.standin COMMAND ${launcher} $<TARGET_FILE:${name}>)
+    set_tests_properties(${name}.standin PROPERTIES LABELS "device;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ranks}
+                         ENVIRONMENT "${environment};EIDOLON_TEST_DEVICE=standin")
   endif()
 endfunction()

@@ -23,8 +23,6 @@ namespace {
 void require_plain(const Tensor& tensor, const char* what) {
   if (!tensor.defined()) throw Fault(std::string(what) + " was given no tensor");
   if (!tensor.is_contiguous()) throw Fault(std::string(what) + " needs a contiguous tensor");
-  if (!tensor.is_cpu() && !tensor.is_cuda())
-    throw Fault(std::string(what) + " knows CPU and CUDA, not " + tensor.device().str());
 }
 
 void require_summable(const Tensor& tensor) {
@@ -55,7 +53,7 @@ struct Communicator::State {
   int size = 1;
   double deadline_seconds = 600;
   std::unique_ptr<StopNotification> stop_notification;
-  std::shared_ptr<NcclGroup> nccl;  ///< made at the first CUDA collective, which every rank reaches
+  std::shared_ptr<NcclGroup> nccl;  ///< of this rank's own device, from use_device() on
   int exceptions_at_birth = 0;
 
   explicit State(double deadline);
@@ -63,7 +61,7 @@ struct Communicator::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  NcclGroup& nccl_for(at::Device device);
+  bool by_nccl(const Tensor& tensor) const { return nccl && nccl->device() == tensor.device(); }
 };
 
 Communicator::State::State(double deadline) : deadline_seconds(deadline), exceptions_at_birth(std::uncaught_exceptions()) {
@@ -87,17 +85,6 @@ Communicator::State::~State() {
   } catch (const std::exception& error) {
     log::warn(std::string("leaving the communicator: ") + error.what());
   }
-}
-
-NcclGroup& Communicator::State::nccl_for(at::Device device) {
-  if (!nccl) {
-    const collective_clock::Blocking blocking;
-    nccl = make_nccl_group(control, device, deadline_seconds);
-  }
-  if (nccl->device() != device) {
-    throw Fault("this rank communicates on " + nccl->device().str() + " but was given a tensor on " + device.str());
-  }
-  return *nccl;
 }
 
 PendingReduction::PendingReduction(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
@@ -128,6 +115,20 @@ int Communicator::size() const {
   return state_->size;
 }
 
+void Communicator::use_device(at::Device device) const {
+  if (size() == 1 || device.is_cpu()) return;
+  {
+    const collective_clock::Blocking blocking;
+    state_->nccl = make_nccl_group(state_->control, device, state_->deadline_seconds);
+  }
+  Tensor one = at::ones({1}, at::TensorOptions(at::kFloat).device(device));
+  all_reduce_sum(one);
+  state_->nccl->drain();
+  if (const auto sum = one.item<float>(); sum != static_cast<float>(size()))
+    throw Fault("NCCL's sum of ones over " + std::to_string(size()) + " ranks is " + std::to_string(sum) +
+                "; check its installation with `eidolon doctor`, or set run.device = \"cpu\"");
+}
+
 // MPI_Allreduce would be faster to call, but adds in another order than MPI_Iallreduce: with three ranks the last bits differ.
 void Communicator::all_reduce_sum(Tensor& tensor) const {
   start_all_reduce_sum(tensor).wait();
@@ -136,15 +137,21 @@ void Communicator::all_reduce_sum(Tensor& tensor) const {
 PendingReduction Communicator::start_all_reduce_sum(Tensor& tensor) const {
   require_summable(tensor);
   if (tensor.numel() == 0) return PendingReduction();
-  if (tensor.is_cuda()) return PendingReduction(state_->nccl_for(tensor.device()).start_sum(tensor));
-  return PendingReduction(start_mpi_sum(state_->tensors, tensor));
+  if (tensor.is_cpu()) return PendingReduction(start_mpi_sum(state_->tensors, tensor));
+  if (size() == 1) return PendingReduction();
+  if (state_->by_nccl(tensor)) return PendingReduction(state_->nccl->start_sum(tensor));
+  return PendingReduction(start_staged_sum(state_->tensors, tensor));
 }
 
 void Communicator::broadcast(Tensor& tensor, int root) const {
   require_plain(tensor, "broadcast");
   if (tensor.numel() == 0) return;
-  if (tensor.is_cuda()) return state_->nccl_for(tensor.device()).broadcast(tensor, root);
-  mpi_broadcast(state_->tensors, tensor.data_ptr(), static_cast<int64_t>(tensor.nbytes()), root);
+  if (!tensor.is_cpu() && size() == 1) return;
+  if (state_->by_nccl(tensor)) return state_->nccl->broadcast(tensor, root);
+  Tensor host = tensor.cpu();  // itself, if it lies there
+  mpi_broadcast(state_->tensors, host.data_ptr(), static_cast<int64_t>(host.nbytes()), root);
+  const at::NoGradGuard no_gradients;
+  if (!host.is_same(tensor)) tensor.copy_(host);
 }
 
 void Communicator::barrier() const {

@@ -1,7 +1,8 @@
 // Collective communication: all-reduce and broadcast of tensors, and small control messages.
 //
-// CPU tensors go through MPI and CUDA tensors through NCCL, chosen by the tensor's device in each call. Control
-// messages use a duplicate of the MPI communicator. All calls are collective unless stated otherwise: every rank makes
+// CPU tensors go through MPI. Tensors of the device given to use_device() go through NCCL; all others, and those of a
+// device that several ranks share, through a copy in host memory. Control messages use a duplicate of the MPI
+// communicator. All calls are collective unless stated otherwise: every rank makes
 // the same calls in the same order. Failures throw Fault with the library's text. The design follows TorchFort's Comm
 // and arbor's distributed context.
 #pragma once
@@ -50,6 +51,11 @@ class Communicator {
   int rank() const;
   int size() const;
 
+  /// Collective. Sums and broadcasts of tensors on `device`, which no other rank uses, go through NCCL from here on. The
+  /// group is made and one sum is checked now, so that a broken installation shows before hours of work. One rank needs
+  /// no group. Throws Fault if NCCL cannot start or gives a wrong sum.
+  void use_device(at::Device device) const;
+
   void all_reduce_sum(Tensor& tensor) const;                    ///< in place; float32, float64, int64; contiguous
   PendingReduction start_all_reduce_sum(Tensor& tensor) const;  ///< same arithmetic as all_reduce_sum, bit for bit
   void broadcast(Tensor& tensor, int root = 0) const;           ///< in place; any dtype; contiguous; same shape on all ranks
@@ -74,6 +80,9 @@ class Communicator {
   std::shared_ptr<State> state_;
   explicit Communicator(std::shared_ptr<State> state);
 };
+
+/// Whether this build can send CUDA tensors between ranks directly.
+bool nccl_in_build();
 
 /// The version of the NCCL library, for provenance: "2.28.9", or "none in this build".
 std::string nccl_version();

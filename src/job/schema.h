@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/device_kinds.h"
 #include "job/job.h"
 #include "job/number_formats.h"
 
@@ -271,7 +272,7 @@ void visit_run_keys(AnyJob& job, Visitor&& visit) {
     return Key{"run", name, Decides::nothing, std::move(allowed), help};
   };
   visit(key("shards", anything(), "folder of image shards to use; empty: the run directory's own"), run.shards);
-  visit(key("device", one_of({"cpu", "cuda"}), "auto: cuda where there is one"), run.device);
+  visit(key("device", one_of(device_kinds()), "auto: cuda where there is one"), run.device);
   visit(key("threads", between(1, 4096),
             "per rank; auto: its share of the cores, at most OMP_NUM_THREADS and the container's CPU quota"),
         run.threads);

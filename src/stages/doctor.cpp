@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/device_kinds.h"
 #include "cluster/agreement.h"
 #include "cluster/collective_timing.h"
 #include "cluster/communicator.h"
@@ -75,7 +76,7 @@ Finding describe(const std::vector<CollectiveTiming>& timings, const at::Device&
   const CollectiveTiming& largest = timings.back();
   std::snprintf(text, sizeof text, "%.1f us for 4 bytes, %.2f GB/s for 64 MiB, every sum right", timings.front().seconds * 1e6,
                 static_cast<double>(largest.bytes) / std::max(largest.seconds, clock_tick) * 1e-9);
-  return {Verdict::good, std::string("all-reduce, ") + (device.is_cuda() ? "NCCL" : "MPI"), text};
+  return {Verdict::good, "all-reduce, " + device_kind(device), text};
 }
 
 const char* name_of(Verdict verdict) {
@@ -116,9 +117,9 @@ ExitCode doctor(const Cluster& cluster, const std::filesystem::path& folder, boo
   append({check_arithmetic(cluster)});
   ordered_json timings;
   for (const at::Device device : {at::Device(at::kCPU), cluster.placement.device}) {
-    if (timings.contains(device.is_cuda() ? "nccl" : "mpi")) continue;
+    if (timings.contains(device_kind(device))) continue;
     const auto measured = time_all_reduce(cluster.communicator, device);
-    timings[device.is_cuda() ? "nccl" : "mpi"] = json_of(measured);
+    timings[device_kind(device)] = json_of(measured);
     append({describe(measured, device)});
   }
   append(check_file_system(cluster, folder));

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/launch/accelerators.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
 #include "quantization/calibration.h"
@@ -18,6 +19,16 @@ namespace eidolon {
 namespace {
 
 constexpr int timed_iterations = 3;
+
+/// The seconds that `work` takes `times` over, until the device has done it.
+template <class Work>
+double seconds_of(const RunContext& context, int64_t times, Work work) {
+  wait_for_device(context.device());
+  const Stopwatch watch;
+  for (int64_t i = 0; i < times; ++i) work();
+  wait_for_device(context.device());
+  return watch.seconds();
+}
 
 struct Estimate {
   double seconds = 0;
@@ -65,10 +76,9 @@ Estimate time_synthesis(const RunContext& context) {
   const UnitObjective objective = draw_objective(teacher, job, unit);
   UnitState state = start_unit(teacher, job, unit);
   optimise_once(teacher, job, objective, state);  // the first also warms up
-  const Stopwatch watch;
-  const int64_t count = std::min<int64_t>(timed_iterations, std::max<int64_t>(job.iterations - 1, 1));
-  for (int64_t i = 0; i < count && state.iteration < job.iterations; ++i) optimise_once(teacher, job, objective, state);
-  const double per_iteration = watch.seconds() / static_cast<double>(count);
+  const int64_t count = std::clamp<int64_t>(job.iterations - 1, 0, timed_iterations);
+  const double seconds = seconds_of(context, count, [&] { optimise_once(teacher, job, objective, state); });
+  const double per_iteration = seconds / static_cast<double>(std::max<int64_t>(count, 1));
   const auto optimised =
       static_cast<size_t>(std::ranges::count_if(units, [&](const Unit& one) { return is_optimised(job, one); }));
   estimate.seconds = per_iteration * static_cast<double>(job.iterations) * static_cast<double>((optimised + ranks - 1) / ranks);
@@ -83,12 +93,9 @@ Estimate time_finetuning(const RunContext& context) {
   Student student = calibrate(teacher, scheme_of(context.job.quantization, *teacher.plan), images, {.reparameterize = false});
   for (auto& [name, parameter] : student.model.parameters) parameter.requires_grad_(true);
 
-  const Stopwatch watch;
-  for (int i = 0; i < timed_iterations; ++i) {
-    torch::autograd::backward({forward(student.model, images, quantizing_tap(student)).sum()}, {});
-  }
   // A whole pass forward and back is what one distillation step, or one reconstruction step of every section, costs.
-  const double per_step = watch.seconds() / timed_iterations;
+  const auto step = [&] { torch::autograd::backward({forward(student.model, images, quantizing_tap(student)).sum()}, {}); };
+  const double per_step = seconds_of(context, timed_iterations, step) / timed_iterations;
   const double checkpoints = static_cast<double>(context.job.run.keep_checkpoints + 1) * parameter_count(teacher) * 4 / 1e6;
   const int64_t behind = job.method == "blockwise" ? job.distill.iterations : 0;
   return {job.method == "none" ? 0 : per_step * static_cast<double>(job.iterations + behind), checkpoints};
@@ -99,9 +106,8 @@ Estimate time_evaluation(const RunContext& context, size_t images) {
   const Network teacher = context.teacher_on_device();
   const Unit unit{0, std::min<int64_t>(context.job.evaluation.batch, 8)};
   const Tensor batch = start_pixels(context.job.synthesis, context.teacher.preprocessing, unit).to(context.device());
-  const Stopwatch watch;
-  for (int i = 0; i < timed_iterations; ++i) forward(teacher, batch);
-  const double per_image = watch.seconds() / timed_iterations / static_cast<double>(unit.images);
+  const double seconds = seconds_of(context, timed_iterations, [&] { forward(teacher, batch); });
+  const double per_image = seconds / timed_iterations / static_cast<double>(unit.images);
   constexpr double passes = 5;  // teacher, and two students that each cost about two teachers
   return {passes * per_image * static_cast<double>(images) / context.cluster.size(), 0};
 }
@@ -131,6 +137,8 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
   text += line_of("evaluation", evaluation, std::to_string(labelled) + " labelled images");
   if (const double peak = peak_memory_megabytes(); peak > 0)
     text += format("  memory      %.0f MB at the peak of this rehearsal, per rank\n", peak);
+  if (const double peak = peak_device_megabytes(context.device()); peak > 0)
+    text += format("  on device   %.0f MB at the peak of this rehearsal, per rank\n", peak);
   on_root(context.cluster.communicator, [&] { print_result(text); });
   return ExitCode::done;
 }

@@ -9,8 +9,9 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "base/device_kinds.h"
 #include "cluster/agreement.h"
-#include "cluster/launch/cuda_devices.h"
+#include "cluster/launch/accelerators.h"
 #include "cluster/launch/placement.h"
 #include "cluster/liveness/heartbeat.h"
 #include "cluster/log.h"
@@ -27,9 +28,10 @@
 namespace eidolon {
 namespace {
 
-/// bf16 where the device multiplies it faster than fp32: GPUs, and CPUs with matrix tiles.
+/// bf16 where the device multiplies it faster than fp32: GPUs from Ampere on, and CPUs with matrix tiles.
 std::string fastest_precision(const at::Device& device) {
-  return device.is_cuda() || at::cpu::init_amx() ? "bf16" : "fp32";
+  const bool faster = device.is_cpu() ? at::cpu::init_amx() : multiplies_bfloat16(device);
+  return faster ? "bf16" : "fp32";
 }
 
 at::ScalarType scalar_type(const std::string& precision) {
@@ -56,7 +58,7 @@ void resolve_autos(RunContext& context, Access access) {
 
 /// "cpu", or "cuda (NVIDIA H100 80GB HBM3)": kinds of GPU differ in the last bits of what they compute.
 std::string kind_of_device(const at::Device& device) {
-  return device.is_cuda() ? "cuda (" + cuda_device_name(device.index()) + ")" : "cpu";
+  return device.is_cpu() ? "cpu" : device_kind(device) + " (" + accelerator_name(device) + ")";
 }
 
 void warn_of_settings_without_effect(const RunContext& context) {
@@ -154,7 +156,7 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
   job = agreed(communicator, given, [&] { return with_resolved_autos(given, context.run); });
   cluster.placement = bind_rank(communicator, job.run.device.value_or(""), job.run.threads.value_or(0));
   if (access != Access::write) print_ranks(cluster);  // else once there is a log
-  job.run.device = context.device().is_cuda() ? "cuda" : "cpu";
+  job.run.device = device_kind(context.device());
   if (!job.run.threads) job.run.threads = cluster.placement.threads;
 
   context.teacher = load_teacher(job.teacher.weights, options_of(job.teacher), communicator);

@@ -1,13 +1,14 @@
 // Synthesis in views/s and fine-tuning in images/s on DeiT-Tiny's shapes, synthesis on those of ViT-B and Swin-T
 // (random weights: the arithmetic is the same), beside the machine's matrix rate measured in the same run, so that "of_gemm"
 // can be compared between machines, and the most memory that the process held meanwhile. A view is one forward and input
-// gradient of one image or crop. Run with scripts/benchmark.
+// gradient of one image or crop. EIDOLON_TEST_DEVICE=cuda measures on a GPU. Run with scripts/benchmark.
 #include <benchmark/benchmark.h>
 #include <mpi.h>
 
 #include <fstream>
 #include <string>
 
+#include "cluster/launch/accelerators.h"
 #include "finetuning/reconstruction.h"
 #include "finetuning/training.h"
 #include "job/synthesis_methods.h"
@@ -15,6 +16,7 @@
 #include "model/families/vit.h"
 #include "quantization/calibration.h"
 #include "synthesis/optimization.h"
+#include "tests/device/test_device.h"
 #include "tests/research_job.h"
 
 namespace eidolon {
@@ -34,27 +36,36 @@ Network random_model(const std::shared_ptr<const Plan>& plan) {
     const bool norm_weight = name.find("norm") != std::string::npos && name.ends_with("weight");
     model.parameters[name] = norm_weight ? at::ones(shape) : at::randn(shape) * 0.02;
   }
-  return model;
+  return model.to(test_device(), at::kFloat);
 }
 
 /// FLOP/s of a 1024^3 product in `dtype` on the benchmark's threads, the best of several, measured once.
 double gemm_rate(at::ScalarType dtype) {
   static std::map<at::ScalarType, double> rates;
   if (rates.contains(dtype)) return rates[dtype];
-  const Tensor a = at::randn({1024, 1024}).to(dtype), b = at::randn({1024, 1024}).to(dtype);
+  const int64_t side = test_device().is_cpu() ? 1024 : 8192;  // either machine's best
+  const Tensor a = at::randn({side, side}).to(test_device(), dtype), b = at::randn({side, side}).to(test_device(), dtype);
+  const double flop = 2.0 * static_cast<double>(side * side * side);
   double best = 0;
   for (int round = 0; round < 8; ++round) {
+    wait_for_device(test_device());
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < 8; ++i) benchmark::DoNotOptimize(at::matmul(a, b));
+    wait_for_device(test_device());
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    best = std::max(best, 8 * 2.0 * 1024 * 1024 * 1024 / seconds);
+    best = std::max(best, 8 * flop / seconds);
   }
   return rates[dtype] = best;
 }
 
+/// A device is waited for now and then only, as a run does.
+int steps_per_wait() {
+  return test_device().is_cpu() ? 1 : 10;
+}
+
 void report(benchmark::State& state, const char* name, double per_iteration, double flop_each, at::ScalarType dtype) {
   using benchmark::Counter;
-  const double count = per_iteration * static_cast<double>(state.iterations());
+  const double count = per_iteration * static_cast<double>(state.iterations()) * steps_per_wait();
   state.counters[name] = Counter(count, Counter::kIsRate);
   state.counters["gemm_GFLOPs"] = gemm_rate(dtype) / 1e9;
   state.counters["of_gemm"] = Counter(count * flop_each / gemm_rate(dtype), Counter::kIsRate);
@@ -66,6 +77,7 @@ void forget_peak_memory() {
 }
 
 double peak_memory_gib() {
+  if (!test_device().is_cpu()) return peak_device_megabytes(test_device()) / 1074;
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;) {
     if (word != "VmHWM:") continue;
@@ -76,16 +88,24 @@ double peak_memory_gib() {
   return 0;
 }
 
-void synthesis(benchmark::State& state, const std::shared_ptr<const Plan>& plan, const char* method, at::ScalarType dtype) {
+void synthesis(benchmark::State& state, const std::shared_ptr<const Plan>& plan, const char* method, at::ScalarType dtype,
+               int64_t images) {
   forget_peak_memory();
   SynthesisJob job = synthesis_method(method).defaults();
   job.sardfq.prior_weight = 1000.0;
-  const SynthesisTeacher teacher{random_model(plan).to(at::kCPU, dtype), imagenet};
+  const SynthesisTeacher teacher{random_model(plan).to(test_device(), dtype), imagenet};
+  job.unit_images = images;
   const Unit unit{0, job.unit_images};
   const UnitObjective objective = draw_objective(teacher, job, unit);
   UnitState unit_state = start_unit(teacher, job, unit);
   gemm_rate(dtype);
-  for (auto _ : state) optimise_once(teacher, job, objective, unit_state);
+  for (auto _ : state) {
+    for (int step = 0; step < steps_per_wait(); ++step) {
+      if (unit_state.iteration == job.iterations) unit_state.iteration = 0;
+      optimise_once(teacher, job, objective, unit_state);
+    }
+    wait_for_device(test_device());
+  }
   const double views = static_cast<double>(unit.images + objective.semantics.crops());
   report(state, "views/s", views, 4.0 * plan->macs, dtype);
   state.counters["peak_GiB"] = peak_memory_gib();
@@ -101,7 +121,7 @@ void finetuning(benchmark::State& state) {
     images.global.push_back(i);
   }
   const Student calibrated =
-      calibrate(teacher, scheme_of(research_job(), *deit_tiny()), normalise(imagenet, images.bytes), {.reparameterize = false});
+      calibrate(teacher, scheme_of(research_job(), *deit_tiny()), normalise(imagenet, images.bytes.to(test_device())), {.reparameterize = false});
   Student student = calibrated.clone();
   const Communicator communicator = Communicator::world();
   const Models models{.teacher = teacher, .student = student, .calibrated = calibrated};
@@ -110,7 +130,11 @@ void finetuning(benchmark::State& state) {
   std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
   gemm_rate(at::kFloat);
-  for (auto _ : state) train_step(phase, trainables, reducer, {.images = images.global, .batch = 16});
+  for (auto _ : state) {
+    for (int step = 0; step < steps_per_wait(); ++step)
+      train_step(phase, trainables, reducer, {.images = images.global, .batch = 16});
+    wait_for_device(test_device());
+  }
   // One block forward and both gradients.
   report(state, "images/s", 16, 6.0 * deit_tiny()->macs / 12, at::kFloat);
 }
@@ -122,11 +146,14 @@ int main(int argc, char** argv) {
   using namespace eidolon;
   MPI_Init(&argc, &argv);
   benchmark::Initialize(&argc, argv);
-  const auto of_synthesis = [](const std::string& name, const std::shared_ptr<const Plan>& plan, const char* method) {
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);  // as every run does
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+  const int64_t images = test_device().is_cpu() ? 16 : 64;  // a unit
+  const auto of_synthesis = [images](const std::string& name, const std::shared_ptr<const Plan>& plan, const char* method) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       const std::string kind = dtype == at::kFloat ? "/fp32" : "/bf16";
       benchmark::RegisterBenchmark(("synthesis" + name + kind).c_str(), [=](benchmark::State& state) {
-        synthesis(state, plan, method, dtype);
+        synthesis(state, plan, method, dtype, images);
       })->UseRealTime();
     }
   };

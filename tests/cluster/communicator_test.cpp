@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "cluster/launch/cuda_devices.h"
+#include "cluster/launch/accelerators.h"
 #include "cluster/mpi/collectives.h"
+#include "cluster/nccl/collectives.h"
+#include "tests/device/test_device.h"
 
 namespace eidolon {
 namespace {
@@ -118,16 +120,48 @@ TEST(MessageLengths, SplitsWhatExceedsTheLimit) {
   EXPECT_EQ(beyond_int, std::vector<int>(5, 1 << 30));
 }
 
-TEST(Communicator, MovesCudaTensorsByNccl) {
+/// A group of one rank too, which the program itself does without: it is what a machine with one GPU can prove of NCCL.
+TEST(NcclGroup, SumsAndBroadcastsCudaTensors) {
   const Communicator communicator = Communicator::world();
-  if (cuda_device_count() < communicator.size()) GTEST_SKIP() << "needs a GPU per rank";
+  if (accelerator_count(at::kCUDA) < communicator.size()) GTEST_SKIP() << "needs a GPU per rank";
   const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(communicator.rank()));
+  const std::shared_ptr<NcclGroup> group = make_nccl_group(MPI_COMM_WORLD, device, /*deadline_seconds=*/60);
+  EXPECT_EQ(group->device(), device);
+  for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kLong}) {
+    Tensor tensor = own_part(communicator, 100003, type).to(device);
+    group->start_sum(tensor)->wait();
+    EXPECT_TRUE(at::equal(tensor.cpu(), whole(communicator, 100003, type))) << type;
+    for (int repeat = 0; repeat < 200; ++repeat) group->broadcast(tensor, communicator.size() - 1);
+    group->drain();
+    EXPECT_TRUE(at::equal(tensor.cpu(), whole(communicator, 100003, type))) << type;
+  }
+}
+
+TEST(Communicator, MovesCudaTensorsByNcclFromUseDeviceOn) {
+  const Communicator communicator = Communicator::world();
+  if (accelerator_count(at::kCUDA) < communicator.size()) GTEST_SKIP() << "needs a GPU per rank";
+  const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(communicator.rank()));
+  communicator.use_device(device);
   Tensor tensor = own_part(communicator, 100003, at::kFloat).to(device);
   communicator.all_reduce_sum(tensor);
-  EXPECT_TRUE(at::equal(tensor.cpu(), whole(communicator, 100003, at::kFloat)));
-  for (int repeat = 0; repeat < 200; ++repeat) communicator.broadcast(tensor, communicator.size() - 1);
+  communicator.broadcast(tensor, communicator.size() - 1);
   communicator.barrier();
   EXPECT_TRUE(at::equal(tensor.cpu(), whole(communicator, 100003, at::kFloat)));
+}
+
+/// Ranks that share a device, and builds without NCCL.
+TEST(Communicator, MovesTensorsOfOtherDevicesThroughHostMemory) {
+  if (test_device().is_cpu()) GTEST_SKIP() << "needs a device";
+  const Communicator communicator = Communicator::world();
+  for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kLong}) {
+    Tensor tensor = own_part(communicator, 100003, type).to(test_device());
+    PendingReduction pending = communicator.start_all_reduce_sum(tensor);
+    while (!pending.test()) continue;
+    EXPECT_TRUE(at::equal(tensor.cpu(), whole(communicator, 100003, type))) << type;
+    if (communicator.rank() > 0) tensor.zero_();
+    communicator.broadcast(tensor);
+    EXPECT_TRUE(at::equal(tensor.cpu(), whole(communicator, 100003, type))) << type;
+  }
 }
 
 TEST(Barrier, LooksAroundWhileItWaits) {

@@ -21,9 +21,9 @@ class Doctor(ProgramTest):
             verdicts = {finding["subject"]: finding["verdict"] for finding in report["findings"]}
             for subject in ("ranks", "arithmetic", "all-reduce, MPI", "shared folder", "exclusive names", "clocks"):
                 self.assertEqual(verdicts[subject], "good", report)
-            sizes = [timing["bytes"] for timing in report["all_reduce"]["mpi"]]
+            sizes = [timing["bytes"] for timing in report["all_reduce"]["cpu"]]
             self.assertEqual((sizes[0], sizes), (4, sorted(sizes)))
-            self.assertTrue(all(timing["seconds"] > 0 for timing in report["all_reduce"]["mpi"]))
+            self.assertTrue(all(timing["seconds"] > 0 for timing in report["all_reduce"]["cpu"]))
         self.assertEqual([path.name for path in self.folder.iterdir()], ["job.toml"])
 
     def test_a_folder_that_cannot_be_written_is_named(self):

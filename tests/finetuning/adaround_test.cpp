@@ -68,8 +68,8 @@ TEST_F(AdaRoundReference, StartsWhereTheSoftWeightIsTheWeight) {
 }
 
 struct LearnedRoundings : ::testing::Test {
-  Student student = calibrate(small_model(), scheme_of(research_job(), *small_plan()),
-                              normalise(small_preprocessing(), small_images(4, {0, 1, 2, 3}).bytes), {});
+  Student student =
+      calibrate(small_model(), scheme_of(research_job(), *small_plan()), small_input(small_images(4, {0, 1, 2, 3}).bytes), {});
   std::vector<NodeId> weights{small_node("blocks.0.attn.qkv.weight"), small_node("blocks.0.mlp.fc2.weight"),
                               small_node("patch_embed.proj.weight")};
   std::vector<LearnedRounding> roundings = learned_roundings(student, weights);

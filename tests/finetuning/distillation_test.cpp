@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "finetuning/image_stream.h"
 #include "finetuning/training.h"
+#include "tests/device/test_device.h"
 #include "tests/finetuning/setting.h"
 
 namespace eidolon {
@@ -25,7 +26,7 @@ void train(const Setting& setting, const Phase& phase, std::vector<Trainable>& t
 
 double held_out_divergence(const Setting& setting, const Student& student) {
   const at::NoGradGuard no_grad;
-  const Tensor images = normalise(setting.preprocessing, setting.held_out.bytes);
+  const Tensor images = small_input(setting.held_out.bytes);
   const Tensor p = forward(setting.teacher, images).to(at::kDouble).log_softmax(-1);
   const Tensor q = forward(student.model, images, quantizing_tap(student)).to(at::kDouble).log_softmax(-1);
   return (p.exp() * (p - q)).sum().item<double>() / static_cast<double>(images.size(0));
@@ -61,7 +62,8 @@ TEST(Distillation, LossIsDivergenceInNatsAndErrorOfTheBlocksInTokenUnits) {
   const Phase phase = setting.distillation(length);
   phase.begin();
   const at::NoGradGuard no_grad;
-  const Tensor images = images_of_step({setting.images, setting.preprocessing, {"stored"}, setting.job.seed}, {0, 1}, 3);
+  const ImageStream stream{setting.images, setting.preprocessing, {"stored"}, setting.job.seed};
+  const Tensor images = images_of_step(stream, {0, 1}, 3).to(test_device());
   const Tensor p = forward(setting.teacher, images).to(at::kDouble).softmax(-1).flatten();
   const Tensor q =
       forward(setting.student.model, images, quantizing_tap(setting.student)).to(at::kDouble).softmax(-1).flatten();

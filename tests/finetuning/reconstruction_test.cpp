@@ -8,6 +8,7 @@
 #include "finetuning/adaround.h"
 #include "finetuning/prefix.h"
 #include "finetuning/training.h"
+#include "tests/device/test_device.h"
 #include "tests/finetuning/setting.h"
 
 namespace eidolon {
@@ -43,7 +44,7 @@ TEST(Prefix, AdvancesInPlaceAndForgets) {
   }
   jumped.advance_to(4);
   const Tensor rows = at::tensor(std::vector<int64_t>{15, 3, 0}, at::kLong);
-  const Tensor logits = forward(setting.teacher, normalise(setting.preprocessing, setting.images.bytes)).index_select(0, rows);
+  const Tensor logits = forward(setting.teacher, small_input(setting.images.bytes)).index_select(0, rows.to(test_device()));
   EXPECT_EQ(walked.kept_bytes(), 16 * 5 * 4);
   EXPECT_TRUE(at::equal(walked.rows(rows), jumped.rows(rows)));
   EXPECT_TRUE(at::allclose(walked.rows(rows), logits, 1e-5, 1e-6));
@@ -185,7 +186,7 @@ TEST(Reconstruction, LossIsTheSquaredErrorOfTheSection) {
   const Phase phase = setting.phases().at(1);
   phase.begin();
   const std::vector<int64_t> batch{2, 5};
-  const Tensor images = normalise(setting.preprocessing, setting.images.bytes.index_select(0, setting.images.rows(batch)));
+  const Tensor images = small_input(setting.images.bytes.index_select(0, setting.images.rows(batch)));
   const Tensor target = forward_section(setting.teacher, 1, forward_section(setting.teacher, 0, images));
   const Tap tap = quantizing_tap(setting.student);
   const Tensor tokens = forward_section(setting.student.model, 0, images, tap);
@@ -244,7 +245,7 @@ TEST(Reconstruction, MixesTheTeachersInputsIn) {
   phases[0].begin();
   phases[1].begin();
   const std::vector<int64_t> batch{2, 5};
-  const Tensor images = normalise(setting.preprocessing, setting.images.bytes.index_select(0, setting.images.rows(batch)));
+  const Tensor images = small_input(setting.images.bytes.index_select(0, setting.images.rows(batch)));
   const Tensor tokens = forward_section(setting.teacher, 0, images);  // not the quantized embedding
   const Tensor output = forward_section(setting.student.model, 1, tokens, quantizing_tap(setting.student));
   const double expected = (output - forward_section(setting.teacher, 1, tokens)).square().sum().item<double>() / 16.0;

@@ -34,7 +34,7 @@ struct Setting {
   SyntheticImages images = small_images(24, indices(0, 16));
   SyntheticImages held_out = small_images(24, indices(16, 24));
   FinetuningJob job = plain_job();
-  Student calibrated = calibrate(teacher, scheme_of(research_job(), *teacher.plan), normalise(preprocessing, images.bytes), {});
+  Student calibrated = calibrate(teacher, scheme_of(research_job(), *teacher.plan), small_input(images.bytes), {});
   Student student = calibrated.clone();
 
   Models models() { return {.teacher = teacher, .student = student, .calibrated = calibrated}; }

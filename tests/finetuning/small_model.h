@@ -5,6 +5,7 @@
 #include "model/families/vit.h"
 #include "model/network.h"
 #include "model/preprocessing.h"
+#include "tests/device/test_device.h"
 
 namespace eidolon {
 
@@ -27,7 +28,7 @@ inline Network small_model() {
     const bool norm_weight = name.find("norm") != std::string::npos && name.ends_with("weight");
     model.parameters[name] = at::randn(shape) * 0.2 + (norm_weight ? 1.0 : 0.0);
   }
-  return model;
+  return model.to(test_device(), at::kFloat);
 }
 
 inline NodeId small_node(const std::string& name) {
@@ -41,6 +42,11 @@ inline Product small_product(const std::string& name) {
 
 inline Preprocessing small_preprocessing() {
   return {16, {0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}, 1.0, "bicubic"};
+}
+
+/// The bytes of such images as the small model takes them: normalised, on its device.
+inline Tensor small_input(const Tensor& bytes) {
+  return normalise(small_preprocessing(), bytes.to(test_device()));
 }
 
 /// Images [0, count), each a function of its index; only those in `wanted` are held.

@@ -8,6 +8,7 @@
 #include "quantization/calibration.h"
 #include "random_model.h"
 #include "specs.h"
+#include "tests/device/test_device.h"
 
 namespace eidolon {
 namespace {
@@ -88,7 +89,7 @@ TEST(FloatChannels, AreFoundByCalibrationAndSharedWithTheWeight) {
   for (const char* node : {"blocks.1.mlp.fc2.input", "blocks.1.mlp.fc2.weight"}) {
     const Quantizer& quantizer = student.quantizers.at(plan.node(node));
     ASSERT_TRUE(quantizer.float_channels.defined()) << node;
-    EXPECT_TRUE(at::equal(quantizer.float_channels, at::full({1}, 11.0))) << node;
+    EXPECT_TRUE(at::equal(quantizer.float_channels.cpu(), at::full({1}, 11.0))) << node;
   }
   EXPECT_FALSE(student.quantizers.at(plan.node("blocks.1.attn.qkv.input")).float_channels.defined()) << "folded instead";
 
@@ -115,10 +116,11 @@ TEST(FloatChannels, AreKeptByCheckpointsAndRefusedWhereTheyCannotBe) {
   const std::string name = "quantizers/blocks.1.mlp.fc2.input/float_channels";
   ASSERT_TRUE(tensors.contains(name));
   const Student back = student_from_tensors(tensors, scheme, student.model.plan);
-  EXPECT_TRUE(at::equal(back.quantizers.at(plan.node("blocks.1.mlp.fc2.input")).float_channels, at::full({1}, 11.0)));
+  const Tensor channels = back.quantizers.at(plan.node("blocks.1.mlp.fc2.input")).float_channels;
+  EXPECT_TRUE(at::equal(channels.cpu(), at::full({1}, 11.0)));
   for (const Tensor& wrong :
        {at::full({1}, 48.0), at::full({1}, -1.0), at::full({1}, 0.5), at::full({2}, 3.0), at::empty({0})}) {
-    tensors[name] = wrong;
+    tensors[name] = wrong.to(test_device());
     EXPECT_THROW(student_from_tensors(tensors, scheme, student.model.plan), Fault) << wrong;
   }
 }

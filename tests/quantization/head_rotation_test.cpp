@@ -5,6 +5,7 @@
 #include "quantization/range_search.h"
 #include "quantization/student.h"
 #include "random_model.h"
+#include "tests/device/test_device.h"
 #include "tests/research_job.h"
 
 namespace eidolon {
@@ -34,7 +35,7 @@ TEST(HeadRotation, LeavesLogitsAndAttentionAndRotatesQueryKeyAndValue) {
   };
   const Tensor expected = forward(model, images, into(before)), logits = forward(rotated, images, into(after));
   EXPECT_LT(largest_difference(logits, expected), 1e-4);
-  const Tensor rotation = spreading_rotation(8).to(at::kFloat);
+  const Tensor rotation = spreading_rotation(8).to(test_device(), at::kFloat);
   ASSERT_EQ(model.plan->attention.size(), 3U);
   for (const Attention& attention : model.plan->attention) {
     for (const NodeId node : {attention.query, attention.key, attention.value}) {

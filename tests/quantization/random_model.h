@@ -5,6 +5,7 @@
 
 #include "model/families/vit.h"
 #include "model/network.h"
+#include "tests/device/test_device.h"
 
 namespace eidolon {
 
@@ -32,12 +33,12 @@ inline Network random_model(const VitFacts& facts = small_facts(), uint64_t seed
       model.parameters[name] = at::randn(shape) * (linear ? 1.0 / std::sqrt(inputs) : 1.0);
     }
   }
-  return model;
+  return model.to(test_device(), at::kFloat);
 }
 
 inline Tensor random_images(const Plan& plan, int64_t count, uint64_t seed = 5) {
   at::manual_seed(seed);
-  return at::randn({count, plan.channels, plan.image_size, plan.image_size});
+  return at::randn({count, plan.channels, plan.image_size, plan.image_size}).to(test_device());
 }
 
 /// Signal to quantization noise ratio in dB.

@@ -11,6 +11,7 @@
 #include "synthesis/terms/patch_entropy.h"
 #include "synthesis/terms/semantic.h"
 #include "synthesis/terms/total_variation.h"
+#include "tests/device/test_device.h"
 #include "tests/storage/expect_error.h"
 #include "tests/synthesis/small_teacher.h"
 
@@ -156,7 +157,7 @@ TEST(Objective, PriorTermReadsTheClassTokensRowsOfTheLaterBlocks) {
   ASSERT_EQ(seen.attention.size(), 4u);
   for (size_t i = 0; i < 3; ++i) EXPECT_LT(largest_difference(seen.attention[i + 1].class_row, rows[i]), 1e-9);
   EXPECT_FALSE(seen.attention[0].query.defined() || seen.attention[0].output.defined()) << "nobody asked for them";
-  const AttentionPrior prior = draw_attention_prior(small_job().seed, teacher.plan().attention, unit);
+  const AttentionPrior prior = draw_attention_prior(small_job().seed, teacher.plan().attention, unit).to(test_device());
   EXPECT_LT(largest_difference(loss_named("prior", objective, seen), prior_loss(prior, rows)), 1e-7);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tests/device/test_device.h"
 #include "tests/synthesis/small_teacher.h"
 
 namespace eidolon {
@@ -90,7 +91,7 @@ TEST(Optimization, LooksThroughTheViewsOfTheIteration) {
   UnitState state = start_unit(teacher, job, unit);
   for (int64_t i = 0; i < 3; ++i) {
     const Tensor pixels = state.pixels.clone();
-    const Views views = draw_views(job, teacher.preprocessing, unit, i);
+    const Views views = draw_views(job, teacher.preprocessing, unit, i).to(test_device());
     const Seen through = look(teacher, objective, pixels, views), whole = look(teacher, objective, pixels);
     const auto loss = [&](std::string_view name, const Seen& seen) { return testing::loss_named(name, objective, seen); };
     EXPECT_GT(largest_difference(loss("semantic", whole), loss("semantic", through)), 1e-3) << i;

@@ -1,6 +1,7 @@
 #include "synthesis/prior_weight.h"
 
 #include "synthesis/start.h"
+#include "tests/device/test_device.h"
 #include "tests/storage/expect_error.h"
 #include "tests/synthesis/small_teacher.h"
 
@@ -24,7 +25,8 @@ double gradient_norm(const SynthesisTeacher& teacher, SynthesisJob job, bool of_
     const auto sum = [&](std::string_view name) { return testing::loss_named(name, objective, seen).sum(); };
     return of_prior ? sum("prior") : sum("semantic") + sum("crops");
   };
-  return testing::gradient_of(term, start_pixels(job, teacher.preprocessing, probe)).norm().item<double>();
+  const Tensor start = start_pixels(job, teacher.preprocessing, probe).to(test_device());
+  return testing::gradient_of(term, start).norm().item<double>();
 }
 
 TEST(PriorWeight, GivesBothTermsGradientsOfOneNorm) {

@@ -13,6 +13,7 @@
 #include "model/families/vit.h"
 #include "model/loading/teacher.h"
 #include "synthesis/objective.h"
+#include "tests/device/test_device.h"
 
 namespace eidolon::testing {
 
@@ -36,13 +37,13 @@ inline SynthesisTeacher small_teacher(at::ScalarType dtype = at::kDouble) {
     const bool norm_scale = name.find("norm") != std::string::npos && name.ends_with(".weight");
     model.parameters[name] = (at::randn(shape, at::kDouble) * 0.3 + (norm_scale ? 1.0 : 0.0)).to(dtype);
   }
-  return {model, small_preprocessing()};
+  return {model.to(test_device(), dtype), small_preprocessing()};
 }
 
 /// The committed small model, as synthesis uses it.
 inline SynthesisTeacher tiny_teacher() {
   const Teacher teacher = read_teacher(std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "tiny_random");
-  return {teacher.model, teacher.preprocessing};
+  return {teacher.model.to(test_device(), at::kFloat), teacher.preprocessing};
 }
 
 /// Few iterations, every weight a number. SARDFQ has two rounds, here with two iterations of warm-up each.
@@ -64,7 +65,7 @@ inline Tensor loss_named(std::string_view name, const UnitObjective& objective, 
 
 inline Tensor small_pixels(int64_t images, uint64_t seed = 5) {
   at::manual_seed(seed);
-  return at::randn({images, 3, 16, 16}, at::kDouble) * 0.7;
+  return (at::randn({images, 3, 16, 16}, at::kDouble) * 0.7).to(test_device());
 }
 
 using ScalarFunction = std::function<Tensor(const Tensor&)>;
@@ -84,7 +85,7 @@ inline void expect_gradient_matches_differences(const ScalarFunction& function, 
   at::manual_seed(17);
   std::vector<Tensor> directions{gradient / norm};
   for (int i = 0; i < 4; ++i) {
-    const Tensor noise = at::randn(at.sizes(), at::kDouble);
+    const Tensor noise = at::randn(at.sizes(), at::kDouble).to(at.device());
     directions.push_back(noise / noise.norm() * 0.7 + gradient / norm * 0.3);
   }
   const at::NoGradGuard no_gradients;
@@ -94,9 +95,10 @@ inline void expect_gradient_matches_differences(const ScalarFunction& function, 
   }
 }
 
+/// Of tensors on any device.
 inline double largest_difference(const Tensor& a, const Tensor& b) {
   if (a.sizes() != b.sizes()) return std::numeric_limits<double>::infinity();
-  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+  return (a.to(at::kCPU, at::kDouble) - b.to(at::kCPU, at::kDouble)).abs().max().item<double>();
 }
 
 }  // namespace eidolon::testing

@@ -1,5 +1,6 @@
 #include "synthesis/unit_files.h"
 
+#include "tests/device/test_device.h"
 #include "tests/storage/temporary_folder.h"
 #include "tests/synthesis/small_teacher.h"
 
@@ -28,7 +29,7 @@ TEST(UnitState, ReadBackContinuesToTheSameBits) {
     UnitState stopped = start_unit(teacher, job, {4, 4});
     advance(stopped, stop);
     write_unit_state(folder / "unit.state", stopped, owner);
-    auto resumed = read_unit_state(folder / "unit.state", owner, at::kCPU);
+    auto resumed = read_unit_state(folder / "unit.state", owner, test_device());
     ASSERT_TRUE(resumed.has_value());
     EXPECT_EQ(resumed->iteration, stop);
     advance(*resumed, 14);
@@ -40,14 +41,14 @@ TEST(UnitState, ReadBackContinuesToTheSameBits) {
 TEST(UnitState, ThatIsAbsentDamagedOrForeignIsNone) {
   const TemporaryFolder folder;
   const auto path = folder / "unit.state";
-  EXPECT_FALSE(read_unit_state(path, owner, at::kCPU).has_value());
+  EXPECT_FALSE(read_unit_state(path, owner, test_device()).has_value());
   write_unit_state(path, start_unit(tiny_teacher(), small_job(), {0, 1}), owner);
-  EXPECT_TRUE(read_unit_state(path, owner, at::kCPU).has_value());
+  EXPECT_TRUE(read_unit_state(path, owner, test_device()).has_value());
   ShardOwner other = owner;
   other.synthesis_id = "another";
   EXPECT_FALSE(read_unit_state(path, other, at::kCPU).has_value());
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
-  EXPECT_FALSE(read_unit_state(path, owner, at::kCPU).has_value());
+  EXPECT_FALSE(read_unit_state(path, owner, test_device()).has_value());
 }
 
 TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
@@ -62,9 +63,9 @@ TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
   write_shard(folder / "shard.h5", shard);
   const ImageShard read = read_shard(folder / "shard.h5");
 
-  EXPECT_TRUE(at::equal(read.images, to_bytes(teacher.preprocessing, state.pixels)));
+  EXPECT_TRUE(at::equal(read.images, to_bytes(teacher.preprocessing, state.pixels).cpu()));
   EXPECT_TRUE(at::equal(read.global_index, at::arange(8, 12, at::kLong)));
-  EXPECT_TRUE(at::equal(read.soft_labels, objective.semantics.image_targets));
+  EXPECT_TRUE(at::equal(read.soft_labels, objective.semantics.image_targets.cpu()));
   EXPECT_TRUE(at::equal(read.semantic_classes, objective.semantics.classes));
   EXPECT_TRUE(at::equal(read.crop_boxes, objective.semantics.boxes));
   EXPECT_EQ(read.attributes.at("synthesis_id"), owner.synthesis_id);
@@ -72,7 +73,7 @@ TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
   EXPECT_EQ(read.attributes.at("method"), "sardfq");
   EXPECT_EQ(read.attributes.at("preprocessing"), to_json(teacher.preprocessing));
 
-  const Seen seen = look(teacher, objective, normalise(teacher.preprocessing, read.images));
+  const Seen seen = look(teacher, objective, normalise(teacher.preprocessing, read.images.to(test_device())));
   ASSERT_EQ(read.loss_names.at(0), "semantic");
   EXPECT_LT(testing::largest_difference(read.losses.select(1, 0), testing::loss_named("semantic", objective, seen)), 1e-6);
 }
@@ -81,7 +82,8 @@ TEST(StartShard, IsTheStartAlone) {
   const SynthesisTeacher teacher = tiny_teacher();
   const Unit unit{4, 4};
   ImageShard shard = start_shard(teacher, small_job(), unit);
-  EXPECT_TRUE(at::equal(shard.images, to_bytes(teacher.preprocessing, start_unit(teacher, small_job(), unit).pixels)));
+  const Tensor start = start_unit(teacher, small_job(), unit).pixels.cpu();
+  EXPECT_TRUE(at::equal(shard.images, to_bytes(teacher.preprocessing, start)));
   EXPECT_FALSE(shard.losses.defined());
   SynthesisJob job = small_job();
   job.optimised_share = 0;

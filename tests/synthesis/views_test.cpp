@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tests/device/test_device.h"
 #include "tests/synthesis/small_teacher.h"
 
 namespace eidolon {
@@ -18,6 +19,11 @@ SynthesisJob job_with(double smallest_side, double colour) {
   return job;
 }
 
+/// On the device of the pixels.
+Views drawn(const SynthesisJob& job, const Unit& unit, int64_t iteration) {
+  return draw_views(job, small_preprocessing(), unit, iteration).to(test_device());
+}
+
 /// PyTorch's own sampler at the same windows.
 Tensor sampled(const Views& views, const Tensor& pixels) {
   const auto size = static_cast<double>(pixels.size(3));
@@ -31,7 +37,7 @@ Tensor sampled(const Views& views, const Tensor& pixels) {
 
 TEST(Views, AreWhatBilinearSamplingGives) {
   const Tensor pixels = small_pixels(16);
-  const Views views = draw_views(job_with(0.3, 0.4), small_preprocessing(), {0, 16}, 3);
+  const Views views = drawn(job_with(0.3, 0.4), {0, 16}, 3);
   EXPECT_LT(largest_difference(seen_through(views, pixels), sampled(views, pixels)), 1e-5);
 }
 
@@ -63,7 +69,7 @@ TEST(Views, AreOfTheMethodOfTheirNameAlone) {
 
 TEST(Views, ChangeColoursAloneWhereTheWindowIsWhole) {
   const Tensor pixels = small_pixels(4);
-  const Views views = draw_views(job_with(1, 0.3), small_preprocessing(), {0, 4}, 0);
+  const Views views = drawn(job_with(1, 0.3), {0, 4}, 0);
   EXPECT_LT(largest_difference(seen_through(views, pixels), pixels * views.gain + views.offset), 1e-5);
 }
 
@@ -76,9 +82,9 @@ TEST(Views, BelongToAnImageAndAnIteration) {
 }
 
 TEST(Views, PassGradientsToThePixels) {
-  const Views views = draw_views(job_with(0.4, 0.3), small_preprocessing(), {0, 4}, 1);
+  const Views views = drawn(job_with(0.4, 0.3), {0, 4}, 1);
   at::manual_seed(3);
-  const Tensor weights = at::randn({4, 3, 16, 16}, at::kDouble);
+  const Tensor weights = at::randn({4, 3, 16, 16}, at::kDouble).to(test_device());
   expect_gradient_matches_differences([&](const Tensor& x) { return (seen_through(views, x) * weights).sum(); },
                                       small_pixels(4));
 }

@@ -9,9 +9,11 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/device_kinds.h"
 #include "base/error.h"
-#include "cluster/launch/cuda_devices.h"
+#include "cluster/launch/accelerators.h"
 #include "cluster/launch/thread_bound.h"
+#include "cluster/log.h"
 #include "storage/posix_file.h"
 
 namespace eidolon {
@@ -23,31 +25,62 @@ std::string place(int rank, const Texts& hosts) {
   return "rank " + std::to_string(rank) + " on " + hosts[rank];
 }
 
-/// True if this run uses GPUs. Every rank decides from the same facts, so all agree or all refuse.
-bool use_cuda(const Communicator& communicator, const std::string& device, const Texts& hosts) {
-  if (device == "cpu") return false;
-  if (device != "cuda" && !device.empty()) throw BadInput("run.device is \"" + device + "\"; choose auto, cpu or cuda");
-  const Texts counts = communicator.gather_texts(std::to_string(cuda_device_count()));
+std::string known_kinds() {
+  std::string list = "auto";
+  for (const std::string_view kind : device_kinds()) list.append(", ").append(kind);
+  return list;
+}
+
+/// A CPU run where somebody expected a GPU would be a hundred times slower without a word.
+void warn_of_unusable_gpus(const Communicator& communicator, const Texts& hosts) {
+  const Texts reasons = communicator.gather_texts(unusable_gpu());
+  const auto found = std::ranges::find_if(reasons, [](const std::string& reason) { return !reason.empty(); });
+  if (found == reasons.end() || communicator.rank() != 0) return;
+  log::warn(place(static_cast<int>(found - reasons.begin()), hosts) + ": " + *found +
+            ", but LibTorch can use no GPU, so all ranks use their CPUs; check the driver's age with nvidia-smi, and that "
+            "this build has CUDA");
+}
+
+/// The kind of device of this run. Every rank decides from the same facts, so all agree or all refuse.
+at::DeviceType device_type_of_run(const Communicator& communicator, const std::string& device, const Texts& hosts) {
+  const auto kinds = device_kinds();
+  if (!device.empty() && std::ranges::find(kinds, device) == kinds.end())
+    throw BadInput("run.device is \"" + device + "\"; choose one of " + known_kinds());
+  if (device == "cpu") return at::kCPU;
+  const at::DeviceType type = device_type(device.empty() ? "cuda" : device);
+  const Texts counts = communicator.gather_texts(std::to_string(accelerator_count(type)));
   const auto without = std::find(counts.begin(), counts.end(), "0");
-  if (without == counts.end()) return true;
+  if (without == counts.end()) return type;
   const bool none_has = std::all_of(counts.begin(), counts.end(), [](const std::string& count) { return count == "0"; });
-  if (none_has && device.empty()) return false;
+  if (none_has && device.empty()) {
+    warn_of_unusable_gpus(communicator, hosts);
+    return at::kCPU;
+  }
   throw BadInput(place(static_cast<int>(without - counts.begin()), hosts) +
                  " sees no CUDA GPU; set run.device = \"cpu\", or run where every rank has a GPU and its driver");
 }
 
-at::Device own_gpu(const Communicator& communicator, int local_rank, const Texts& hosts) {
-  const int index = local_rank % cuda_device_count();
-  const Texts ids = communicator.gather_texts(cuda_device_id(index));
+/// Why the sums of this run cannot go through NCCL, in words, the same on all ranks; empty if they can.
+std::string obstacle_to_nccl(const Communicator& communicator, at::Device device, const Texts& hosts) {
+  const Texts ids = communicator.gather_texts(accelerator_id(device));
   for (int rank = 0; rank < communicator.size(); ++rank) {
     const auto first = std::find(ids.begin(), ids.begin() + rank, ids[rank]);
-    if (first == ids.begin() + rank) continue;
-    throw BadInput(place(rank, hosts) + " and rank " + std::to_string(first - ids.begin()) +
-                   " would share one GPU; start at most one rank per GPU of a host, or set run.device = \"cpu\"");
+    if (first != ids.begin() + rank)
+      return place(rank, hosts) + " and rank " + std::to_string(first - ids.begin()) + " share one device";
   }
-  const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(index));
-  c10::impl::VirtualGuardImpl(at::kCUDA).setDevice(device);
-  return device;
+  return nccl_in_build() ? "" : "this build has no NCCL";
+}
+
+/// The device of this rank, for LibTorch and for the communicator.
+void take_device(Placement& placement, const Communicator& communicator, at::DeviceType type, const Texts& hosts) {
+  const int index = placement.local_rank % accelerator_count(type);
+  placement.device = at::Device(type, static_cast<at::DeviceIndex>(index));
+  c10::impl::VirtualGuardImpl(type).setDevice(placement.device);
+  if (communicator.size() == 1) return;
+  const std::string obstacle = obstacle_to_nccl(communicator, placement.device, hosts);
+  if (obstacle.empty()) return communicator.use_device(placement.device);
+  if (communicator.rank() == 0)
+    log::warn(obstacle + ", so sums over ranks go through host memory; one rank per GPU, with NCCL, is faster");
 }
 
 /// What the job asks for or else, since images depend on the number, the least that any rank is bound to.
@@ -71,7 +104,7 @@ void make_deterministic(int64_t threads) {
 
 /// What neighbouring ranks on one line have in common.
 std::string common_text(const Placement& placement) {
-  const std::string kind = placement.device.is_cuda() ? cuda_device_name(placement.device.index()) : std::string("cpu");
+  const std::string kind = placement.device.is_cpu() ? std::string("cpu") : accelerator_name(placement.device);
   const std::string& bound = placement.threads_bound_by;
   return placement.host + ": " + kind + ", " + std::to_string(placement.threads) +
          (placement.threads == 1 ? " thread each" : " threads each") + (bound.empty() ? "" : " (" + bound + ")");
@@ -107,7 +140,8 @@ Placement bind_rank(const Communicator& communicator, const std::string& device,
                      .quota = cpu_quota()});
   set_threads(placement, communicator, threads, own_bound);
   make_deterministic(placement.threads);
-  if (use_cuda(communicator, device, hosts)) placement.device = own_gpu(communicator, placement.local_rank, hosts);
+  const at::DeviceType type = device_type_of_run(communicator, device, hosts);
+  if (type != at::kCPU) take_device(placement, communicator, type, hosts);
   return placement;
 }
 
@@ -126,7 +160,7 @@ std::string number_ranges(const std::vector<int>& numbers) {
 
 std::vector<std::string> rank_table(const Communicator& communicator, const Placement& placement) {
   const auto common = communicator.gather_texts(common_text(placement));
-  const std::string place = placement.device.is_cuda() ? placement.device.str() : "cores " + placement.cores;
+  const std::string place = placement.device.is_cpu() ? "cores " + placement.cores : placement.device.str();
   const auto places = communicator.gather_texts(place);
   std::vector<std::string> lines;
   for (size_t first = 0; first < common.size();) {

@@ -80,6 +80,34 @@ class MpiReduction : public PendingReduction::Backend {
   bool finished_ = false;
 };
 
+class StagedReduction : public PendingReduction::Backend {
+ public:
+  StagedReduction(MPI_Comm communicator, Tensor& tensor) : tensor_(tensor), host_(tensor.cpu()), sum_(communicator, host_) {}
+
+  bool test() override {
+    if (!returned_ && sum_.test()) give_back();
+    return returned_;
+  }
+
+  void wait() override {
+    if (returned_) return;
+    sum_.wait();
+    give_back();
+  }
+
+ private:
+  void give_back() {
+    const at::NoGradGuard no_gradients;
+    tensor_.copy_(host_);
+    returned_ = true;
+  }
+
+  Tensor tensor_;
+  Tensor host_;
+  MpiReduction sum_;
+  bool returned_ = false;
+};
+
 }  // namespace
 
 std::vector<int> message_lengths(int64_t count, int64_t limit) {
@@ -90,6 +118,10 @@ std::vector<int> message_lengths(int64_t count, int64_t limit) {
 
 std::unique_ptr<PendingReduction::Backend> start_mpi_sum(MPI_Comm communicator, Tensor& tensor) {
   return std::make_unique<MpiReduction>(communicator, tensor);
+}
+
+std::unique_ptr<PendingReduction::Backend> start_staged_sum(MPI_Comm communicator, Tensor& tensor) {
+  return std::make_unique<StagedReduction>(communicator, tensor);
 }
 
 void mpi_broadcast(MPI_Comm communicator, void* bytes, int64_t length, int root) {

@@ -26,6 +26,9 @@ using Event = at::cuda::CUDAEvent;  // without timing, which would make it slowe
 // The host may be this many collectives ahead of the device. Beyond it the host polls, which is where errors are noticed.
 constexpr std::size_t max_in_flight = 64;
 
+// A call is usually taken in within microseconds, while the shortest sleep takes some 70.
+constexpr int looks_without_sleep = 1000;
+
 // The watchdog can name the rank that hangs and goes first; this is for programs that run without one.
 constexpr double grace_seconds = 30;
 
@@ -192,6 +195,9 @@ class Group : public NcclGroup {
 
   template <typename Condition>
   void poll(const char* what, Condition finished) {
+    for (int look = 0; look < looks_without_sleep; ++look) {
+      if (finished()) return;
+    }
     const auto start = std::chrono::steady_clock::now();
     while (!finished()) {
       const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
@@ -218,6 +224,10 @@ class Group : public NcclGroup {
 };
 
 }  // namespace
+
+bool nccl_in_build() {
+  return true;
+}
 
 std::string nccl_version() {
   int version = 0;

@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "cluster/launch/cuda_devices.h"
+#include "cluster/launch/accelerators.h"
 #include "cluster/launch/thread_bound.h"
 
 namespace eidolon {
@@ -54,7 +54,7 @@ TEST(Placement, MakesTheLibraryDeterministic) {
 }
 
 TEST(Placement, RefusesCudaWhereThereIsNoGpu) {
-  if (cuda_device_count() > 0) GTEST_SKIP() << "this machine has a GPU";
+  if (accelerator_count(at::kCUDA) > 0) GTEST_SKIP() << "this machine has a GPU";
   const Communicator communicator = Communicator::world();
   EXPECT_THROW(bind_rank(communicator, "cuda", 1), BadInput);
   EXPECT_EQ(bind_rank(communicator, "", 1).device, at::Device(at::kCPU));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/readout.h"
+#include "tests/device/test_device.h"
 #include "tests/model/model_data.h"
 #include "tests/storage/expect_error.h"
 
@@ -54,8 +55,8 @@ TEST_P(PublishedFamily, ComputesWhatItsLibraryDoes) {
   const Teacher teacher = read_teacher(folder, options);
   const Output& output = teacher.model.plan->output;
   // In float64, so that it is the definitions that are compared and not roundings.
-  const Tensor images = reference.at("images").to(at::kDouble);
-  const Tensor given = forward(teacher.model.to(at::kCPU, at::kDouble), images);
+  const Tensor images = reference.at("images").to(test_device(), at::kDouble);
+  const Tensor given = forward(teacher.model.to(test_device(), at::kDouble), images).cpu();
   int compared = 0;
   const auto compare = [&](const std::string& part, const Tensor& found) {
     const bool is_map = part.starts_with("stage");
@@ -70,7 +71,7 @@ TEST_P(PublishedFamily, ComputesWhatItsLibraryDoes) {
   } else {
     options.output = output.parts[0].name == "stage1" ? "" : "both";
     const Teacher both = read_teacher(folder, options);
-    const Tensor parts = forward(both.model.to(at::kCPU, at::kDouble), images);
+    const Tensor parts = forward(both.model.to(test_device(), at::kDouble), images).cpu();
     for (size_t part = 0; part < both.model.plan->output.parts.size(); ++part) {
       compare(both.model.plan->output.parts[part].name, part_of(both.model.plan->output, part, parts));
     }

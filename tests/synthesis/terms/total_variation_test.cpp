@@ -1,5 +1,6 @@
 #include "synthesis/terms/total_variation.h"
 
+#include "tests/device/test_device.h"
 #include "tests/synthesis/small_teacher.h"
 
 namespace eidolon {
@@ -7,7 +8,8 @@ namespace {
 
 /// The four norms as loops over pixels.
 double brute_force_variation(const Tensor& image) {
-  const auto pixel = image.accessor<double, 3>();
+  const Tensor on_cpu = image.cpu();
+  const auto pixel = on_cpu.accessor<double, 3>();
   const int64_t channels = image.size(0), height = image.size(1), width = image.size(2);
   double across = 0, down = 0, falling = 0, rising = 0;
   for (int64_t c = 0; c < channels; ++c) {
@@ -26,7 +28,7 @@ double brute_force_variation(const Tensor& image) {
 
 TEST(TotalVariation, IsTheDistanceOfTheFourNormsFromTheTarget) {
   const Tensor images = testing::small_pixels(3);
-  const Tensor targets = at::tensor({0.0, 1000.0, 60.0}, at::kDouble);
+  const Tensor targets = at::tensor({0.0, 1000.0, 60.0}, at::kDouble).to(test_device());
   const Tensor loss = total_variation_loss(images, targets);
   ASSERT_EQ(loss.sizes(), at::IntArrayRef({3}));
   for (int64_t i = 0; i < 3; ++i) {
@@ -35,7 +37,7 @@ TEST(TotalVariation, IsTheDistanceOfTheFourNormsFromTheTarget) {
 }
 
 TEST(TotalVariation, GradientMatchesDifferencesOnBothSidesOfTheTarget) {
-  const Tensor targets = at::tensor({1.0, 1000.0}, at::kDouble);
+  const Tensor targets = at::tensor({1.0, 1000.0}, at::kDouble).to(test_device());
   testing::expect_gradient_matches_differences([&](const Tensor& x) { return total_variation_loss(x, targets).sum(); },
                                                testing::small_pixels(2), 1e-4, 1e-6);
 }

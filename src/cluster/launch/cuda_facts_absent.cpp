@@ -1,17 +1,17 @@
-#include <string>
-
 #include "base/error.h"
-#include "cluster/launch/cuda_devices.h"
+#include "cluster/launch/cuda_facts.h"
 
 namespace eidolon {
 
 int cuda_device_count() {
   return 0;
 }
-std::string cuda_device_id(int) {
+
+CudaFacts cuda_facts(int) {
   throw Fault("this build has no CUDA");
 }
-std::string cuda_device_name(int) {
+
+double cuda_peak_megabytes(int) {
   throw Fault("this build has no CUDA");
 }
 

@@ -1,0 +1,30 @@
+#include "cluster/launch/cuda_facts.h"
+
+#include <ATen/cuda/CUDAContextLight.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+
+namespace eidolon {
+
+int cuda_device_count() {
+  return at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+}
+
+CudaFacts cuda_facts(int index) {
+  const cudaDeviceProp* properties = at::cuda::getDeviceProperties(static_cast<c10::DeviceIndex>(index));
+  constexpr char digits[] = "0123456789abcdef";
+  CudaFacts facts{.uuid = {}, .name = properties->name, .major = properties->major};
+  for (const char byte : properties->uuid.bytes) {
+    facts.uuid += digits[(byte >> 4) & 15];
+    facts.uuid += digits[byte & 15];
+  }
+  return facts;
+}
+
+double cuda_peak_megabytes(int index) {
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(index));
+  constexpr auto whole = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  return static_cast<double>(stats.reserved_bytes[whole].peak) / 1e6;
+}
+
+}  // namespace eidolon

@@ -1,0 +1,18 @@
+// What the CUDA runtime knows of its devices. cuda_facts_absent.cpp implements it in a build without CUDA.
+#pragma once
+
+#include <string>
+
+namespace eidolon {
+
+struct CudaFacts {
+  std::string uuid;  ///< 32 hexadecimal digits
+  std::string name;  ///< "NVIDIA H100 80GB HBM3"
+  int major = 0;     ///< of the compute capability
+};
+
+int cuda_device_count();  ///< 0 without a GPU or a driver
+CudaFacts cuda_facts(int index);
+double cuda_peak_megabytes(int index);  ///< reserved by LibTorch's allocator at most
+
+}  // namespace eidolon
