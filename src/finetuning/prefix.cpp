@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "numerics/transfer.h"
+
 namespace eidolon {
 namespace {
 
@@ -64,7 +66,7 @@ void Prefix::forget() {
 
 Tensor Prefix::rows(const Tensor& numbers) const {
   at::NoGradGuard no_grad;
-  if (kept_.defined()) return kept_.index_select(0, numbers.to(kept_.device()));
+  if (kept_.defined()) return kept_.index_select(0, sent_to(kept_.device(), numbers));
   return compute(numbers, section_);
 }
 

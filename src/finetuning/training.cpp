@@ -7,6 +7,21 @@ namespace {
 
 constexpr AdamSettings adam{0.9, 0.999, 1e-8};
 
+void update(std::vector<Trainable>& trainables, double rate_factor) {
+  std::vector<Tensor> gradients, rates;
+  std::vector<AdamMoments*> moments;
+  for (Trainable& entry : trainables) {
+    gradients.push_back(entry.parameter.grad());
+    rates.push_back(entry.rate * rate_factor);
+    moments.push_back(&entry.moments);
+  }
+  adam_steps(parameters_of(trainables), gradients, moments, rates, adam);
+  const at::NoGradGuard no_grad;
+  for (Trainable& entry : trainables) {
+    if (entry.lowest.defined()) entry.parameter.clamp_min_(entry.lowest);
+  }
+}
+
 }  // namespace
 
 Tensor train_step(const Phase& phase, std::vector<Trainable>& trainables, GradientReducer& reducer, const TrainingStep& step) {
@@ -18,12 +33,7 @@ Tensor train_step(const Phase& phase, std::vector<Trainable>& trainables, Gradie
     share = loss.detach();
   }
   reducer.finish();
-  for (Trainable& entry : trainables) {
-    adam_step(entry.parameter, entry.parameter.grad(), entry.moments, entry.rate * step.rate_factor, adam);
-    if (!entry.lowest.defined()) continue;
-    const at::NoGradGuard no_grad;
-    entry.parameter.clamp_min_(entry.lowest);
-  }
+  update(trainables, step.rate_factor);
   return share;
 }
 

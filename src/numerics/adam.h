@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/tensor.h"
 
@@ -25,5 +26,10 @@ struct AdamMoments {
 /// shape (e.g. a learning rate per output channel).
 void adam_step(Tensor& parameter, const Tensor& gradient, AdamMoments& moments, const Tensor& rate,
                const AdamSettings& settings);
+
+/// The same of many tensors on one device, `rates` one each. On a GPU one kernel serves them all where it can; on the CPU
+/// each tensor is finished while it lies in the cache.
+void adam_steps(std::vector<Tensor> parameters, const std::vector<Tensor>& gradients, const std::vector<AdamMoments*>& moments,
+                const std::vector<Tensor>& rates, const AdamSettings& settings);
 
 }  // namespace eidolon

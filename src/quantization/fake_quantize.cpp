@@ -1,5 +1,10 @@
 #include <ATen/ExpandUtils.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "numerics/cuda_kernel.h"
 #include "quantization/float_channels.h"
 #include "quantization/quantizer.h"
 
@@ -9,19 +14,51 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+/// y, and dy/dx where asked for, of one element. Comparisons, unlike fmin and fmax, let NaN pass.
+const std::string fused_code = R"(
+template <typename T> void rounded(T x, T s, T m, T lowest, T highest, T& y) {
+  const T index = nearest<T>(x, s, m), raised = index < lowest ? lowest : index;
+  y = value<T>(raised > highest ? highest : raised, s, m, highest);
+}
+template <typename T> void rounded_with_slope(T x, T s, T m, T lowest, T highest, T& y, T& dy_dx) {
+  rounded<T>(x, s, m, lowest, highest, y);
+  const T index = nearest<T>(x, s, m);
+  dy_dx = index >= lowest && index <= highest ? slope<T>(x, y, s) : T(0);
+}
+)";
+
+std::vector<Tensor> rounded_by_one_kernel(const Tensor& x, const Grid& grid, const Format& format, bool with_slope) {
+  const CudaKernel kernel{.name = with_slope ? "rounded_with_slope" : "rounded",
+                          .code = format.cuda_code + fused_code,
+                          .outputs = with_slope ? 2 : 1};
+  const Tensor& companding = grid.companding.defined() ? grid.companding : grid.scale;
+  return launch(kernel, {x, grid.scale, companding, grid.lowest, grid.highest});
+}
+
 /// Let y(x, s) be the rounded value. With the gradient of rounding taken for 1, all formats share
 ///   dy/dx = a    and    dy/ds = (y - a x) / s,
 /// where a is 0 for clamped values and otherwise the format's slope.
 class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
  public:
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& scale, const Grid& grid,
-                        const Format* format) {
-    const Tensor index = format->nearest(x, grid);
+  /// y and the slope a.
+  static std::pair<Tensor, Tensor> step_by_step(const Tensor& x, const Grid& grid, const Format& format) {
+    const Tensor index = format.nearest(x, grid);
     const Tensor clamped = at::clamp_min(index, grid.lowest).clamp_max_(grid.highest);
     // 1 where nothing was clamped, as a float: multiplying by booleans is four times slower on the CPU.
     const Tensor slope = index.eq_(clamped);
-    const Tensor y = format->value_(clamped, grid);
-    if (format->slope != nullptr) slope.mul_(format->slope(x, y, grid));
+    const Tensor y = format.value_(clamped, grid);
+    if (format.slope != nullptr) slope.mul_(format.slope(x, y, grid));
+    return {y, slope};
+  }
+
+  static std::pair<Tensor, Tensor> in_one_kernel(const Tensor& x, const Grid& grid, const Format& format) {
+    const std::vector<Tensor> both = rounded_by_one_kernel(x, grid, format, /*with_slope=*/true);
+    return {both[0], both[1]};
+  }
+
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& scale, const Grid& grid,
+                        const Format* format) {
+    const auto [y, slope] = takes_cuda_kernels(x) ? in_one_kernel(x, grid, *format) : step_by_step(x, grid, *format);
     if (scale.requires_grad()) {
       context->save_for_backward({slope, x, y, scale});
     } else {
@@ -51,6 +88,7 @@ Tensor rounded(const Tensor& x, Grid grid, const Format& format) {
     grid.scale = scale.detach();
     return FakeQuantize::apply(x, scale, grid, &format);
   }
+  if (takes_cuda_kernels(x)) return rounded_by_one_kernel(x, grid, format, /*with_slope=*/false).front();
   return format.value_(format.nearest(x, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest), grid);
 }
 

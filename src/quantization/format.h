@@ -52,6 +52,10 @@ struct Format {
   std::vector<Quantizer> (*fits)(const Range& range, const QuantizerSpec& spec, bool free_zero_point) = nullptr;
 
   double shrink_step = usual_shrink_step;
+
+  /// The same three in CUDA, for one element of type T with scale s and mu-law parameter m: nearest(x, s, m),
+  /// value(index, s, m, highest), slope(x, y, s). fake_quantize() makes one kernel of them.
+  std::string cuda_code{};
 };
 
 /// The row of that name; BadInput naming `where` and the names that there are.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "numerics/transfer.h"
+
 namespace eidolon {
 
 Tensor bilinear_matrix(int64_t to, int64_t from, at::TensorOptions options) {
@@ -17,7 +19,7 @@ Tensor bilinear_matrix(int64_t to, int64_t from, at::TensorOptions options) {
     entry[row][left] += static_cast<float>(1.0 - fraction);
     entry[row][right] += static_cast<float>(fraction);
   }
-  return matrix.to(options.device(), options.dtype().toScalarType());
+  return sent_to(options.device(), matrix.to(options.dtype().toScalarType()));
 }
 
 Tensor enlarged_quadrants(const Tensor& images, const Tensor& quadrants) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "numerics/random.h"
+#include "numerics/transfer.h"
 
 namespace eidolon {
 namespace {
@@ -24,8 +25,12 @@ Tensor interpolation(const Tensor& positions, const Tensor& pixels) {
 
 Views Views::to(at::Device device) const {
   if (!side.defined()) return {};
-  const auto moved = [&](const Tensor& tensor) { return tensor.to(device, at::kFloat, /*non_blocking=*/true); };
-  return {moved(top), moved(left), moved(side), moved(gain), moved(offset)};
+  const int64_t images = side.size(0);
+  const Tensor all = at::cat({top.unsqueeze(1), left.unsqueeze(1), side.unsqueeze(1), gain.flatten(1), offset.flatten(1)}, 1);
+  const std::vector<Tensor> parts = sent_to(device, all).split_with_sizes({1, 1, 1, gain.size(1), gain.size(1)}, 1);
+  const auto vector = [&](const Tensor& part) { return part.reshape({images}); };
+  const auto per_channel = [&](const Tensor& part) { return part.reshape({images, -1, 1, 1}); };
+  return {vector(parts[0]), vector(parts[1]), vector(parts[2]), per_channel(parts[3]), per_channel(parts[4])};
 }
 
 Views draw_views(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit, int64_t iteration) {

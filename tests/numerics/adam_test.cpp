@@ -4,6 +4,9 @@
 
 #include <array>
 #include <cmath>
+#include <vector>
+
+#include "tests/device/test_device.h"
 
 namespace eidolon {
 namespace {
@@ -54,6 +57,33 @@ TEST(Adam, FollowsThePublishedFormula) {
   compare_over_steps(at::scalar_tensor(0.01, at::kDouble), {});
   compare_over_steps(at::scalar_tensor(0.2, at::kDouble), {0.5, 0.9, 1e-8});
   compare_over_steps(at::scalar_tensor(0.2, at::kDouble), {0.9, 0.999, 1e-2});
+}
+
+/// A GPU takes all tensors in one go; the arithmetic is that of adam_step.
+TEST(Adam, OfManyTensorsIsThatOfEach) {
+  std::vector<Tensor> together, apart, gradients, rates;
+  std::vector<AdamMoments> moments, single;
+  std::vector<AdamMoments*> all;
+  at::manual_seed(3);
+  for (const int64_t rows : {1, 4, 9}) {
+    together.push_back(at::randn({rows, 5}).to(test_device()));
+    apart.push_back(together.back().clone());
+    gradients.push_back(at::randn({rows, 5}).to(test_device()));
+    rates.push_back(at::linspace(0.01, 0.1, rows).reshape({rows, 1}).to(test_device()));
+    moments.push_back(AdamMoments::zeros_like(together.back()));
+    single.push_back(AdamMoments::zeros_like(together.back()));
+  }
+  moments[1].step = single[1].step = 40;  // resumed elsewhere
+  for (AdamMoments& one : moments) all.push_back(&one);
+  for (int step = 0; step < 3; ++step) {
+    adam_steps(together, gradients, all, rates, {});
+    for (size_t i = 0; i < apart.size(); ++i) adam_step(apart[i], gradients[i], single[i], rates[i], {});
+  }
+  for (size_t i = 0; i < apart.size(); ++i) {
+    EXPECT_TRUE(at::allclose(together[i], apart[i], 1e-6, 0)) << i;
+    EXPECT_TRUE(at::allclose(moments[i].exp_avg_sq, single[i].exp_avg_sq, 1e-6, 0)) << i;
+    EXPECT_EQ(moments[i].step, single[i].step);
+  }
 }
 
 TEST(Adam, TakesARatePerChannel) {

@@ -7,6 +7,9 @@
 #include <cmath>
 #include <set>
 
+#include "numerics/random_mask.h"
+#include "tests/device/test_device.h"
+
 namespace eidolon {
 namespace {
 
@@ -139,6 +142,20 @@ TEST(RandomStream, AMaskHoldsTheShareThatWasAskedForWithoutNeighbours) {
     for (const int64_t lag : {1, 8, 31, 32}) {
       const Tensor both = mask.narrow(0, 0, count - lag) * mask.narrow(0, lag, count - lag);
       EXPECT_NEAR(both.mean().item<double>(), p * p, 8 * error + 1e-5) << p << " at distance " << lag;
+    }
+  }
+}
+
+TEST(RandomMask, IsWhatTheStreamsOfTheRowsDrawOnAnyDevice) {
+  const uint64_t seed = 0x123456789abcdefull;
+  const std::vector<int64_t> indices{0, 7, (int64_t{1} << 40) + 3};
+  for (const double probability : {0.0, 0.5, 0.3, 1.0 / 1024, 1.0}) {
+    const Tensor mask = random_mask(seed, Purpose::input_mix, indices, 12345, {5, 77}, probability, test_device());
+    EXPECT_EQ(mask.device(), test_device());
+    ASSERT_EQ(mask.sizes(), (std::vector<int64_t>{3, 5, 77}));
+    for (size_t row = 0; row < indices.size(); ++row) {
+      const Tensor expected = RandomStream(seed, Purpose::input_mix, indices[row], 12345).mask({5, 77}, probability);
+      EXPECT_TRUE(at::equal(mask[static_cast<int64_t>(row)].cpu(), expected)) << probability << ", row " << row;
     }
   }
 }

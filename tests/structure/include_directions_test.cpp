@@ -27,7 +27,7 @@ const Edges allowed{
     {"cluster", {"base", "storage"}},
     {"model", {"base", "numerics", "storage", "cluster"}},
     {"reporting", {"base", "storage"}},
-    {"quantization", {"base", "model", "job"}},
+    {"quantization", {"base", "numerics", "model", "job"}},
     {"synthesis", {"base", "numerics", "procedural", "job", "model", "storage"}},
     {"finetuning", {"base", "numerics", "procedural", "job", "cluster", "storage", "model", "quantization", "reporting"}},
     {"evaluation", {"base", "model"}},

@@ -77,7 +77,17 @@ const Format companded{.name = "companded",
                        .value_ = value_,
                        .slope = slope,
                        .fits = fits,
-                       .shrink_step = wide_shrink_step};
+                       .shrink_step = wide_shrink_step,
+                       .cuda_code = R"(
+template <typename T> T nearest(T x, T s, T m) {
+  const T ratio = x / s;
+  return rint(copysign(log2(fabs(ratio) + T(1)) * m, ratio));
+}
+template <typename T> T value(T index, T s, T m, T highest) {
+  return copysign((exp2(fabs(index) / m) - T(1)) * s, index);
+}
+template <typename T> T slope(T x, T y, T s) { return (fabs(y) + s) / (fabs(x) + s); }
+)"};
 
 }  // namespace formats
 }  // namespace eidolon

@@ -35,15 +35,37 @@ std::vector<Quantizer> fits(const Range& range, const QuantizerSpec& spec, bool)
 
 }  // namespace
 
-const Format log2{
-    .name = "log2", .codes = unsigned_codes, .nearest = nearest<1>, .value_ = value_of_log2_, .slope = slope, .fits = fits};
+const Format log2{.name = "log2",
+                  .codes = unsigned_codes,
+                  .nearest = nearest<1>,
+                  .value_ = value_of_log2_,
+                  .slope = slope,
+                  .fits = fits,
+                  .cuda_code = R"(
+template <typename T> T nearest(T x, T s, T m) {
+  const T ratio = x / s;
+  return rint(-log2(ratio < T(0) ? T(0) : ratio));
+}
+template <typename T> T value(T index, T s, T m, T highest) { return exp2(-index) * s; }
+template <typename T> T slope(T x, T y, T s) { return y / (x < T(1e-30) ? T(1e-30) : x); }
+)"};
 
 const Format log_sqrt2{.name = "log_sqrt2",
                        .codes = unsigned_codes,
                        .nearest = nearest<2>,
                        .value_ = value_of_log_sqrt2_,
                        .slope = slope,
-                       .fits = fits};
+                       .fits = fits,
+                       .cuda_code = R"(
+template <typename T> T nearest(T x, T s, T m) {
+  const T ratio = x / s;
+  return rint(log2(ratio < T(0) ? T(0) : ratio) * T(-2));
+}
+template <typename T> T value(T index, T s, T m, T highest) {
+  return index == highest ? T(0) : exp2(index * T(-0.5)) * s;
+}
+template <typename T> T slope(T x, T y, T s) { return y / (x < T(1e-30) ? T(1e-30) : x); }
+)"};
 
 }  // namespace formats
 }  // namespace eidolon

@@ -1,3 +1,5 @@
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "quantization/formats/fits.h"
@@ -47,6 +49,31 @@ struct Minifloat {
   }
 };
 
+/// Minifloat's functions for one element.
+template <int mantissa, int lowest_exponent, int last>
+std::string cuda_code() {
+  std::ostringstream constants;
+  constants << "constexpr int mantissa = " << mantissa << ", lowest_exponent = " << lowest_exponent << ";\n"
+            << "constexpr double octave = " << Minifloat<mantissa, lowest_exponent, last>::octave
+            << ", highest_value = " << Minifloat<mantissa, lowest_exponent, last>::highest << ";\n";
+  return constants.str() + R"(
+template <typename T> T nearest(T x, T s, T m) {
+  const T ratio = x / s, limit = T(2 * highest_value), size = fabs(ratio), v = size > limit ? limit : size;
+  int exponent = 0;
+  const T fraction = frexp(v, &exponent);
+  const T normal = rint(fraction * T(2 * octave)) + T(exponent - (1 + lowest_exponent)) * T(octave);
+  const T subnormal = rint(ldexp(v, mantissa - lowest_exponent));
+  return copysign(v < ldexp(T(1), lowest_exponent) ? subnormal : normal, ratio);
+}
+template <typename T> T value(T index, T s, T m, T highest) {
+  const T magnitude = fabs(index), above = floor(magnitude / T(octave)) - T(1), octaves = above < T(0) ? T(0) : above;
+  const T steps = magnitude - octaves * T(octave);
+  return copysign(ldexp(steps, int(octaves) + lowest_exponent - mantissa), index) * s;
+}
+template <typename T> T slope(T x, T y, T s) { return T(1); }
+)";
+}
+
 template <int mantissa, int lowest_exponent, int last>
 Format minifloat(const char* name, int64_t bits) {
   using Values = Minifloat<mantissa, lowest_exponent, last>;
@@ -57,7 +84,8 @@ Format minifloat(const char* name, int64_t bits) {
           .codes = Values::codes,
           .nearest = Values::nearest,
           .value_ = Values::value_,
-          .fits = Values::fits};
+          .fits = Values::fits,
+          .cuda_code = cuda_code<mantissa, lowest_exponent, last>()};
 }
 
 }  // namespace

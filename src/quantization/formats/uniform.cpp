@@ -48,7 +48,12 @@ const Format uniform{.name = "uniform",
                      .codes = integer_codes,
                      .nearest = nearest,
                      .value_ = value_,
-                     .fits = fits};
+                     .fits = fits,
+                     .cuda_code = R"(
+template <typename T> T nearest(T x, T s, T m) { return rint(x / s); }
+template <typename T> T value(T index, T s, T m, T highest) { return index * s; }
+template <typename T> T slope(T x, T y, T s) { return T(1); }
+)"};
 
 }  // namespace formats
 }  // namespace eidolon

@@ -1,0 +1,80 @@
+// What a step costs a device besides its arithmetic, counted on the stand-in accelerator: nothing is read back, the few
+// numbers that change from step to step are sent without waiting, and step 100 is like step 10.
+#include <gtest/gtest.h>
+
+#include "finetuning/reconstruction.h"
+#include "finetuning/training.h"
+#include "job/synthesis_methods.h"
+#include "synthesis/optimization.h"
+#include "tests/device/standin_accelerator.h"
+#include "tests/finetuning/setting.h"
+
+namespace eidolon {
+namespace {
+
+standin::Counts operator-(const standin::Counts& a, const standin::Counts& b) {
+  return {a.scalars_read - b.scalars_read, a.copies_to_host - b.copies_to_host, a.copies_to_device - b.copies_to_device,
+          a.allocations - b.allocations, a.operations - b.operations};
+}
+
+/// Of one step, once `before` steps are done.
+template <class Step>
+standin::Counts cost_of(int before, Step step) {
+  for (int i = 0; i < before; ++i) step();
+  const standin::Counts start = standin::counts();
+  step();
+  return standin::counts() - start;
+}
+
+void expect_steady(const standin::Counts& tenth, const standin::Counts& hundredth, int64_t sent) {
+  EXPECT_EQ(tenth.scalars_read, 0);
+  EXPECT_EQ(tenth.copies_to_host, 0);
+  EXPECT_LE(tenth.copies_to_device, sent);
+  EXPECT_GT(tenth.operations, 0) << "the step does not run on the device";
+  EXPECT_EQ(hundredth.scalars_read, tenth.scalars_read);
+  EXPECT_EQ(hundredth.copies_to_device, tenth.copies_to_device);
+  EXPECT_EQ(hundredth.allocations, tenth.allocations);
+  EXPECT_EQ(hundredth.operations, tenth.operations);
+}
+
+void expect_steady_synthesis(const std::string& method, int64_t sent) {
+  SynthesisJob job = synthesis_method(method).defaults();
+  job.unit_images = 4;
+  job.iterations = 1000;
+  if (method == "sardfq") job.sardfq.prior_weight = 100.0;
+  const SynthesisTeacher teacher{small_model(), small_preprocessing()};
+  const Unit unit{0, job.unit_images};
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  UnitState state = start_unit(teacher, job, unit);
+  const auto step = [&] { optimise_once(teacher, job, objective, state); };
+  const standin::Counts tenth = cost_of(9, step), hundredth = cost_of(89, step);
+  expect_steady(tenth, hundredth, sent);
+}
+
+TEST(SteadyState, ASynthesisIterationSendsItsViewsAndReadsNothing) {
+  expect_steady_synthesis("views", 1);
+}
+
+TEST(SteadyState, OtherMethodsSendNothingButTheMatrixThatEnlargesCrops) {
+  expect_steady_synthesis("psaq", 0);
+  expect_steady_synthesis("sardfq", 1);
+}
+
+/// Its row numbers go to three caches, and the mask of the mixed inputs is drawn on the host where there is no CUDA.
+TEST(SteadyState, ATrainingStepSendsItsRowNumbersAndMaskAndReadsNothing) {
+  Setting setting;
+  setting.job.input_mix = 0.5;
+  setting.job.importance = "gradient";
+  setting.job.token_units = true;
+  const std::vector<Phase> phases = setting.phases();
+  const Phase& phase = phases.at(1);
+  std::vector<Trainable> trainables = phase.begin();
+  GradientReducer reducer(parameters_of(trainables), setting.communicator, Reduction::overlapped);
+  int64_t number = 0;
+  const auto step = [&] { train_step(phase, trainables, reducer, {.images = {0, 3, 5}, .batch = 3, .number = number++}); };
+  const standin::Counts tenth = cost_of(9, step), hundredth = cost_of(89, step);
+  expect_steady(tenth, hundredth, 4);
+}
+
+}  // namespace
+}  // namespace eidolon

@@ -1,0 +1,118 @@
+// Rounding on a device beside the CPU's, and the CUDA source of the formats, compiled for the host.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "quantization/quantizer.h"
+#include "tests/device/test_device.h"
+#include "tests/storage/temporary_folder.h"
+
+namespace eidolon {
+namespace {
+
+/// Values of all sizes, ties, both zeros, what is clamped, and NaN.
+Tensor difficult_values() {
+  at::manual_seed(23);
+  std::vector<float> special{0.0f, -0.0f, 0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 1e-30f, -1e-30f, 1e30f, -1e30f, 448.0f, 464.0f, 6.0f, 5.0f};
+  special.push_back(std::numeric_limits<float>::quiet_NaN());
+  return at::cat({at::tensor(special), at::randn({2000}) * 3, at::randn({2032}) * 0.01}).reshape({16, -1});
+}
+
+Quantizer quantizer_of(const Format& format, const Scaling& scaling, int64_t scales) {
+  Quantizer quantizer;
+  quantizer.spec = {.format = &format, .bits = format.fixed_bits > 0 ? format.fixed_bits : 4, .scaling = scaling};
+  quantizer.scale = at::linspace(0.05, 0.4, scales);
+  quantizer.zero_point = format.has_zero_point ? at::full({scales}, 5.0) : at::zeros({scales});
+  if (format.is_companded) quantizer.companding = at::full({scales}, 2.0);
+  return quantizer;
+}
+
+struct Rounded {
+  Tensor y, gradient;
+};
+
+Rounded rounded_on(at::Device device, const Tensor& values, const Quantizer& quantizer) {
+  const Tensor x = values.to(device).detach().requires_grad_(true);
+  const Quantizer there = quantizer.with([&](const Tensor& tensor) { return tensor.to(device); });
+  const Tensor y = fake_quantize(x, there);
+  Tensor plain;
+  {
+    const at::NoGradGuard no_gradients;
+    plain = fake_quantize(x, there);
+  }
+  EXPECT_TRUE(at::allclose(plain.cpu(), y.detach().cpu(), 0, 0, /*equal_nan=*/true)) << quantizer.spec.format->name;
+  const Tensor weights = at::linspace(-1, 1, values.numel()).reshape(values.sizes()).to(device);
+  return {y.detach().cpu(), torch::autograd::grad({(y * weights).sum()}, {x})[0].cpu()};
+}
+
+TEST(FakeQuantize, IsTheSameOnTheDevice) {
+  const Tensor values = difficult_values();
+  const Scaling per_values = per_block(-1, 16, ScaleFormat::e8m0, /*from_values=*/true);
+  for (const Format* format : all_formats()) {
+    // exp2 and log2 of a device may differ from the CPU's in their last bit.
+    const bool exact = format->is_uniform || format->fixed_bits > 0;
+    for (const Scaling& scaling : {per_tensor, per_channel(0), per_values}) {
+      if (scaling.from_values && format->fixed_bits == 0) continue;
+      const Tensor finite = scaling.from_values ? values.nan_to_num(0).clamp(-1e3, 1e3) : values;
+      const Quantizer quantizer = quantizer_of(*format, scaling, scale_count(scaling, values.sizes()));
+      const Rounded here = rounded_on(at::kCPU, finite, quantizer), there = rounded_on(test_device(), finite, quantizer);
+      const double tolerance = exact ? 0 : 1e-6;
+      EXPECT_TRUE(at::allclose(there.y, here.y, tolerance, 0, /*equal_nan=*/true)) << format->name;
+      EXPECT_TRUE(at::allclose(there.gradient, here.gradient, tolerance, 0, /*equal_nan=*/true)) << format->name;
+    }
+  }
+}
+
+using Kernel = void (*)(const float*, int64_t, float, float, float, float, float*, float*);
+
+/// The format's CUDA functions as the host's compiler takes them.
+Kernel compiled_for_host(const Format& format, const std::filesystem::path& folder) {
+  const std::filesystem::path source = folder / (format.name + ".cpp"), library = folder / (format.name + ".so");
+  std::ofstream(source) << "#include <cmath>\n#include <cstdint>\nusing namespace std;\n"
+                        << format.cuda_code
+                        << "extern \"C\" void run(const float* x, int64_t n, float s, float m, float lowest, float highest,\n"
+                        << "                      float* y, float* dy) {\n"
+                        << "  for (int64_t i = 0; i < n; ++i) {\n"
+                        << "    const float index = nearest<float>(x[i], s, m), raised = index < lowest ? lowest : index;\n"
+                        << "    y[i] = value<float>(raised > highest ? highest : raised, s, m, highest);\n"
+                        << "    dy[i] = index >= lowest && index <= highest ? slope<float>(x[i], y[i], s) : 0;\n"
+                        << "  }\n}\n";
+  const std::string command = "c++ -std=c++17 -O1 -ffp-contract=off -shared -fPIC -o " + library.string() + " " + source.string();
+  EXPECT_EQ(std::system(command.c_str()), 0) << format.name;
+  void* const handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  EXPECT_NE(handle, nullptr) << format.name;
+  return handle == nullptr ? nullptr : reinterpret_cast<Kernel>(dlsym(handle, "run"));
+}
+
+TEST(CudaCode, CompiledForTheHostRoundsLikeTheReference) {
+  const testing::TemporaryFolder folder;
+  const Tensor values = difficult_values();
+  for (const Format* format : all_formats()) {
+    const Quantizer quantizer = quantizer_of(*format, per_tensor, 1);
+    const Grid grid = grid_of(quantizer, values.sizes(), at::kFloat);
+    const Kernel kernel = compiled_for_host(*format, folder.path());
+    ASSERT_NE(kernel, nullptr);
+    Tensor y = at::empty_like(values), slope = at::empty_like(values);
+    kernel(values.const_data_ptr<float>(), values.numel(), grid.scale.item<float>(),
+           format->is_companded ? grid.companding.item<float>() : 0, grid.lowest.item<float>(), grid.highest.item<float>(),
+           y.mutable_data_ptr<float>(), slope.mutable_data_ptr<float>());
+    const Tensor x = values.clone().requires_grad_(true), expected = fake_quantize(x, quantizer);
+    const Tensor gradient = torch::autograd::grad({expected.sum()}, {x})[0];
+    const double tolerance = format->is_uniform || format->fixed_bits > 0 ? 0 : 1e-6;
+    EXPECT_TRUE(at::allclose(y, expected, tolerance, 0, /*equal_nan=*/true)) << format->name;
+    // At NaN one says that nothing was clamped, the other that all was; either way NaN stays in the loss.
+    const Tensor numbers = at::isnan(values).logical_not();
+    EXPECT_TRUE(at::allclose(slope.masked_select(numbers), gradient.masked_select(numbers), tolerance, 0)) << format->name;
+  }
+}
+
+}  // namespace
+}  // namespace eidolon
