@@ -11,7 +11,7 @@ import torch
 BATCH = 64
 
 
-def views_per_second(step, seconds=3.0):
+def views_per_second(step, seconds=2.0):
     for _ in range(3):
         step()
     torch.cuda.synchronize()

@@ -2,7 +2,7 @@
 //
 // Its memory is host memory, but its tensors are not CPU tensors: LibTorch refuses an operation that mixes both, as it
 // does on CUDA, and every operation runs through the CPU's kernels, so results are the CPU's bit for bit. A program that
-// links standin_accelerator accepts run.device = "standin"; no other does.
+// links standin_accelerator accepts run.device = "standin" where EIDOLON_TEST_DEVICE=standin; no other does.
 #pragma once
 
 #include <cstdint>

@@ -44,6 +44,13 @@ Tensor softmax(const Tensor& scores) {
   return at::softmax(scores, -1, accumulate).to(scores.scalar_type());
 }
 
+/// One kernel that never stores the probabilities, for passes that nobody looks into. On CUDA it is deterministic where
+/// LibTorch is told to be; on the CPU the steps stay, whose bits the images made so far have.
+bool may_be_fused(const Attention& attention, const Tensor& query, const Tap& tap) {
+  const bool half = query.scalar_type() == at::kBFloat16 || query.scalar_type() == at::kHalf;
+  return !tap && half && query.is_cuda() && attention.bias.empty() && attention.windows.mask.empty();
+}
+
 }  // namespace
 
 Tensor cut_into_windows(const Tensor& x, const Attention& attention, const Tensor& border) {
@@ -95,8 +102,10 @@ Tensor attend(const Network& network, const Attention& attention, const Tensor& 
   const Tensor key = seen(tap, attention.key, prepared(network, attention, attention.key_norm, split[1]));
   const Tensor value = seen(tap, attention.value, split[2]);
 
-  const Tensor probabilities = seen(tap, attention.probabilities, softmax(scores_of(network, attention, query, key)));
-  Tensor mixed = at::matmul(probabilities, value).transpose(1, 2).reshape({images, tokens, width});
+  Tensor mixed = may_be_fused(attention, query, tap)
+                     ? at::scaled_dot_product_attention(query, key, value)
+                     : at::matmul(seen(tap, attention.probabilities, softmax(scores_of(network, attention, query, key))), value);
+  mixed = mixed.transpose(1, 2).reshape({images, tokens, width});
   if (is_cut) mixed = join_windows(mixed, attention);
   if (!attention.inner_norm.empty()) {
     mixed = normalised(network, {attention.inner_norm, attention.epsilon, attention.centred}, mixed);

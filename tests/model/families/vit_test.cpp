@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
+#include "tests/device/test_device.h"
 #include "tests/model/model_data.h"
 
 namespace eidolon {
@@ -180,6 +182,24 @@ TEST_P(RealModel, GivesTimmsLogits) {
 
 INSTANTIATE_TEST_SUITE_P(Both, RealModel, ::testing::Values("deit_tiny_patch16_224", "vit_tiny_patch16_224"),
                          [](const auto& entry) { return std::string(entry.param); });
+
+/// A pass that nobody looks into may take attention in one kernel (on CUDA in bfloat16).
+TEST(VisionTransformer, GivesTheSameWhetherOrNotSomebodyLooks) {
+  const Network model = tiny().to(test_device(), at::kBFloat16);
+  const Tensor images = tiny_reference().at("input").to(test_device(), at::kBFloat16);
+  const auto logits_and_gradient = [&](const Tap& tap) {
+    const Tensor input = images.detach().clone().requires_grad_(true);
+    const Tensor logits = forward(model, input, tap);
+    return std::pair(logits.detach().cpu(), torch::autograd::grad({logits.to(at::kFloat).square().sum()}, {input})[0].cpu());
+  };
+  const auto [logits, gradient] = logits_and_gradient({});
+  const auto [seen_logits, seen_gradient] = logits_and_gradient([](NodeId, const Tensor& tensor) { return tensor; });
+  const auto distance = [](const Tensor& a, const Tensor& b) {
+    return ((a - b).to(at::kDouble).norm() / b.to(at::kDouble).norm()).item<double>();
+  };
+  EXPECT_LT(distance(logits, seen_logits), 2e-2);
+  EXPECT_LT(distance(gradient, seen_gradient), 4e-2);
+}
 
 }  // namespace
 }  // namespace eidolon
