@@ -5,8 +5,8 @@
 namespace eidolon {
 
 Tensor mixed_input(const Tensor& quantized, const Tensor& exact, const StepImages& at, double probability) {
-  const Tensor chosen = random_mask(at.seed, Purpose::input_mix, at.images, at.step, quantized.sizes().slice(1), probability,
-                                    quantized.device());
+  const Tensor chosen =
+      random_mask(at.seed, Purpose::input_mix, at.images, at.step, quantized.sizes().slice(1), probability, quantized.device());
   return at::where(chosen, exact, quantized);
 }
 

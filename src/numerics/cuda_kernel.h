@@ -22,6 +22,7 @@ struct CudaKernel {
 bool takes_cuda_kernels(const Tensor& tensor);
 
 /// Inputs broadcast against each other and are promoted to one dtype, which is T. Not differentiable.
-std::vector<Tensor> launch(const CudaKernel& kernel, const std::vector<Tensor>& inputs, const std::vector<int64_t>& scalars = {});
+std::vector<Tensor> launch(const CudaKernel& kernel, const std::vector<Tensor>& inputs,
+                           const std::vector<int64_t>& scalars = {});
 
 }  // namespace eidolon

@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "base/error.h"
 #include "numerics/cuda_kernel.h"
 

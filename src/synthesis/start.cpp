@@ -1,5 +1,7 @@
 #include "synthesis/start.h"
 
+#include <ATen/Parallel.h>
+
 #include <string>
 #include <vector>
 
@@ -28,11 +30,15 @@ PixelRange valid_pixels(const Preprocessing& preprocessing, at::TensorOptions op
 
 Tensor start_pixels(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit) {
   const std::vector<std::string> kinds = mixture_cycle(job.start);
-  std::vector<Tensor> images;
-  for (int64_t index = unit.first; index <= unit.last(); ++index) {
-    const std::string& kind = kinds[static_cast<size_t>(index) % kinds.size()];
-    images.push_back(start_image(kind, job, index, preprocessing));
-  }
+  std::vector<Tensor> images(static_cast<size_t>(unit.images));
+  // A picture made by rule takes 20 ms of one core: beside a GPU, the larger part of a unit's time.
+  at::parallel_for(0, unit.images, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t index = unit.first + i;
+      const std::string& kind = kinds[static_cast<size_t>(index) % kinds.size()];
+      images[static_cast<size_t>(i)] = start_image(kind, job, index, preprocessing);
+    }
+  });
   const PixelRange valid = valid_pixels(preprocessing);
   return at::cat(images).clamp(valid.lowest, valid.highest);
 }

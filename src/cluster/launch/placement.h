@@ -24,9 +24,9 @@ struct Placement {
 ///
 /// `device` is one of device_kinds(), or "" for auto: CUDA if every rank has a usable device, and else the CPU, with a
 /// warning where a GPU is there and cannot be used. Ranks may share a GPU: their sums then go through host memory, since
-/// NCCL wants a device for each rank, and a warning says so. Otherwise the communicator uses the device from here on. `threads` is the number of
-/// intra-op threads, or 0 for auto: the minimum over all ranks of bound_threads(), since images depend on it. There is
-/// one inter-op thread. Throws BadInput if the kind that is given is absent on a rank.
+/// NCCL wants a device for each rank, and a warning says so. Otherwise the communicator uses the device from here on. `threads`
+/// is the number of intra-op threads, or 0 for auto: the minimum over all ranks of bound_threads(), since images depend on it.
+/// There is one inter-op thread. Throws BadInput if the kind that is given is absent on a rank.
 Placement bind_rank(const Communicator& communicator, const std::string& device, int64_t threads);
 
 /// Collective. Text lines that say which rank runs where, the same on all ranks. Consecutive ranks that differ only in

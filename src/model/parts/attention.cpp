@@ -102,9 +102,10 @@ Tensor attend(const Network& network, const Attention& attention, const Tensor& 
   const Tensor key = seen(tap, attention.key, prepared(network, attention, attention.key_norm, split[1]));
   const Tensor value = seen(tap, attention.value, split[2]);
 
-  Tensor mixed = may_be_fused(attention, query, tap)
-                     ? at::scaled_dot_product_attention(query, key, value)
-                     : at::matmul(seen(tap, attention.probabilities, softmax(scores_of(network, attention, query, key))), value);
+  Tensor mixed =
+      may_be_fused(attention, query, tap)
+          ? at::scaled_dot_product_attention(query, key, value)
+          : at::matmul(seen(tap, attention.probabilities, softmax(scores_of(network, attention, query, key))), value);
   mixed = mixed.transpose(1, 2).reshape({images, tokens, width});
   if (is_cut) mixed = join_windows(mixed, attention);
   if (!attention.inner_norm.empty()) {

@@ -53,12 +53,13 @@ struct Minifloat {
 template <int mantissa, int lowest_exponent, int last>
 std::string cuda_code() {
   std::ostringstream constants;
-  constants << "constexpr int mantissa = " << mantissa << ", lowest_exponent = " << lowest_exponent << ";\n"
-            << "constexpr double octave = " << Minifloat<mantissa, lowest_exponent, last>::octave
-            << ", highest_value = " << Minifloat<mantissa, lowest_exponent, last>::highest << ";\n";
+  constants << "enum { mantissa = " << mantissa << ", lowest_exponent = " << lowest_exponent << ", octave = " << (1 << mantissa)
+            << " };\n"
+            << "template <typename T> T highest_value() { return T(" << Minifloat<mantissa, lowest_exponent, last>::highest
+            << "); }\n";
   return constants.str() + R"(
 template <typename T> T nearest(T x, T s, T m) {
-  const T ratio = x / s, limit = T(2 * highest_value), size = fabs(ratio), v = size > limit ? limit : size;
+  const T ratio = x / s, limit = 2 * highest_value<T>(), size = fabs(ratio), v = size > limit ? limit : size;
   int exponent = 0;
   const T fraction = frexp(v, &exponent);
   const T normal = rint(fraction * T(2 * octave)) + T(exponent - (1 + lowest_exponent)) * T(octave);
