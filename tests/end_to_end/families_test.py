@@ -5,7 +5,7 @@ import unittest
 
 import h5py
 
-from program import SOURCE, ProgramTest
+from program import DEVICE, SOURCE, ProgramTest
 
 FAMILIES = SOURCE / "tests" / "data" / "model" / "families"
 JOB = """
@@ -24,7 +24,7 @@ batch = 8
 iterations = 6
 [run]
 threads = 1
-device = "cpu"
+device = "{device}"
 checkpoint_seconds = 0
 """
 
@@ -32,7 +32,7 @@ checkpoint_seconds = 0
 class Families(ProgramTest):
     def assert_goes_the_whole_way(self, teacher, *settings, figure="agreement"):
         """Two ranks give the shards of one; fine-tuning that was killed ends in the bits of one that was not."""
-        self.job.write_text(JOB.format(teacher=FAMILIES / teacher))
+        self.job.write_text(JOB.format(teacher=FAMILIES / teacher, device=DEVICE))
         self.succeed("synthesize", *settings, ranks=1, run="alone")
         self.succeed("synthesize", *settings, ranks=2, run="calm")
         self.assertEqual(self.hashes("shards/*.h5", "alone"), self.hashes("shards/*.h5", "calm"))
@@ -56,7 +56,7 @@ class Families(ProgramTest):
     def test_swin_by_attention_priors_and_patch_similarity(self):
         for method in ("sardfq", "psaq"):
             settings = ["--set", f"synthesis.method={method}", "--set", "synthesis.sardfq.crops=0"]
-            self.job.write_text(JOB.format(teacher=FAMILIES / "timm_swin"))
+            self.job.write_text(JOB.format(teacher=FAMILIES / "timm_swin", device=DEVICE))
             self.succeed("synthesize", *settings[: 2 if method == "psaq" else 4], ranks=2, run=method)
 
     def test_the_stages_of_a_swin(self):

@@ -15,6 +15,7 @@ import numpy
 
 SOURCE = pathlib.Path(os.environ["EIDOLON_SOURCE_DIR"])
 BINARY = os.environ["EIDOLON_BINARY"]
+DEVICE = os.environ.get("EIDOLON_TEST_DEVICE", "cpu")  # the stand-in accelerator wants its own program (tests/device)
 TEACHER = SOURCE / "jobs" / "demo" / "teacher"
 
 JOB = """
@@ -35,7 +36,7 @@ batch = 8
 iterations = 6
 [run]
 threads = 1
-device = "cpu"
+device = "{device}"
 """
 
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMP_NUM_THREADS="1",
@@ -50,7 +51,7 @@ class ProgramTest(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="eidolon-"))
         self.job = self.folder / "job.toml"
-        self.job.write_text(JOB.format(teacher=TEACHER))
+        self.job.write_text(JOB.format(teacher=TEACHER, device=DEVICE))
 
     def tearDown(self):
         shutil.rmtree(self.folder)
