@@ -105,11 +105,20 @@ def axes_of_product(graph, name, rank):
     return (axes[-2], axes[-1]) if on_the_right == is_turned else (axes[-1], axes[-2])
 
 
+def reads_of_rounded(graph, name):
+    """Who reads `name` behind QuantizeLinear and DequantizeLinear."""
+    for quantize in graph.users[name]:
+        if quantize.op_type == "QuantizeLinear":
+            for dequantize in graph.users[quantize.output[0]]:
+                yield from graph.users[dequantize.output[0]]
+
+
 def residual_adds(graph):
+    """The sum may be rounded for the product behind it, where no norm stands between; the stream itself stays float."""
     for node in graph.nodes:
         if node.op_type == "Add" and not any(map(graph.is_constant, node.input)):
             takes = any(graph.made_by(name, "DequantizeLinear") for name in node.input)
-            makes = any(user.op_type == "QuantizeLinear" for user in graph.users[node.output[0]])
+            makes = any(reader.op_type not in ("Conv", "MatMul", "Gemm") for reader in reads_of_rounded(graph, node.output[0]))
             yield node, takes and "takes a dequantized value"
             yield node, makes and "is quantized"
 

@@ -45,7 +45,7 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
     const Tensor index = format.nearest(x, grid);
     const Tensor clamped = at::clamp_min(index, grid.lowest).clamp_max_(grid.highest);
     // 1 where nothing was clamped, as a float: multiplying by booleans is four times slower on the CPU.
-    const Tensor slope = index.eq_(clamped);
+    const Tensor& slope = index.eq_(clamped);
     const Tensor y = format.value_(clamped, grid);
     if (format.slope != nullptr) slope.mul_(format.slope(x, y, grid));
     return {y, slope};

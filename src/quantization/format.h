@@ -42,8 +42,8 @@ struct Format {
   double highest_value = 0;     ///< of a format with fixed bits, in scales
 
   Codes (*codes)(int64_t bits, bool symmetric) = nullptr;
-  Tensor (*nearest)(const Tensor& x, const Grid& grid) = nullptr;  ///< nearest grid index, not yet clamped; a new tensor
-  Tensor (*value_)(Tensor index, const Grid& grid) = nullptr;      ///< the value of each index, computed in place
+  Tensor (*nearest)(const Tensor& x, const Grid& grid) = nullptr;     ///< nearest grid index, not yet clamped; a new tensor
+  Tensor (*value_)(const Tensor& index, const Grid& grid) = nullptr;  ///< the value of each index, computed in place
 
   /// dy/dx of the rounded value y where nothing is clamped and the gradient of rounding is 1. Null: 1 everywhere.
   Tensor (*slope)(const Tensor& x, const Tensor& y, const Grid& grid) = nullptr;

@@ -52,7 +52,8 @@ std::vector<Finding> placement_findings(const Cluster& cluster) {
 /// A product in the working precisions against float64 on the CPU.
 Finding check_arithmetic(const Cluster& cluster) {
   const at::Device device = cluster.placement.device;
-  const Tensor a = at::linspace(-1, 1, 256 * 256).reshape({256, 256}), b = a.cos();
+  constexpr int64_t side = 256;
+  const Tensor a = at::linspace(-1, 1, side * side).reshape({side, side}), b = a.cos();
   const Tensor exact = at::matmul(a.to(at::kDouble), b.to(at::kDouble));
   const auto error_in = [&](at::ScalarType type) {
     const Tensor product = at::matmul(a.to(device).to(type), b.to(device).to(type)).cpu().to(at::kDouble);

@@ -81,7 +81,8 @@ Estimate time_synthesis(const RunContext& context) {
   const double per_iteration = seconds / static_cast<double>(std::max<int64_t>(count, 1));
   const auto optimised =
       static_cast<size_t>(std::ranges::count_if(units, [&](const Unit& one) { return is_optimised(job, one); }));
-  estimate.seconds = per_iteration * static_cast<double>(job.iterations) * static_cast<double>((optimised + ranks - 1) / ranks);
+  const size_t most_units = (optimised + ranks - 1) / ranks;  // of one rank
+  estimate.seconds = per_iteration * static_cast<double>(job.iterations) * static_cast<double>(most_units);
   return estimate;
 }
 
@@ -128,8 +129,8 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
   text += format("  teacher     %s, %.1f M parameters, %.2f G multiply-adds an image, image %ld, %ld %s\n", plan.family.c_str(),
                  parameter_count(context.teacher.model) / 1e6, plan.macs / 1e9, static_cast<long>(plan.image_size),
                  static_cast<long>(plan.output.size), plan.output.kind == Output::Kind::classes ? "classes" : "features");
-  text += format("  ranks       %d, %s, %ld threads each%s\n", context.cluster.size(), job.run.device->c_str(),
-                 static_cast<long>(*job.run.threads), idle ? " (more ranks than units: some will be idle)" : "");
+  text += format("  ranks       %d, %s, %ld threads each%s\n", context.cluster.size(), job.run.device.value().c_str(),
+                 static_cast<long>(job.run.threads.value()), idle ? " (more ranks than units: some will be idle)" : "");
   text += line_of("synthesis", synthesis,
                   std::to_string(units) + " units of " + std::to_string(job.synthesis.unit_images) + " images");
   text += line_of("fine-tuning", finetuning,

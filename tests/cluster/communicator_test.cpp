@@ -76,9 +76,10 @@ TEST(Communicator, SharesNumbersAndTexts) {
   const std::string with_zero("a\0b", 3);
   EXPECT_EQ(communicator.broadcast_text(communicator.rank() == 0 ? with_zero : "to be replaced"), with_zero);
 
-  const auto texts = communicator.gather_texts(std::string(3 * communicator.rank(), 'x'));  // rank 0 has nothing to say
+  const auto text_of = [](int rank) { return std::string(3 * static_cast<size_t>(rank), 'x'); };
+  const auto texts = communicator.gather_texts(text_of(communicator.rank()));  // rank 0 has nothing to say
   EXPECT_EQ(texts.size(), ranks);
-  for (int rank = 0; rank < ranks; ++rank) EXPECT_EQ(texts[rank], std::string(3 * rank, 'x'));
+  for (int rank = 0; rank < ranks; ++rank) EXPECT_EQ(texts[rank], text_of(rank));
 }
 
 TEST(Communicator, ThrowsAnMpiErrorInsteadOfEndingTheProcess) {

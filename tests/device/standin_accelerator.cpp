@@ -149,9 +149,10 @@ const at::Tensor& resize(const at::Tensor& tensor, c10::SymIntArrayRef sizes, st
   const auto bytes = static_cast<size_t>(elements) * tensor.element_size();
   if (bytes > tensor.storage().nbytes()) Hooks().resizePrivateUse1Bytes(tensor.storage(), bytes);
   tensor.unsafeGetTensorImpl()->set_sizes_contiguous(wanted);
-  return tensor;
+  return tensor;  // NOLINT(bugprone-return-const-ref-from-parameter): the operator's own signature
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the operator's own signature
 at::Tensor& set_storage(at::Tensor& tensor, at::Storage source, c10::SymInt offset, c10::SymIntArrayRef sizes,
                         c10::SymIntArrayRef strides) {
   return at::native::set_storage_cpu_(tensor, std::move(source), offset.expect_int(), C10_AS_INTARRAYREF_SLOW(sizes),

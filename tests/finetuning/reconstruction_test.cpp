@@ -60,7 +60,7 @@ TEST(Reconstruction, LeavesNoCachesToWhatFollowsIt) {
   const at::NoGradGuard no_gradients;
   const std::vector<Phase> phases = setting.phases();
   const auto loss = [&] { return phases.back().loss({0, 1}, 0).item<double>(); };
-  const auto changes_by = [&](Tensor parameter) {
+  const auto changes_by = [&](const Tensor& parameter) {
     const double before = loss();
     parameter.add_(1);
     const double after = loss();

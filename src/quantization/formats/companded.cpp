@@ -16,7 +16,7 @@ Tensor nearest(const Tensor& x, const Grid& grid) {
   return at::abs(ratio).add_(1).log2_().mul_(grid.companding).copysign_(ratio).round_();
 }
 
-Tensor value_(Tensor index, const Grid& grid) {
+Tensor value_(const Tensor& index, const Grid& grid) {
   return at::abs(index).div_(grid.companding).exp2_().sub_(1).mul_(grid.scale).copysign_(index);
 }
 

@@ -15,11 +15,11 @@ Tensor nearest(const Tensor& x, const Grid& grid) {
   return at::div(x, grid.scale).clamp_min_(0).log2_().mul_(-steps_per_octave).round_();
 }
 
-Tensor value_of_log2_(Tensor index, const Grid& grid) {
+Tensor value_of_log2_(const Tensor& index, const Grid& grid) {
   return index.neg_().exp2_().mul_(grid.scale);
 }
 
-Tensor value_of_log_sqrt2_(Tensor index, const Grid& grid) {
+Tensor value_of_log_sqrt2_(const Tensor& index, const Grid& grid) {
   const Tensor is_zero = at::eq(index, grid.highest);
   return index.mul_(-0.5).exp2_().mul_(grid.scale).masked_fill_(is_zero, 0);
 }

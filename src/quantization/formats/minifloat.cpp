@@ -34,7 +34,7 @@ struct Minifloat {
     return at::where(at::lt(v, smallest_normal), subnormal, normal).copysign_(ratio);
   }
 
-  static Tensor value_(Tensor index, const Grid& grid) {
+  static Tensor value_(const Tensor& index, const Grid& grid) {
     const Tensor magnitude = at::abs(index);
     const Tensor octaves = at::floor(magnitude / octave).sub_(1).clamp_min_(0);
     const Tensor steps = magnitude - octaves * octave;

@@ -13,7 +13,7 @@ Tensor nearest(const Tensor& x, const Grid& grid) {
   return at::div(x, grid.scale).round_();
 }
 
-Tensor value_(Tensor index, const Grid& grid) {
+Tensor value_(const Tensor& index, const Grid& grid) {
   return index.mul_(grid.scale);
 }
 
