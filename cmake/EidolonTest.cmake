@@ -1,17 +1,17 @@
 # eidolon_test(NAME SOURCES a_test.cpp ... USES folders [RANKS 1 2 4] [LABELS ...] [TIMEOUT seconds] [LINKS targets]
-#              [ON_DEVICE])
+#              [ON_DEVICE [DEVICE_ONLY]])
 #
 # One GoogleTest program per call. With RANKS it is registered once per rank count as NAME.<n>ranks and started by mpirun;
 # a failing rank fails the test (tests/mpi_main.cpp). Fixture files are found through EIDOLON_TEST_DATA, real weights
 # through the environment variable EIDOLON_DATA. With ON_DEVICE it is registered a second time as NAME.standin, whose
-# tensors lie on the stand-in accelerator (tests/device); EIDOLON_TEST_DEVICE=cuda takes a real one.
+# tensors lie on the stand-in accelerator (tests/device), with DEVICE_ONLY just so; EIDOLON_TEST_DEVICE=cuda takes a real one.
 #
 # The label `quick` marks the tests that scripts/test also runs under the sanitizers; the target quick_tests builds them.
 find_package(GTest REQUIRED)
 add_custom_target(quick_tests)
 
 function(eidolon_test name)
-  cmake_parse_arguments(ARG "ON_DEVICE" "TIMEOUT" "SOURCES;USES;RANKS;LABELS;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "ON_DEVICE;DEVICE_ONLY" "TIMEOUT" "SOURCES;USES;RANKS;LABELS;LINKS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -41,7 +41,9 @@ function(eidolon_test name)
   set(environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
       OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_base_warn_component_unused=0
       ${EIDOLON_SANITIZER_ENVIRONMENT})
-  if(ARG_RANKS)
+  if(ARG_DEVICE_ONLY)
+    # below
+  elseif(ARG_RANKS)
     foreach(ranks ${ARG_RANKS})
       set(test ${name}.${ranks}ranks)
       add_test(NAME ${test} COMMAND ${MPIEXEC_EXECUTABLE} --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)

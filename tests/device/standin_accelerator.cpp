@@ -86,7 +86,7 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
   void resizePrivateUse1Bytes(const c10::Storage& storage, size_t bytes) const override {
     auto fresh = memory.allocate(bytes);
-    std::memcpy(fresh.get(), storage.data(), std::min(bytes, storage.nbytes()));
+    if (storage.nbytes() > 0) std::memcpy(fresh.get(), storage.data(), std::min(bytes, storage.nbytes()));
     c10::StorageImpl* const impl = storage.unsafeGetStorageImpl();
     impl->set_data_ptr_noswap(std::move(fresh));
     impl->set_nbytes(bytes);

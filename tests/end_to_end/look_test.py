@@ -19,7 +19,7 @@ class Doctor(ProgramTest):
             report = json.loads(result.stdout)
             self.assertEqual(report["ranks"], ranks)
             verdicts = {finding["subject"]: finding["verdict"] for finding in report["findings"]}
-            for subject in ("ranks", "arithmetic", "all-reduce, MPI", "shared folder", "exclusive names", "clocks"):
+            for subject in ("ranks", "arithmetic", "all-reduce, cpu", "shared folder", "exclusive names", "clocks"):
                 self.assertEqual(verdicts[subject], "good", report)
             sizes = [timing["bytes"] for timing in report["all_reduce"]["cpu"]]
             self.assertEqual((sizes[0], sizes), (4, sorted(sizes)))
