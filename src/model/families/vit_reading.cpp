@@ -311,6 +311,11 @@ void settle_places(TensorMap& tensors, const Rotation& rotation, const VitFacts&
   }
 }
 
+/// Of these timm resamples positions without antialiasing (timm/models/vision_transformer.py, checkpoint filters).
+bool resamples_otherwise(const std::string& architecture) {
+  return architecture.find("flexivit") != std::string::npos || architecture.find("radio") != std::string::npos;
+}
+
 }  // namespace
 
 bool looks_like_vit(const TensorMap& tensors) {
@@ -363,6 +368,11 @@ Network read_vit(TensorMap tensors, const ModelConfig& config, const std::string
                    std::to_string(f.patch_size));
   }
   if (positions.grid != 0 && positions.grid != grid) {
+    if (config.library == "timm" && resamples_otherwise(config.architecture)) {
+      throw BadInput(file + ": timm resamples the positions of '" + config.architecture +
+                     "' by other rules, which are not built; " + "leave teacher.image_size at " +
+                     std::to_string(positions.grid * f.patch_size));
+    }
     const int64_t prefix = f.positions == "all" ? f.class_tokens + f.registers : 0;
     tensors["pos_embed"] = resampled_positions(tensors["pos_embed"], prefix, grid, config.antialiases_positions);
     log::info(file + ": positions of " + std::to_string(positions.grid) + " x " + std::to_string(positions.grid) +

@@ -55,6 +55,21 @@ struct NamelessVit {
   void describe(const json& description) const { std::ofstream(folder / "description.json") << description.dump(); }
 };
 
+/// timm resamples their positions without antialiasing. Ours would be another network without a word.
+TEST(TeacherOptions, FlexiVitAndRadioAreRefusedAtAnotherSizeThanTheirOwn) {
+  const NamelessVit vit;
+  json config = json::parse(read_text(vit.folder / "config.json"));
+  config["model_args"]["num_heads"] = read_teacher(family("timm_vit_token")).model.plan->attention.front().heads;
+  const int64_t own = read_teacher(family("timm_vit_token")).model.plan->image_size;
+  for (const std::string name : {"flexivit_small", "vit_base_patch16_radio_v3"}) {
+    config["architecture"] = name;
+    std::ofstream(vit.folder / "config.json") << config.dump();
+    EXPECT_EQ(read_teacher(vit.folder.path()).model.plan->image_size, own);
+    EXPECT_ERROR(BadInput, "leave teacher.image_size at " + std::to_string(own),
+                 read_teacher(vit.folder.path(), {.image_size = 2 * own}));
+  }
+}
+
 TEST(TeacherOptions, WhatNothingTellsIsRefusedWithTheRemedy) {
   const NamelessVit vit;
   EXPECT_ERROR(BadInput, "no field states the number of heads", read_teacher(vit.folder.path()));
