@@ -4,7 +4,7 @@
 # One GoogleTest program per call. With RANKS it is registered once per rank count as NAME.<n>ranks and started by mpirun;
 # a failing rank fails the test (tests/mpi_main.cpp). Fixture files are found through EIDOLON_TEST_DATA, real weights
 # through the environment variable EIDOLON_DATA. With ON_DEVICE it is registered a second time as NAME.standin, whose
-# tensors lie on the stand-in accelerator (tests/device), with DEVICE_ONLY just so; EIDOLON_TEST_DEVICE=cuda takes a real one.
+# tensors lie on the stand-in accelerator (tests/device); with DEVICE_ONLY it is registered as that alone.
 #
 # The label `quick` marks the tests that scripts/test also runs under the sanitizers; the target quick_tests builds them.
 find_package(GTest REQUIRED)
@@ -41,16 +41,14 @@ function(eidolon_test name)
   set(environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
       OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_base_warn_component_unused=0
       ${EIDOLON_SANITIZER_ENVIRONMENT})
-  if(ARG_DEVICE_ONLY)
-    # below
-  elseif(ARG_RANKS)
+  if(ARG_RANKS AND NOT ARG_DEVICE_ONLY)
     foreach(ranks ${ARG_RANKS})
       set(test ${name}.${ranks}ranks)
       add_test(NAME ${test} COMMAND ${MPIEXEC_EXECUTABLE} --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)
       set_tests_properties(${test} PROPERTIES LABELS "mpi;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ranks}
                            ENVIRONMENT "${environment}")
     endforeach()
-  else()
+  elseif(NOT ARG_DEVICE_ONLY)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${environment}")
   endif()
