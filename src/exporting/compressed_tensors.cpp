@@ -100,6 +100,9 @@ void check_weight(const std::string& node, const DeployedWeight& weight) {
   const QuantizerSpec& spec = weight.spec;
   if (weight.float_channels.defined())
     refuse(node, "which has float channels beside its integers", "quantization.float_channels = 0 makes a student without");
+  if (weight.left.defined())
+    refuse(node, "which has low-rank factors beside its integers",
+           "quantization.correction = \"bias\" makes a student without");
   if (weight.zero_point.defined()) refuse(node, "which has zero points", "quantization.weight_symmetric = true has none");
   const bool known = is_float(spec) ? float_format(spec) != nullptr : spec.format->is_uniform;
   const bool has_layout = in_blocks(spec) || spec.scaling.granularity == Granularity::channel;

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "quantization/low_rank.h"
+
 namespace eidolon {
 namespace {
 
@@ -24,6 +26,10 @@ DeployedWeight deployed(const Tensor& weight, const Quantizer& quantizer) {
                         .factor = quantizer.factor,
                         .float_channels = {},
                         .float_columns = {}};
+  if (quantizer.left.defined()) {
+    result.left = stored_factor(quantizer.left, quantizer.spec.branch_bits);
+    result.right = stored_factor(quantizer.right, quantizer.spec.branch_bits);
+  }
   if (quantizer.spec.scaling.granularity == Granularity::block) {
     result.scale = result.scale.view({weight.size(0), -1});
     if (has_zero_point) result.zero_point = result.zero_point.view({weight.size(0), -1});
@@ -41,12 +47,6 @@ bool can_be_shifted(const Quantizer& quantizer) {
   return spec.format->is_uniform && !spec.symmetric && spec.scaling.granularity == Granularity::tensor;
 }
 
-bool is_only_reader_of_norm(const Plan& plan, const Product& product) {
-  int readers = 0;
-  for (const Product& other : plan.products) readers += other.norm == product.norm ? 1 : 0;
-  return readers == 1;
-}
-
 /// The attention whose mixed values this product multiplies, if its probabilities and values stay float; otherwise null.
 const Attention* attention_before(const Deployment& deployment, size_t product) {
   for (const Attention& attention : deployment.plan->attention) {
@@ -62,7 +62,7 @@ const Attention* attention_before(const Deployment& deployment, size_t product) 
 bool fold_in_front(Deployment& deployment, size_t index, double shift) {
   const Plan& plan = *deployment.plan;
   const Product& product = plan.products[index];
-  if (!product.norm.empty() && is_only_reader_of_norm(plan, product)) {
+  if (plan.is_only_reader_of_norm(product)) {
     Tensor& bias = deployment.parameters.at(product.norm + ".bias");
     bias = bias - shift;
     return true;
@@ -83,11 +83,11 @@ bool fold_in_front(Deployment& deployment, size_t index, double shift) {
   return true;
 }
 
-/// The weight that multiplies, float channels among it.
+/// The weight that multiplies, with all that stands beside its integers.
 Tensor multiplied(const Deployment& deployment, const Product& product) {
   const auto found = deployment.weights.find(product.weight);
   if (found == deployment.weights.end()) return deployment.parameters.at(deployment.plan->name(product.weight)).flatten(1);
-  return with_float_columns(found->second).flatten(1);
+  return whole_weight(found->second).flatten(1);
 }
 
 void shift_input(Deployment& deployment, size_t index) {
@@ -149,9 +149,10 @@ Tensor dequantized(const DeployedWeight& weight) {
   return dequantize(weight.codes.to(at::kLong), quantizer);
 }
 
-Tensor with_float_columns(const DeployedWeight& weight) {
-  const Tensor values = dequantized(weight);
-  return weight.float_channels.defined() ? values.index_copy(1, weight.float_channels, weight.float_columns) : values;
+Tensor whole_weight(const DeployedWeight& weight) {
+  Tensor values = dequantized(weight);
+  if (weight.float_channels.defined()) values = values.index_copy(1, weight.float_channels, weight.float_columns);
+  return weight.left.defined() ? values + at::mm(weight.left, weight.right).view(values.sizes()) : values;
 }
 
 }  // namespace eidolon

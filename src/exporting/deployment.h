@@ -9,15 +9,16 @@
 namespace eidolon {
 
 /// A product's weight as a runtime keeps it. With W_f, the columns of float channels, the product is
-///   y = dequantized(codes) x + W_f x_f + bias.
+///   y = dequantized(codes) x + W_f x_f + left (right x) + bias.
 struct DeployedWeight {
   QuantizerSpec spec;  ///< codes of integers are signed: -2^(b-1) .. 2^(b-1) - 1
   Tensor codes;        ///< of the weight's shape: int8, or uint8 bit patterns of a floating-point format; 0 in float channels
   Tensor scale;        ///< float32: [1], [outputs], or outputs x blocks
   Tensor zero_point;   ///< int8, of scale's shape; undefined if all are 0
   Tensor factor;       ///< of scales stored as E4M3: float32 [1] that multiplies them; otherwise undefined
-  Tensor float_channels;  ///< int64 [k]; undefined: none
-  Tensor float_columns;   ///< float32 outputs x k
+  Tensor float_channels;   ///< int64 [k]; undefined: none
+  Tensor float_columns;    ///< float32 outputs x k
+  Tensor left{}, right{};  ///< low-rank factors, float32 outputs x r and r x inputs, rounded as they are stored; or undefined
 };
 
 struct Deployment {
@@ -50,7 +51,7 @@ Deployment with_shifts(Deployment deployment, ShiftedInputs inputs);
 /// float32 values of the weight's codes, of the weight's shape; float channels are 0.
 Tensor dequantized(const DeployedWeight& weight);
 
-/// The weight that the network multiplies with: the same, and the float columns in their channels.
-Tensor with_float_columns(const DeployedWeight& weight);
+/// The weight that the network multiplies with: the same, the float columns in their channels, and left x right.
+Tensor whole_weight(const DeployedWeight& weight);
 
 }  // namespace eidolon

@@ -28,7 +28,9 @@ DeployedWeight rows_of(const DeployedWeight& weight, int64_t first, int64_t coun
           .zero_point = rows(weight.zero_point),
           .factor = weight.factor,
           .float_channels = weight.float_channels,
-          .float_columns = rows(weight.float_columns)};
+          .float_columns = rows(weight.float_columns),
+          .left = rows(weight.left),
+          .right = weight.right};
 }
 
 }  // namespace eidolon

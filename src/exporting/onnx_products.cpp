@@ -100,7 +100,7 @@ std::string colour_products(Graph& graph, const Product& product, const Deployed
 std::string float_convolution(Graph& graph, const Product& product, const std::string& input, bool reads_bytes, bool colours) {
   const DeployedWeight* integers = integers_of(graph, product);
   const std::string &weight_name = graph.plan().name(product.weight), name = layer_name(weight_name);
-  Tensor weight = integers != nullptr ? dequantized(*integers) : graph.parameter(weight_name);
+  Tensor weight = integers != nullptr ? whole_weight(*integers) : graph.parameter(weight_name);
   Tensor bias = graph.parameter(product.bias);
 
   std::string x = input, values;
@@ -171,9 +171,16 @@ std::string rounded(Graph& graph, NodeId node, const std::string& x, int64_t cha
 std::string linear(Graph& graph, const Product& product, const std::string& input, const Tensor& factors) {
   const std::string name = layer_name(graph.plan().name(product.weight));
   const std::string x = shifted(graph, product.input, input);
-  std::string y = op(graph.model, name, "MatMul",
-                     {rounded(graph, product.input, x, inputs_of(graph, product)), weight_of(graph, product, factors)});
+  const std::string multiplied = rounded(graph, product.input, x, inputs_of(graph, product));
+  std::string y = op(graph.model, name, "MatMul", {multiplied, weight_of(graph, product, factors)});
   const DeployedWeight* integers = integers_of(graph, product);
+  if (integers != nullptr && integers->left.defined()) {
+    const Tensor left = factors.defined() ? integers->left * factors.reshape({-1, 1}) : integers->left;
+    const std::string projected =
+        op(graph.model, name, "MatMul", {multiplied, constant(graph.model, name + ".right", integers->right.t())});
+    const std::string branch = op(graph.model, name, "MatMul", {projected, constant(graph.model, name + ".left", left.t())});
+    y = op(graph.model, name, "Add", {y, branch});
+  }
   if (integers != nullptr && integers->float_channels.defined()) {
     const std::string channels = constant(graph.model, channel_list(integers->float_channels));
     const std::string picked = op(graph.model, name, "Gather", {x, channels}, {{"axis", int64_t{-1}}});
@@ -191,7 +198,7 @@ std::string convolution_to_tokens(Graph& graph, const Product& product, const st
   const Convolution& shape = product.convolution.value();
   const bool reads_bytes = graph.plan().role(product.input) == Role::image && graph.settings.input == ImageInput::bytes;
   const bool colours = integers != nullptr && integers->spec.format->is_uniform && !integers->zero_point.defined() &&
-                       integers->spec.scaling == per_block(1, shape.kernel * shape.kernel);
+                       !integers->left.defined() && integers->spec.scaling == per_block(1, shape.kernel * shape.kernel);
   if (reads_bytes && colours && is_tiled(graph.plan(), shape)) return colour_products(graph, product, *integers, x);
   return float_convolution(graph, product, x, reads_bytes, colours);
 }
@@ -215,8 +222,18 @@ std::string convolution_to_maps(Graph& graph, const Product& product, const std:
     values = constant(graph.model, weight_name, integers != nullptr ? dequantized(*integers) : graph.parameter(weight_name));
   }
   const std::string bias = constant(graph.model, product.bias, graph.parameter(product.bias));
-  return conv(graph, product, {rounded(graph, product.input, x, 0), values, bias},
-              is_padded ? Border::is_there : Border::of_zeros);
+  const std::string multiplied = rounded(graph, product.input, x, 0);
+  const Border border = is_padded ? Border::is_there : Border::of_zeros;
+  const std::string maps = conv(graph, product, {multiplied, values, bias}, border);
+  if (integers == nullptr || !integers->left.defined()) return maps;
+  const std::string name = layer_name(weight_name);
+  const std::vector<int64_t>& weight_shape = graph.plan().parameters.at(weight_name);
+  const Tensor right = integers->right.view({-1, weight_shape[1], weight_shape[2], weight_shape[3]});
+  const std::string projected = conv(graph, product, {multiplied, constant(graph.model, name + ".right", right)}, border);
+  const Tensor left = integers->left.view({weight_shape[0], -1, 1, 1});
+  const std::string branch = op(graph.model, name, "Conv", {projected, constant(graph.model, name + ".left", left)},
+                                {{"kernel_shape", std::vector<int64_t>{1, 1}}});
+  return op(graph.model, name, "Add", {maps, branch});
 }
 
 }  // namespace eidolon::onnx

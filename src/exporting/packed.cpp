@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "exporting/element_type.h"
+#include "quantization/low_rank.h"
 
 namespace eidolon {
 namespace {
@@ -52,6 +53,7 @@ ordered_json weight_json(const DeployedWeight& weight, const std::vector<int64_t
     const int64_t* first = weight.float_channels.const_data_ptr<int64_t>();
     entry["float_channels"] = std::vector<int64_t>(first, first + weight.float_channels.numel());
   }
+  if (weight.left.defined()) entry["low_rank"] = {{"rank", weight.left.size(1)}, {"bits", weight.spec.branch_bits}};
   return entry;
 }
 
@@ -107,6 +109,17 @@ ordered_json node_json(const Deployment& deployment, NodeId node) {
   return entry;
 }
 
+/// float16, or int8 with a scale per row.
+void add_factor(TensorMap& tensors, const std::string& name, const Tensor& factor, int64_t bits) {
+  if (bits == half_bits) {
+    tensors[name] = factor.to(at::kHalf).contiguous();
+    return;
+  }
+  const Tensor scale = factor_steps(factor);
+  tensors[name] = (factor / scale.unsqueeze(1)).round().to(at::kChar).contiguous();
+  tensors[name + ".scale"] = scale;
+}
+
 int64_t parameter_count(const Plan& plan) {
   int64_t count = 0;
   for (const auto& [name, shape] : plan.parameters) count += c10::multiply_integers(shape);
@@ -145,6 +158,10 @@ TensorMap packed_tensors(const Deployment& deployment) {
     tensors[name + ".scale"] = stored_scales(weight).contiguous();
     if (weight.zero_point.defined()) tensors[name + ".zero_point"] = weight.zero_point.contiguous();
     if (weight.factor.defined()) tensors[name + ".factor"] = weight.factor;
+    if (weight.left.defined()) {
+      add_factor(tensors, name + ".left", weight.left, weight.spec.branch_bits);
+      add_factor(tensors, name + ".right", weight.right, weight.spec.branch_bits);
+    }
     if (!weight.float_channels.defined()) continue;
     tensors[name + ".float_channels"] = weight.float_channels.contiguous();
     tensors[name + ".float_columns"] = weight.float_columns.contiguous();

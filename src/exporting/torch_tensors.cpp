@@ -58,7 +58,7 @@ TensorMap torch_tensors(const Deployment& deployment, const PublishedFolder& fol
   TensorMap tensors;
   for (const auto& [name, values] : deployment.parameters) add_parameter(tensors, folder, name, values);
   for (const auto& [node, weight] : deployment.weights)
-    add_parameter(tensors, folder, deployment.plan->name(node), with_float_columns(weight));
+    add_parameter(tensors, folder, deployment.plan->name(node), whole_weight(weight));
   return tensors;
 }
 

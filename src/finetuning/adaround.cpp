@@ -1,6 +1,7 @@
 #include "finetuning/adaround.h"
 
 #include "base/error.h"
+#include "quantization/low_rank.h"
 
 namespace eidolon {
 namespace {
@@ -13,6 +14,10 @@ Tensor value_above(const LearnedRounding& rounding, const Tensor& fraction, cons
   const Grid grid = grid_of(quantizer, rounding.below.sizes(), rounding.below.scalar_type());
   const Tensor index = at::clamp_max(at::clamp_min(rounding.below + fraction, grid.lowest), grid.highest);
   return index * grid.scale;
+}
+
+Tensor with_branch(const Tensor& weight, const Quantizer& quantizer) {
+  return quantizer.left.defined() ? weight + low_rank_weight(quantizer, weight.sizes()) : weight;
 }
 
 }  // namespace
@@ -78,7 +83,8 @@ Tensor hard_weight(const LearnedRounding& rounding, const Quantizer& quantizer) 
 Tap soft_weight_tap(const Student& student, const std::vector<LearnedRounding>& roundings) {
   return [&student, &roundings, quantize = quantizing_tap(student)](NodeId node, const Tensor& tensor) {
     for (const LearnedRounding& rounding : roundings) {
-      if (rounding.weight == node) return soft_weight(rounding, student.quantizers.at(node));
+      if (rounding.weight == node)
+        return with_branch(soft_weight(rounding, student.quantizers.at(node)), student.quantizers.at(node));
     }
     return quantize(node, tensor);
   };

@@ -60,6 +60,10 @@ std::vector<Trainable> Distillation::begin() {
   const auto& [teacher, student, calibrated] = models;
   if (plan().output.parts.empty()) held_out_outputs.advance_to(plan().section_count());
   std::vector<Trainable> trainables = trainable_weights(student, calibrated, plan().products, length.learning_rate);
+  if (job.train_low_rank) {
+    for (Trainable& factor : trainable_factors(student, calibrated, plan().products, length.learning_rate))
+      trainables.push_back(std::move(factor));
+  }
   for (const NodeId node : plan().all_nodes()) {
     const double rate = plan().is_weight(node) ? job.scales.weight_learning_rate : job.scales.activation_learning_rate;
     for (Trainable& scale : trainable_scales(student, calibrated, {node}, rate)) trainables.push_back(std::move(scale));

@@ -123,6 +123,7 @@ std::vector<Trainable> SectionTrainer::trainables() {
   } else {
     append(all, trainable_weights(student, calibrated, products, rate));
   }
+  if (job.train_low_rank) append(all, trainable_factors(student, calibrated, products, rate));
   append(all, trainable_scales(student, calibrated, activations, job.scales.activation_learning_rate));
   append(all, trainable_scales(student, calibrated, weights, job.scales.weight_learning_rate));
   return all;

@@ -1,9 +1,12 @@
 #include "finetuning/trainable.h"
 
+#include <cmath>
+
 namespace eidolon {
 namespace {
 
-constexpr double lowest_scale = 0.1;     ///< of the calibrated one
+constexpr double lowest_scale = 0.1;  ///< of the calibrated one
+constexpr double smallest_length = 1e-12;
 constexpr double float_channel = 127.0;  ///< steps to the largest value where a weight has no quantizer
 
 /// One step per output channel, [out], or [1] where all share one scale.
@@ -58,6 +61,26 @@ std::vector<Trainable> trainable_biases(Student& student, const Student& calibra
                                         double rate) {
   std::vector<Trainable> result;
   for (const Product& product : products) result.push_back(trainable_bias(student, calibrated, product, rate));
+  return result;
+}
+
+std::vector<Trainable> trainable_factors(Student& student, const Student& calibrated, const std::vector<Product>& products,
+                                         double rate) {
+  std::vector<Trainable> result;
+  for (const Product& product : products) {
+    const auto found = student.quantizers.find(product.weight);
+    if (found == student.quantizers.end() || !found->second.left.defined()) continue;
+    const Quantizer& before = calibrated.quantizers.at(product.weight);
+    const Tensor steps = channel_steps(calibrated, product.weight) * rate;
+    // An element of the product is a sum over the rank, of changes in one factor times what stands in the other.
+    const auto length = [](const Tensor& factor, int64_t across) {
+      return at::linalg_vector_norm(factor.detach(), 2).div(std::sqrt(static_cast<double>(across))).clamp_min(smallest_length);
+    };
+    const std::string name = "quantizers/" + student.model.plan->name(product.weight);
+    result.push_back(
+        trainable(name + "/left", found->second.left, steps.view({-1, 1}) / length(before.right, before.right.size(1))));
+    result.push_back(trainable(name + "/right", found->second.right, steps.mean() / length(before.left, before.left.size(0))));
+  }
   return result;
 }
 

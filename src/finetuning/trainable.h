@@ -28,6 +28,11 @@ std::vector<Trainable> trainable_weights(Student& student, const Student& calibr
 std::vector<Trainable> trainable_biases(Student& student, const Student& calibrated, const std::vector<Product>& products,
                                         double rate);
 
+/// The low-rank factors beside the weights of `products`, where there are any: a step changes an element of their product by
+/// about `rate` quantizer steps, as one of the weights' does.
+std::vector<Trainable> trainable_factors(Student& student, const Student& calibrated, const std::vector<Product>& products,
+                                         double rate);
+
 /// The scales of the quantizers on `nodes`; the rate is relative to each calibrated scale, of which a tenth is the least that
 /// training reaches: a quantizer's scale is positive.
 std::vector<Trainable> trainable_scales(Student& student, const Student& calibrated, const std::vector<NodeId>& nodes,

@@ -66,6 +66,15 @@ struct SynthesisJob {
   PsaqJob psaq;
 };
 
+/// Of quantization.correction = "low_rank" (ASER, arXiv 2411.07762).
+struct LowRankJob {
+  int64_t rank = 16;                  ///< of each layer's branch, at most
+  double share = 1.0;                 ///< of the sum of singular values that a branch keeps
+  int64_t smoothed_channels = 0;      ///< of each layer, whose weights leave the rounded part
+  std::string precision = "float16";  ///< float16 | int8: of the factors
+  std::string rounding = "nearest";   ///< nearest | compensated: of what is left to round
+};
+
 /// A recipe decides the formats of all nodes; the keys from weight_bits to attention_granularity are those of "research".
 struct QuantizationJob {
   std::string recipe = "int8";  ///< research | int8 | w4a8 | w4a16 | fp8 | mxfp8 | mxfp4 | nvfp4 (quantization/recipe.h)
@@ -82,7 +91,8 @@ struct QuantizationJob {
   bool rotate_heads = true;                     ///< spread outliers of q, k and v by a rotation folded into the weights
   std::string bits_for;                         ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
   int64_t calibration_images = 32;
-  std::string correction = "bias";  ///< none | bias | rounding | ridge: closed-form correction of each linear layer
+  std::string correction = "bias";  ///< none | bias | rounding | low_rank | ridge: closed-form correction of each linear layer
+  LowRankJob low_rank;
 };
 
 /// Training of the quantizers' scales, beside the weights.
@@ -114,6 +124,7 @@ struct FinetuningJob {
   std::string rounding = "straight_through";  ///< straight_through | adaround: how weights are trained
   std::string importance = "gradient";        ///< none | gradient: weights of a block's squared error
   bool token_units = true;                    ///< a token's error is relative to its deviation over channels
+  bool train_low_rank = true;                 ///< the branches of quantization.correction = "low_rank", with the weights
   uint64_t seed = 1;
   ScalesJob scales;
   AdaroundJob adaround;

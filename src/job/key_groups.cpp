@@ -33,6 +33,10 @@ const std::string& recipe(const Job& job) {
   return job.quantization.recipe;
 }
 
+const std::string& correction(const Job& job) {
+  return job.quantization.correction;
+}
+
 constexpr KeyGroup of_research(std::string_view key) {
   return {key, "quantization.recipe", {"research"}, recipe};
 }
@@ -43,6 +47,8 @@ constexpr std::array groups{
     KeyGroup{"synthesis.psaq", "synthesis.method", {"psaq"}, synthesis_method},
     KeyGroup{"quantization.int4_scales", "quantization.recipe", {"w4a8", "w4a16"}, recipe},
     KeyGroup{"quantization.float_channels", "quantization.recipe", {"int8", "w4a8"}, recipe},
+    KeyGroup{"quantization.low_rank", "quantization.correction", {"low_rank"}, correction},
+    KeyGroup{"finetuning.train_low_rank", "quantization.correction", {"low_rank"}, correction},
     of_research("quantization.weight_bits"),
     of_research("quantization.activation_bits"),
     of_research("quantization.weight_symmetric"),

@@ -153,6 +153,8 @@ void check_formats(const Job& job, const std::vector<Setting>& settings) {
   if (quantization.correction == "rounding" || quantization.correction == "ridge") {
     check_rounding("'quantization.correction' = \"" + quantization.correction + "\"", quantization);
   }
+  if (quantization.correction == "low_rank" && quantization.low_rank.rounding == "compensated")
+    check_rounding("'quantization.low_rank.rounding' = \"compensated\"", quantization);
   if (job.finetuning.method == "blockwise" && job.finetuning.rounding == "adaround") {
     check_rounding("'finetuning.rounding' = \"adaround\"", quantization);
   }

@@ -199,9 +199,21 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("bits_for", anything(), "other bits for some nodes: \"blocks.0.*: 8, head.*: float\""), quantization.bits_for);
   visit(key("calibration_images", between(1, many), "first images seen by calibration; at most synthesis.images are used"),
         quantization.calibration_images);
-  visit(key("correction", one_of({"none", "bias", "rounding", "ridge"}),
+  visit(key("correction", one_of({"none", "bias", "rounding", "low_rank", "ridge"}),
             "closed-form fit of each linear layer to its own unrounded output"),
         quantization.correction);
+  const auto of_low_rank = [](std::string_view name, Allowed allowed, std::string_view help) {
+    return Key{"quantization.low_rank", name, Decides::student, std::move(allowed), help};
+  };
+  auto& low_rank = quantization.low_rank;
+  visit(of_low_rank("rank", between(1, 1024), "of the float product beside each layer's rounded weights, at most"),
+        low_rank.rank);
+  visit(of_low_rank("share", between(0.01, 1), "of the sum of singular values that it keeps; 1: the whole rank"),
+        low_rank.share);
+  visit(of_low_rank("smoothed_channels", between(0, 1024), "input channels of a layer whose weights it carries alone"),
+        low_rank.smoothed_channels);
+  visit(of_low_rank("precision", one_of({"float16", "int8"}), "of its two factors"), low_rank.precision);
+  visit(of_low_rank("rounding", one_of({"nearest", "compensated"}), "of the other weights"), low_rank.rounding);
 }
 
 template <class AnyJob, class Visitor>
@@ -226,6 +238,8 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
         finetuning.importance);
   visit(key("token_units", anything(), "a token's error is relative to its deviation over channels, as a LayerNorm sees it"),
         finetuning.token_units);
+  visit(key("train_low_rank", anything(), "the float products of quantization.low_rank too, with the weights"),
+        finetuning.train_low_rank);
   visit(key("seed", at_least(0), "of the order of the images and of what is dropped"), finetuning.seed);
 }
 

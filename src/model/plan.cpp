@@ -1,5 +1,6 @@
 #include "model/plan.h"
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 
@@ -79,6 +80,10 @@ const Product* Plan::product_reading(NodeId input) const {
     if (product.input == input) return &product;
   }
   return nullptr;
+}
+
+bool Plan::is_only_reader_of_norm(const Product& product) const {
+  return !product.norm.empty() && std::ranges::count(products, product.norm, &Product::norm) == 1;
 }
 
 Tensor rows_of(const Product& product, const Tensor& input) {

@@ -148,8 +148,9 @@ struct Plan {
   std::vector<Product> products_of(int section) const;
 
   std::optional<NodeId> find(const std::string& name) const;
-  NodeId node(const std::string& name) const;          ///< Fault naming it if there is none
-  const Product* product_reading(NodeId input) const;  ///< the first product of this input; none: null
+  NodeId node(const std::string& name) const;                 ///< Fault naming it if there is none
+  const Product* product_reading(NodeId input) const;         ///< the first product of this input; none: null
+  bool is_only_reader_of_norm(const Product& product) const;  ///< no other product has the same norm in front
 };
 
 /// The rows that a product multiplies: R x n, from its input. For maps in B x places x n order, n = C K K with the channels of

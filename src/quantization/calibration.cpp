@@ -165,6 +165,10 @@ CalibrationSettings calibration_settings(const QuantizationJob& job) {
   settings.float_channels = most_float_channels(job);
   settings.rotate_heads = job.rotate_heads;
   settings.correction = correction_method(job.correction);
+  settings.low_rank = {.rank = job.low_rank.rank,
+                       .share = job.low_rank.share,
+                       .whole_columns = job.low_rank.smoothed_channels,
+                       .compensated = job.low_rank.rounding == "compensated"};
   return settings;
 }
 
@@ -175,6 +179,9 @@ Student calibrate(const Network& teacher, const Scheme& scheme, const Tensor& im
   Network exact_model = teacher.clone();
   if (settings.rotate_heads) rotate_heads(exact_model);
   if (settings.reparameterize) equalize_channels(exact_model, images, settings.batch);
+  CorrectionSettings correction{settings.correction, settings.ridge, settings.batch, settings.low_rank, {}};
+  if (settings.correction == Correction::low_rank)
+    correction.whole_columns = smooth_channels(exact_model, images, settings.low_rank.whole_columns, settings.batch);
   Calibration calibration{.teacher = exact_model,
                           .scheme = scheme,
                           .settings = settings,
@@ -186,7 +193,7 @@ Student calibrate(const Network& teacher, const Scheme& scheme, const Tensor& im
   for (int section = 0; section < teacher.plan->section_count(); ++section) {
     exact = fit_section(calibration, section, exact);
     if (settings.correction != Correction::none) {
-      correct_section(student, section, rounded, {settings.correction, settings.ridge, settings.batch});
+      correct_section(student, section, rounded, correction);
       rounded = run_section(student.model, section, rounded, settings.batch, [&](int64_t) { return quantizing_tap(student); });
     }
     if (advance) advance();

@@ -17,8 +17,9 @@ struct CalibrationSettings {
   bool reparameterize = true;  ///< quantization/reparameterization.h of inputs behind a norm, equalization.h of maps
   int64_t batch = calibration_batch;
   Correction correction = Correction::none;
-  double ridge = 0.3;          ///< quantization/ridge_correction.h
-  bool rotate_heads = true;    ///< quantization/head_rotation.h
+  double ridge = 0.3;        ///< quantization/ridge_correction.h
+  bool rotate_heads = true;  ///< quantization/head_rotation.h
+  LowRankSettings low_rank = {};
   int64_t float_channels = 0;  ///< of a layer's input that may stay float, at most: quantization/float_channels.h
 };
 CalibrationSettings calibration_settings(const QuantizationJob& job);

@@ -7,6 +7,7 @@
 #include "model/token_units.h"
 #include "quantization/bias_correction.h"
 #include "quantization/compensated_rounding.h"
+#include "quantization/float_channels.h"
 #include "quantization/gram.h"
 #include "quantization/range_search.h"
 #include "quantization/ridge_correction.h"
@@ -151,14 +152,42 @@ void correct_weights(Student& student, const Product& layer, const std::vector<G
   store(student, layer, maps);
 }
 
+/// Rounds the layer's weights but for what the branch alone shall carry, and fits branch and bias to what is then missing.
+void correct_by_low_rank(Student& student, const Product& layer, const Gram& gram, const CorrectionSettings& settings) {
+  Quantizer& quantizer = student.quantizers.at(layer.weight);
+  const Tensor wanted = bias_corrected(gram, affine_map(student.model[layer.weight], student.model[layer.bias]));
+  Tensor map = wanted;
+  if (const auto columns = settings.whole_columns.find(layer.weight); columns != settings.whole_columns.end()) {
+    const QuantizerSpec spec = quantizer.spec;
+    const Tensor channels = quantizer.float_channels;
+    map = map.index_fill(0, columns->second, 0);
+    quantizer = search_range(without_float_channels(map.narrow(0, 0, map.size(0) - 1).t().to(at::kFloat), channels), spec);
+    quantizer.float_channels = channels;
+  }
+  if (settings.low_rank.compensated)
+    map = undecided(compensated_rounding(map, regularized(gram, settings.ridge), quantizer), quantizer);
+  store(student, layer, {map});
+  const auto rounded = [&] {
+    return affine_map(fake_quantize(student.model[layer.weight], quantizer), student.model[layer.bias]);
+  };
+  const int64_t inputs = map.size(0) - 1;
+  const Tensor error = (wanted - rounded()).narrow(0, 0, inputs);
+  const LowRankFactors factors = nearest_of_low_rank(error, centred_moments(gram), settings.low_rank);
+  quantizer.left = factors.left;
+  quantizer.right = factors.right;
+  Tensor& bias = student.model.parameters.at(layer.bias);
+  bias = bias_corrected(gram, rounded())[inputs].to(bias.scalar_type());
+}
+
 }  // namespace
 
 Correction correction_method(const std::string& name) {
   if (name == "none") return Correction::none;
   if (name == "bias") return Correction::bias;
   if (name == "rounding") return Correction::rounding;
+  if (name == "low_rank") return Correction::low_rank;
   if (name == "ridge") return Correction::ridge;
-  throw BadInput("quantization.correction = \"" + name + "\" is not known; it is none, bias, rounding or ridge");
+  throw BadInput("quantization.correction = \"" + name + "\" is not known; it is none, bias, rounding, low_rank or ridge");
 }
 
 void correct_section(Student& student, int section, const Tensor& inputs, const CorrectionSettings& settings) {
@@ -166,7 +195,11 @@ void correct_section(Student& student, int section, const Tensor& inputs, const 
   const at::NoGradGuard no_gradients;
   const int64_t batch = std::max<int64_t>(1, settings.batch);
   for (const Product& layer : student.model.plan->products_of(section)) {
-    if (settings.method == Correction::bias) {
+    const auto quantizer = student.quantizers.find(layer.weight);
+    const bool has_branch = quantizer != student.quantizers.end() && quantizer->second.spec.branch_bits > 0;
+    if (settings.method == Correction::low_rank && has_branch) {
+      correct_by_low_rank(student, layer, moments(student, section, layer, inputs, batch).front(), settings);
+    } else if (settings.method == Correction::bias || settings.method == Correction::low_rank) {
       correct_bias(student, layer, input_sums(student, section, layer, inputs, batch));
     } else {
       correct_weights(student, layer, moments(student, section, layer, inputs, batch), settings);

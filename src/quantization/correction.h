@@ -3,8 +3,10 @@
 // 2407.06794).
 #pragma once
 
+#include <map>
 #include <string>
 
+#include "quantization/low_rank.h"
 #include "quantization/student.h"
 
 namespace eidolon {
@@ -13,14 +15,17 @@ enum class Correction {
   none,
   bias,      ///< the mean error of each output goes into the bias (quantization/bias_correction.h)
   rounding,  ///< that, and weights whose rounding compensates for itself (quantization/compensated_rounding.h)
+  low_rank,  ///< that of the bias, and a product of low rank beside the rounded weights (quantization/low_rank.h)
   ridge,     ///< the same rounding behind ridge regression against the error of the inputs (quantization/ridge_correction.h)
 };
-Correction correction_method(const std::string& name);  ///< "none" | "bias" | "rounding" | "ridge"; else BadInput
+Correction correction_method(const std::string& name);  ///< "none" | "bias" | "rounding" | "low_rank" | "ridge"; else BadInput
 
 struct CorrectionSettings {
   Correction method = Correction::none;
   double ridge = 0.3;  ///< penalty on changed weights (quantization/ridge_correction.h)
   int64_t batch = 16;  ///< images per forward pass
+  LowRankSettings low_rank = {};
+  std::map<NodeId, Tensor> whole_columns = {};  ///< by the node of a weight: what smooth_channels() chose
 };
 
 /// Walks the section's linear layers in the order of the forward pass. Each is fitted, from its rounded inputs, to its own

@@ -6,6 +6,7 @@
 
 #include "numerics/cuda_kernel.h"
 #include "quantization/float_channels.h"
+#include "quantization/low_rank.h"
 #include "quantization/quantizer.h"
 
 namespace eidolon {
@@ -115,7 +116,8 @@ Tensor all_rounded(const Tensor& x, const Quantizer& quantizer) {
 }  // namespace
 
 Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer) {
-  return with_float_channels(all_rounded(x, quantizer), x, quantizer.float_channels);
+  const Tensor rounded = with_float_channels(all_rounded(x, quantizer), x, quantizer.float_channels);
+  return quantizer.left.defined() ? rounded + low_rank_weight(quantizer, x.sizes()) : rounded;
 }
 
 }  // namespace eidolon

@@ -14,6 +14,7 @@ struct QuantizerSpec {
   int64_t bits = 8;        ///< 2..8, or the format's own
   bool symmetric = false;  ///< formats with a zero point: it is 0, codes are -2^(b-1)..2^(b-1)-1; otherwise codes are 0..2^b-1
   Scaling scaling = per_tensor;
+  int64_t branch_bits = 0;  ///< of a weight's low-rank factors, 8 or 16; 0: there are none
 
   int64_t lowest() const { return format->codes(bits, symmetric).lowest; }
   int64_t highest() const { return format->codes(bits, symmetric).highest; }
@@ -31,11 +32,16 @@ struct Quantizer {
   /// runtime multiplies them beside the integers; a weight's codes are 0 there (quantization/float_channels.h).
   Tensor float_channels{};
 
+  /// Of a weight: factors of what is added to it once it is rounded, float32 outputs x r and r x inputs, before their own
+  /// rounding (quantization/low_rank.h); undefined: nothing.
+  Tensor left{}, right{};
+
   /// A copy whose tensors went through `change` (moved, cloned, ...).
   template <typename Change>
   Quantizer with(Change change) const {
     const auto changed = [&](const Tensor& tensor) { return tensor.defined() ? change(tensor) : Tensor(); };
-    return {spec, changed(scale), changed(zero_point), changed(companding), changed(factor), changed(float_channels)};
+    return {spec,          changed(scale), changed(zero_point), changed(companding), changed(factor), changed(float_channels),
+            changed(left), changed(right)};
   }
 };
 
@@ -52,10 +58,9 @@ Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer);
 Tensor in_units(const Tensor& x, const QuantizerSpec& spec);
 
 /// int64 codes of a calibrated quantizer. dequantize(codes) == fake_quantize(x) exactly where x has the dtype of the scale
-/// (float32), but for float channels, whose codes are those of 0; for scales of rows it is fake_quantize(x) in units of the
-/// row's maximum. Codes are integers from spec.lowest() to
-/// spec.highest(); of a floating-point format they are its bit patterns (sign, exponent, mantissa). NaN, which fake_quantize
-/// passes on, has no code: Fault.
+/// (float32), but for float channels, whose codes are those of 0, and low-rank factors; for scales of rows it is
+/// fake_quantize(x) in units of the row's maximum. Codes are integers from spec.lowest() to spec.highest(); of a floating-point
+/// format they are its bit patterns (sign, exponent, mantissa). NaN, which fake_quantize passes on, has no code: Fault.
 Tensor quantize_to_codes(const Tensor& x, const Quantizer& quantizer);
 Tensor dequantize(const Tensor& codes, const Quantizer& quantizer);
 

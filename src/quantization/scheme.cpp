@@ -100,7 +100,10 @@ QuantizerSpec spec_from(const json& entry, const std::string& name) {
   const QuantizerSpec spec{.format = &format,
                            .bits = entry.at("bits").get<int64_t>(),
                            .symmetric = entry.at("symmetric").get<bool>(),
-                           .scaling = scaling_from(entry.at("scale"), name)};
+                           .scaling = scaling_from(entry.at("scale"), name),
+                           .branch_bits = entry.value("low_rank_bits", int64_t{0})};
+  if (spec.branch_bits != 0 && spec.branch_bits != 8 && spec.branch_bits != 16)
+    refuse_entry(name, "low-rank factors of unknown bits");
   const bool sound = format.fixed_bits > 0 ? spec.bits == format.fixed_bits : spec.bits >= 2 && spec.bits <= 8;
   if (!sound) refuse_entry(name, "bits out of range");
   return spec;
@@ -114,6 +117,15 @@ void refuse_blocks_of_maps(const Scheme& scheme, const Plan& plan) {
     if (product == nullptr || !product->convolution) continue;
     throw BadInput("'" + plan.name(node) + "' is the input of a convolution, for which " + spec.format->name +
                    " with a scale per block is not built; choose quantization.recipe int8, w4a8, w4a16, fp8 or research");
+  }
+}
+
+/// The groups of a grouped convolution have too few inputs for factors.
+void give_branches(Scheme& scheme, const Plan& plan, int64_t bits) {
+  for (const Product& product : plan.products) {
+    const auto found = scheme.find(product.weight);
+    const bool is_grouped = product.convolution && product.convolution->groups > 1;
+    if (found != scheme.end() && !is_grouped) found->second.branch_bits = bits;
   }
 }
 
@@ -132,6 +144,7 @@ Scheme scheme_of(const QuantizationJob& job, const Plan& plan) {
     apply(rule, plan, scheme);
   }
   refuse_blocks_of_maps(scheme, plan);
+  if (job.correction == "low_rank") give_branches(scheme, plan, job.low_rank.precision == "int8" ? 8 : 16);
   return scheme;
 }
 
@@ -149,6 +162,7 @@ std::string scheme_to_json(const Scheme& scheme, const Plan& plan) {
                      {"bits", spec.bits},
                      {"symmetric", spec.symmetric},
                      {"scale", json_of(spec.scaling)}});
+    if (spec.branch_bits > 0) nodes.back()["low_rank_bits"] = spec.branch_bits;
   }
   return json{{"nodes", nodes}}.dump();
 }

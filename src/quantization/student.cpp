@@ -42,6 +42,16 @@ int64_t scales_of(NodeId node, const QuantizerSpec& spec, const Plan& plan) {
   return scale_count(scaling, shape);
 }
 
+/// The low-rank factors of a weight, which have one rank.
+void take_factors(const TensorMap& tensors, const Plan& plan, NodeId node, Quantizer& quantizer) {
+  const std::string &name = plan.name(node), left = quantizer_key(name, "left");
+  const std::vector<int64_t>& shape = plan.parameters.at(name);
+  const auto found = tensors.find(left);
+  const int64_t rank = found != tensors.end() && found->second.dim() == 2 ? found->second.size(1) : 1;
+  quantizer.left = take(tensors, left, {shape[0], rank});
+  quantizer.right = take(tensors, quantizer_key(name, "right"), {rank, c10::multiply_integers(shape) / shape[0]});
+}
+
 bool all_finite(const Tensor& values) {
   return values.isfinite().all().item<bool>();
 }
@@ -96,6 +106,11 @@ Student uncalibrated(const Network& teacher, const Scheme& scheme) {
     quantizer = {.spec = spec, .scale = ones, .zero_point = at::zeros_like(ones)};
     if (spec.format->is_companded) quantizer.companding = ones;
     if (spec.scaling.stored == ScaleFormat::e4m3) quantizer.factor = at::ones({1});
+    if (spec.branch_bits > 0) {
+      const Tensor weight = teacher[node].flatten(1);
+      quantizer.left = at::zeros({weight.size(0), 1});
+      quantizer.right = at::zeros({1, weight.size(1)});
+    }
   }
   return student;
 }
@@ -135,6 +150,8 @@ std::optional<std::string> unsound_tensor(const Student& student) {
     if (quantizer.factor.defined() && !all_positive(quantizer.factor)) return quantizer_key(name, "factor");
     if (quantizer.float_channels.defined() && !are_channels(quantizer.float_channels, inputs_of(*student.model.plan, node)))
       return quantizer_key(name, "float_channels");
+    if (quantizer.left.defined() && !all_finite(quantizer.left)) return quantizer_key(name, "left");
+    if (quantizer.right.defined() && !all_finite(quantizer.right)) return quantizer_key(name, "right");
   }
   return std::nullopt;
 }
@@ -151,6 +168,8 @@ TensorMap student_tensors(const Student& student) {
     add("companding", quantizer.companding);
     add("factor", quantizer.factor);
     add("float_channels", quantizer.float_channels);
+    add("left", quantizer.left);
+    add("right", quantizer.right);
   }
   return tensors;
 }
@@ -170,6 +189,7 @@ Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, std
     if (spec.scaling.stored == ScaleFormat::e4m3) quantizer.factor = part("factor", 1);
     if (const auto channels = tensors.find(quantizer_key(known.name(node), "float_channels")); channels != tensors.end())
       quantizer.float_channels = channels->second.to(at::kFloat);
+    if (spec.branch_bits > 0) take_factors(tensors, known, node, quantizer);
   }
   if (const auto name = unsound_tensor(student)) {
     throw Fault(

@@ -34,8 +34,8 @@ Tap activation_tap(const Student& student);
 /// scale or mu-law parameter that is not positive and finite, a zero point that is no integer. Nothing if all are sound.
 std::optional<std::string> unsound_tensor(const Student& student);
 
-/// "student/<parameter>" and "quantizers/<node>/scale|zero_point|companding|factor|float_channels", for checkpoints; and back,
-/// checked against scheme and plan (Fault naming the first missing, misshapen or unsound entry).
+/// "student/<parameter>" and "quantizers/<node>/scale|zero_point|companding|factor|float_channels|left|right", for checkpoints;
+/// and back, checked against scheme and plan (Fault naming the first missing, misshapen or unsound entry).
 TensorMap student_tensors(const Student& student);
 Student student_from_tensors(const TensorMap& tensors, const Scheme& scheme, std::shared_ptr<const Plan> plan);
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -8,6 +10,7 @@
 #include "cluster/log.h"
 #include "cluster/on_root.h"
 #include "evaluation/metrics.h"
+#include "quantization/low_rank.h"
 #include "reporting/result.h"
 #include "stages/evaluation_parts.h"
 #include "stages/figure_text.h"
@@ -186,6 +189,7 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, 
     object[students[s].name] = student_json(figures);
     text += student_lines(students[s].name, figures);
   }
+  add_branch_bits(students, object, text);
   if (!options.logits.empty()) write_logits(context, options, labelled.images, students, logits);
   keep_figures(context, object);
   print_figures(context.cluster.communicator, options, object, text);
@@ -207,6 +211,7 @@ ExitCode evaluate_synthetic(RunContext& context, const EvaluateOptions& options)
     object[entry.name] = json_of(figures);
     text += describe(entry.name, figures);
   }
+  add_branch_bits(students, object, text);
   object["optimistic"] = true;
   keep_figures(context, object);
   print_figures(context.cluster.communicator, options, object, text);
@@ -229,6 +234,17 @@ void require_place_for_logits(const Job& job, const std::filesystem::path& file,
 
 std::string indented(const std::string& name) {
   return "  " + name + std::string(name.size() < 11 ? 12 - name.size() : 1, ' ');
+}
+
+void add_branch_bits(const std::vector<NamedStudent>& students, ordered_json& object, std::string& text) {
+  if (students.empty()) return;
+  const Student& student = students.front().student;
+  const double bits = branch_bits_per_weight(student.quantizers, *student.model.plan);
+  if (bits == 0) return;
+  object["low_rank_bits_per_weight"] = bits;
+  std::array<char, 100> line{};
+  std::snprintf(line.data(), line.size(), "low-rank factors add %.3f bits to each rounded weight\n", bits);
+  text += line.data();
 }
 
 int64_t report_undecodable(const Cluster& cluster, const std::vector<std::string>& undecodable) {

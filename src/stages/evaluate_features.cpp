@@ -127,6 +127,7 @@ ExitCode evaluate_features(RunContext& context, const EvaluateOptions& options, 
     object[students[s].name] = student_json(parts, nearest);
     text += text_of(students[s].name, parts, nearest);
   }
+  add_branch_bits(students, object, text);
   keep_figures(context, object);
   print_figures(communicator, options, object, text);
   return ExitCode::done;

@@ -20,6 +20,9 @@ struct NamedStudent {
 /// "  student     ", for what stands behind it.
 std::string indented(const std::string& name);
 
+/// What low-rank factors add to the weights' bits, where a student has them.
+void add_branch_bits(const std::vector<NamedStudent>& students, nlohmann::ordered_json& object, std::string& text);
+
 /// Each rank names what it could not read; rank 0 says how many there were in all.
 int64_t report_undecodable(const Cluster& cluster, const std::vector<std::string>& undecodable);
 

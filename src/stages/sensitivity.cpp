@@ -147,6 +147,12 @@ Student calibrated_student(const RunContext& context, const ShardFiles& shards) 
 }  // namespace
 
 ExitCode sensitivity(RunContext& context, bool json) {
+  const QuantizationJob& quantization = context.job.quantization;
+  if (quantization.correction == "low_rank" && quantization.low_rank.smoothed_channels > 0) {
+    throw_once(context.cluster.communicator,
+               BadInput("sensitivity needs the weights as they were before rounding, but 'quantization.low_rank."
+                        "smoothed_channels' takes some of them out; set it to 0"));
+  }
   const ShardFiles shards = finished_shards(context);
   const Student student = calibrated_student(context, shards).to(context.device());
   const Tensor images = probe_images(context, shards);

@@ -27,7 +27,10 @@ QuantizationJob recipe(const std::string& name) {
 Tensor deployed_forward(const Deployment& deployment, const Tensor& images) {
   const Plan& plan = *deployment.plan;
   Network network{deployment.plan, deployment.parameters};
-  for (const auto& [node, weight] : deployment.weights) network.parameters[plan.name(node)] = dequantized(weight);
+  for (const auto& [node, weight] : deployment.weights) {
+    Tensor& values = network.parameters[plan.name(node)] = dequantized(weight);
+    if (weight.left.defined()) values = values + at::mm(weight.left, weight.right).view(values.sizes());
+  }
   std::map<NodeId, const DeployedWeight*> beside;  // inputs with float channels
   for (const Product& product : plan.products) {
     const auto found = deployment.weights.find(product.weight);
@@ -48,8 +51,11 @@ Tensor deployed_forward(const Deployment& deployment, const Tensor& images) {
 
 TEST(Deployment, WithFoldedShiftsIsTheStudent) {
   const at::NoGradGuard no_gradients;
-  for (const char* name : {"int8", "w4a8", "w4a16", "fp8", "mxfp4", "nvfp4"}) {
-    const Student student = student_of(recipe(name));
+  for (const char* name : {"int8", "w4a8", "w4a16", "fp8", "mxfp4", "nvfp4", "w4a8 and low_rank"}) {
+    const std::string text = name;
+    QuantizationJob job = recipe(text.substr(0, text.find(' ')));
+    if (text.ends_with("low_rank")) job.correction = "low_rank";
+    const Student student = student_of(job);
     const Deployment deployment = with_shifts(deploy(student), ShiftedInputs::of_matrices);
     const Tensor images = random_images(*deployment.plan, 32, 9);
     const Tensor expected = forward(student.model, images, quantizing_tap(student));

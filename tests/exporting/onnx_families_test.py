@@ -56,6 +56,13 @@ class Families(unittest.TestCase):
             with self.subTest(name):
                 self.assertLess(error, 0.05)
 
+    def test_graphs_with_low_rank_factors_compute_what_the_students_do(self):
+        found = self.errors("low_rank")
+        self.assertGreaterEqual(len(found), 3)
+        for name, error in found.items():
+            with self.subTest(name):
+                self.assertLess(error, 0.05)
+
     def test_graphs_of_maps_without_zero_points_compute_what_the_students_do(self):
         found = self.errors("shifted")
         self.assertGreater(len(found), 6)

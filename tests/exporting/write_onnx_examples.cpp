@@ -1,6 +1,6 @@
 // write_onnx_examples FOLDER [FAMILIES]: writes the small models, for onnx_package_test.py; with FAMILIES, a folder of model
-// folders, a graph of every network in float32, one as int8 calibrates it, one without zero points if it is convolutional, and
-// beside each what the network itself computes.
+// folders, a graph of every network in float32, one as int8 calibrates it, some with low-rank factors, one without zero points
+// if it is convolutional, and beside each what the network itself computes.
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -44,10 +44,16 @@ void write_family(const fs::path& family, const fs::path& folder) {
   const eidolon::Teacher teacher = eidolon::read_teacher(family);
   const std::string name = family.filename().string();
   write_network(teacher, {teacher.model, {}}, images, folder / (name + "-float32"));
-  const eidolon::QuantizationJob job;
-  const eidolon::Student calibrated =
-      calibrate(teacher.model, scheme_of(job, *teacher.model.plan), images, calibration_settings(job));
+  const auto calibrated_for = [&](const eidolon::QuantizationJob& job) {
+    return calibrate(teacher.model, scheme_of(job, *teacher.model.plan), images, calibration_settings(job));
+  };
+  const eidolon::Student calibrated = calibrated_for({});
   write_network(teacher, calibrated, images, folder / (name + "-int8"));
+  const bool shows_low_rank = name.starts_with("timm_deit") || name.starts_with("timm_resnet") || name.starts_with("timm_swin");
+  if (shows_low_rank) {
+    const eidolon::QuantizationJob low_rank{.correction = "low_rank", .low_rank = {.rank = 4, .precision = "int8"}};
+    write_network(teacher, calibrated_for(low_rank), images, folder / (name + "-low_rank"));
+  }
   const bool has_maps = teacher.model.plan->attention.empty();
   if (has_maps) write_network(teacher, calibrated, images, folder / (name + "-shifted"), eidolon::ShiftedInputs::all);
 }
