@@ -104,6 +104,7 @@ std::string synthesis_facts(const Job& job, const IdentityContext& context) {
   facts["network"] = parsed(context.network);
   facts["preprocessing"] = parsed(context.preprocessing);
   facts["teacher_hash"] = context.teacher_hash;
+  if (!context.opponent.empty()) facts["opponent"] = context.opponent;
   if (computes_on_cpu(context)) facts["threads"] = context.threads;
   return canonical(facts);
 }

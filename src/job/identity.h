@@ -15,6 +15,7 @@ struct IdentityContext {
   std::string preprocessing;  ///< canonical JSON
   std::string device;         ///< "cpu", or "cuda" and the kind of GPU: "cuda (NVIDIA H100 80GB HBM3)"
   int64_t threads = 1;        ///< per rank; decides the bits of images made on CPUs alone
+  std::string opponent = {};  ///< student_id of the student that the images are set against; empty: none
   std::string given = {};     ///< facts of images that were given (synthesis.method = "given"), which stand for all others
 };
 

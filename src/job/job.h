@@ -48,6 +48,14 @@ struct PsaqJob {
 };
 
 /// The defaults are those of the method "views"; job/synthesis_methods.h has those of the others.
+/// Of synthesis.method = "psaq_v2" (arXiv 2209.05687).
+struct PsaqV2Job {
+  int64_t cycles = 3;                ///< images set against the student of the cycle before, and a student of these
+  int64_t iterations = 100;          ///< optimisation steps of a unit in a cycle
+  double disagreement_weight = 1.0;  ///< of the distance between teacher and student, which images seek
+  bool adaptive = true;              ///< in units of what the student has left to learn
+};
+
 struct SynthesisJob {
   std::string method = "views";                    ///< views | sardfq | psaq | gaussian | given (run.shards has them)
   std::string start = "leaves, scenes, textures";  ///< what the pixels start from
@@ -64,6 +72,7 @@ struct SynthesisJob {
   ViewsJob views;
   SardfqJob sardfq;
   PsaqJob psaq;
+  PsaqV2Job psaq_v2;
 };
 
 /// Of quantization.correction = "low_rank" (ASER, arXiv 2411.07762).
@@ -90,6 +99,7 @@ struct QuantizationJob {
   bool reparameterize = true;                   ///< RepQ: per-channel post-LayerNorm scales folded into LayerNorm and weights
   bool rotate_heads = true;                     ///< spread outliers of q, k and v by a rotation folded into the weights
   std::string bits_for;                         ///< "blocks.0.*: 8, head.*: float": other bits for some nodes
+  std::string ranges = "search";                ///< search | min_max: of every quantizer
   int64_t calibration_images = 32;
   std::string correction = "bias";  ///< none | bias | rounding | low_rank | ridge: closed-form correction of each linear layer
   LowRankJob low_rank;
@@ -110,6 +120,7 @@ struct AdaroundJob {
 struct DistillJob {
   int64_t iterations = 0;         ///< after the blocks
   double learning_rate = 1e-3;    ///< of these, as finetuning.learning_rate
+  std::string distance = "kl";    ///< kl | mae: of the outputs
   double feature_weight = 1.0;    ///< of the relative squared error of block outputs, beside KL in nats
   std::string images = "stored";  ///< a mixture of "stored" (the shards', shifted and mirrored) and procedural families
 };

@@ -44,7 +44,8 @@ constexpr KeyGroup of_research(std::string_view key) {
 constexpr std::array groups{
     KeyGroup{"synthesis.views", "synthesis.method", {"views"}, synthesis_method},
     KeyGroup{"synthesis.sardfq", "synthesis.method", {"sardfq"}, synthesis_method},
-    KeyGroup{"synthesis.psaq", "synthesis.method", {"psaq"}, synthesis_method},
+    KeyGroup{"synthesis.psaq", "synthesis.method", {"psaq", "psaq_v2"}, synthesis_method},
+    KeyGroup{"synthesis.psaq_v2", "synthesis.method", {"psaq_v2"}, synthesis_method},
     KeyGroup{"quantization.int4_scales", "quantization.recipe", {"w4a8", "w4a16"}, recipe},
     KeyGroup{"quantization.float_channels", "quantization.recipe", {"int8", "w4a8"}, recipe},
     KeyGroup{"quantization.low_rank", "quantization.correction", {"low_rank"}, correction},

@@ -153,6 +153,10 @@ void check_formats(const Job& job, const std::vector<Setting>& settings) {
   if (quantization.correction == "rounding" || quantization.correction == "ridge") {
     check_rounding("'quantization.correction' = \"" + quantization.correction + "\"", quantization);
   }
+  if (quantization.ranges == "min_max" && quantization.correction != "none" && quantization.correction != "bias") {
+    throw BadInput("'quantization.correction' = \"" + quantization.correction +
+                   "\" searches the ranges of weights, but 'quantization.ranges' is \"min_max\"; set one of them otherwise");
+  }
   if (quantization.correction == "low_rank" && quantization.low_rank.rounding == "compensated")
     check_rounding("'quantization.low_rank.rounding' = \"compensated\"", quantization);
   if (job.finetuning.method == "blockwise" && job.finetuning.rounding == "adaround") {

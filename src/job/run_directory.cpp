@@ -75,6 +75,10 @@ Job completed(Job job, const Job& other) {
 
 }  // namespace
 
+std::filesystem::path RunDirectory::round(int64_t number) const {
+  return root / "rounds" / padded(number, 2);
+}
+
 std::filesystem::path RunDirectory::log(const std::string& launch, int rank) const {
   return logs(launch) / ("rank-" + padded(rank, 4) + ".log");
 }

@@ -19,6 +19,7 @@ struct RunDirectory {
   std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
   std::filesystem::path manifest() const { return root / "manifest.json"; }
   std::filesystem::path evaluation() const { return root / "evaluation.json"; }  ///< what `run` measured at its end
+  std::filesystem::path round(int64_t number) const;  ///< rounds/00: a run directory of its own (stages/rounds.h)
   std::filesystem::path exported(const std::string& target) const { return root / "export" / target; }
   std::filesystem::path heartbeats() const { return root / "heartbeat"; }
   std::filesystem::path finetuning_owner() const { return root / "finetuning.owner.json"; }

@@ -112,7 +112,7 @@ void visit_synthesis_keys(AnyJob& job, Visitor&& visit) {
   const auto key = [](std::string_view name, Allowed allowed, std::string_view help, Decides decides = Decides::images) {
     return Key{"synthesis", name, decides, std::move(allowed), help};
   };
-  visit(key("method", one_of({"views", "sardfq", "psaq", "gaussian", "given"}),
+  visit(key("method", one_of({"views", "sardfq", "psaq", "psaq_v2", "gaussian", "given"}),
             "how images are made; gaussian: noise; given: run.shards has them"),
         synthesis.method);
   visit(key("start", mixture_of({"gaussian", "pink", "leaves", "scenes", "textures"}), "what the pixels start from"),
@@ -139,6 +139,7 @@ void visit_synthesis_group_keys(AnyJob& job, Visitor&& visit) {
   auto& views = job.synthesis.views;
   auto& sardfq = job.synthesis.sardfq;
   auto& psaq = job.synthesis.psaq;
+  auto& psaq_v2 = job.synthesis.psaq_v2;
   const auto key = [](std::string_view group, std::string_view name, Allowed allowed, std::string_view help) {
     return Key{group, name, Decides::images, std::move(allowed), help};
   };
@@ -160,6 +161,15 @@ void visit_synthesis_group_keys(AnyJob& job, Visitor&& visit) {
         psaq.entropy_form);
   visit(key("synthesis.psaq", "head_similarity_weight", between(0, large), "of the likeness of the heads' attention (MimiQ)"),
         psaq.head_similarity_weight);
+  visit(key("synthesis.psaq_v2", "cycles", between(0, 99),
+            "images set against the student of the cycle before, and a student trained on them; 0: none"),
+        psaq_v2.cycles);
+  visit(key("synthesis.psaq_v2", "iterations", between(1, large), "optimisation steps of a unit in each cycle"),
+        psaq_v2.iterations);
+  visit(key("synthesis.psaq_v2", "disagreement_weight", between(0, large), "of the distance of teacher and student"),
+        psaq_v2.disagreement_weight);
+  visit(key("synthesis.psaq_v2", "adaptive", anything(), "the distance counts in units of what is left to learn"),
+        psaq_v2.adaptive);
 }
 
 template <class AnyJob, class Visitor>
@@ -197,6 +207,8 @@ void visit_quantization_keys(AnyJob& job, Visitor&& visit) {
   visit(key("rotate_heads", anything(), "fold a rotation into q, k, v and proj that spreads outliers over each head"),
         quantization.rotate_heads);
   visit(key("bits_for", anything(), "other bits for some nodes: \"blocks.0.*: 8, head.*: float\""), quantization.bits_for);
+  visit(key("ranges", one_of({"search", "min_max"}), "of every quantizer: of least squared error, or all that was seen"),
+        quantization.ranges);
   visit(key("calibration_images", between(1, many), "first images seen by calibration; at most synthesis.images are used"),
         quantization.calibration_images);
   visit(key("correction", one_of({"none", "bias", "rounding", "low_rank", "ridge"}),
@@ -261,6 +273,8 @@ void visit_finetuning_group_keys(AnyJob& job, Visitor&& visit) {
   visit(key("finetuning.distill", "iterations", between(0, large), "end-to-end steps after the blocks"), distill.iterations);
   visit(key("finetuning.distill", "learning_rate", between(0, large), "of these, as finetuning.learning_rate"),
         distill.learning_rate);
+  visit(key("finetuning.distill", "distance", one_of({"kl", "mae"}), "of the outputs: divergence, or mean absolute error"),
+        distill.distance);
   visit(key("finetuning.distill", "feature_weight", between(0, large), "of the block outputs' error, beside the logits' KL"),
         distill.feature_weight);
   visit(key("finetuning.distill", "images", mixture_of({"stored", "pink", "leaves", "scenes", "textures"}),

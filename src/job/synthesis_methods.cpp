@@ -28,6 +28,15 @@ SynthesisJob psaq() {
   return job;
 }
 
+// PSAQ-ViT V2 (arXiv 2209.05687), without labels. Its text was not at hand: what it shares with the first version is taken from
+// there, 500 iterations before the first cycle and the constants of PsaqV2Job are ours.
+SynthesisJob psaq_v2() {
+  SynthesisJob job = psaq();
+  job.method = "psaq_v2";
+  job.iterations = 500;
+  return job;
+}
+
 // SARDFQ (arXiv 2412.16553): 32 images, 1000 iterations and a weight of total variation of 0.05, as PSAQ-ViT, whose optimiser
 // stands in for what the paper does not state.
 SynthesisJob sardfq() {
@@ -53,11 +62,20 @@ SynthesisJob given() {
 
 }  // namespace
 
+int64_t cycles_of(const SynthesisJob& job) {
+  return job.method == "psaq_v2" ? job.psaq_v2.cycles : 0;
+}
+
+int64_t iterations_of(const SynthesisJob& job) {
+  return cycles_of(job) > 0 ? job.psaq_v2.iterations : job.iterations;
+}
+
 const std::vector<SynthesisMethod>& synthesis_methods() {
   static const std::vector<SynthesisMethod> methods{
       {.name = "views", .rounds = {.count = 1, .warmup_iterations = 4}, .defaults = views},
       {.name = "sardfq", .rounds = {.count = 2, .warmup_iterations = 100}, .defaults = sardfq},
       {.name = "psaq", .rounds = {.count = 2, .warmup_iterations = 100}, .defaults = psaq},
+      {.name = "psaq_v2", .rounds = {.count = 1, .warmup_iterations = 100}, .defaults = psaq_v2},
       {.name = "gaussian", .rounds = {}, .defaults = gaussian},
       {.name = "given", .rounds = {}, .defaults = given}};
   return methods;

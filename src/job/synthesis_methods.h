@@ -21,6 +21,12 @@ struct SynthesisMethod {
   SynthesisJob (*defaults)();  ///< of every key of [synthesis]; `method` is `name`
 };
 
+/// How often images are set against a student; 0 where the method has none.
+int64_t cycles_of(const SynthesisJob& job);
+
+/// Optimisation steps of a unit: those of a cycle in jobs that have any.
+int64_t iterations_of(const SynthesisJob& job);
+
 /// In the order in which the documentation names them; the first is the default.
 const std::vector<SynthesisMethod>& synthesis_methods();
 

@@ -21,6 +21,10 @@ bool optimises(const Job& job) {
   return draws(job) && synthesis.method != "gaussian" && synthesis.iterations > 0 && synthesis.optimised_share > 0;
 }
 
+bool has_cycles(const Job& job) {
+  return cycles_of(job.synthesis) > 0;
+}
+
 bool is_blockwise(const Job& job) {
   return job.finetuning.method == "blockwise";
 }
@@ -84,6 +88,10 @@ const std::map<std::string_view, Condition> conditions = {
     {"synthesis.psaq.entropy_weight", optimises},
     {"synthesis.psaq.entropy_form", [](const Job& job) { return optimises(job) && job.synthesis.psaq.entropy_weight != 0.0; }},
     {"synthesis.psaq.head_similarity_weight", optimises},
+    {"synthesis.psaq_v2.iterations", has_cycles},
+    {"synthesis.psaq_v2.disagreement_weight", has_cycles},
+    {"synthesis.psaq_v2.adaptive",
+     [](const Job& job) { return has_cycles(job) && job.synthesis.psaq_v2.disagreement_weight != 0.0; }},
     {"quantization.weight_bits", has_weight_bits},
     {"quantization.weight_symmetric", has_weight_bits},
     {"quantization.activation_bits", has_activation_bits},
@@ -104,6 +112,7 @@ const std::map<std::string_view, Condition> conditions = {
     {"finetuning.adaround.learning_rate", reconstructs},
     {"finetuning.distill.iterations", is_blockwise},
     {"finetuning.distill.learning_rate", [](const Job& job) { return is_blockwise(job) && distils(job); }},
+    {"finetuning.distill.distance", distils},
     {"finetuning.distill.feature_weight", distils},
     {"finetuning.distill.images", distils},
 };

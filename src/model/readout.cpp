@@ -44,6 +44,18 @@ Tensor divergence(const Output& output, const Tensor& teacher, const Tensor& stu
   return (expected.exp() * (expected - log_probabilities(student, temperature))).sum(-1);
 }
 
+Tensor mean_absolute_error(const Output& output, const Tensor& teacher, const Tensor& student) {
+  if (output.kind == Output::Kind::classes) return (student - teacher).abs().mean(-1);
+  const auto relative = [](const Tensor& exact, const Tensor& given) {
+    return (given - exact).abs().flatten(1).mean(1) / exact.abs().flatten(1).mean(1).clamp_min(smallest_norm);
+  };
+  if (output.parts.empty()) return relative(teacher, student);
+  std::vector<Tensor> errors;
+  for (size_t part = 0; part < output.parts.size(); ++part)
+    errors.push_back(relative(part_of(output, part, teacher), part_of(output, part, student)));
+  return at::stack(errors).mean(0);
+}
+
 Tensor relative_squared_error(const Tensor& teacher, const Tensor& student) {
   const Tensor energy = teacher.square().flatten(1).sum(1).clamp_min(smallest_norm);
   return (student - teacher).square().flatten(1).sum(1) / energy;

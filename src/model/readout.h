@@ -13,6 +13,10 @@ namespace eidolon {
 ///  teacher, student: B x output.size, of one floating type.
 Tensor divergence(const Output& output, const Tensor& teacher, const Tensor& student, double temperature = 1.0);
 
+/// Mean absolute error between the outputs, one value per image: of classes in units of the logits; of features the mean over
+/// the parts, each in units of the mean magnitude of the teacher's.
+Tensor mean_absolute_error(const Output& output, const Tensor& teacher, const Tensor& student);
+
 /// The features of one part, of `outputs` B x output.size: B x the part's shape.
 Tensor part_of(const Output& output, size_t part, const Tensor& outputs);
 

@@ -94,7 +94,7 @@ Tap observer(const Calibration& calibration, Observations& observations, int64_t
 Quantizer search(const Calibration& calibration, NodeId node, const Tensor& values, const QuantizerSpec& spec,
                  bool free_zero_point = false) {
   try {
-    return search_range(values, spec, free_zero_point);
+    return search_range(values, spec, free_zero_point, calibration.settings.ranges);
   } catch (const Fault& fault) {
     throw Fault("calibration of '" + calibration.teacher.plan->name(node) + "': " + fault.what());
   }
@@ -165,6 +165,7 @@ CalibrationSettings calibration_settings(const QuantizationJob& job) {
   settings.float_channels = most_float_channels(job);
   settings.rotate_heads = job.rotate_heads;
   settings.correction = correction_method(job.correction);
+  settings.ranges = job.ranges == "min_max" ? Ranges::of_extremes : Ranges::of_least_squares;
   settings.low_rank = {.rank = job.low_rank.rank,
                        .share = job.low_rank.share,
                        .whole_columns = job.low_rank.smoothed_channels,

@@ -20,6 +20,7 @@ struct CalibrationSettings {
   double ridge = 0.3;        ///< quantization/ridge_correction.h
   bool rotate_heads = true;  ///< quantization/head_rotation.h
   LowRankSettings low_rank = {};
+  Ranges ranges = Ranges::of_least_squares;
   int64_t float_channels = 0;  ///< of a layer's input that may stay float, at most: quantization/float_channels.h
 };
 CalibrationSettings calibration_settings(const QuantizationJob& job);

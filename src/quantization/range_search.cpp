@@ -116,7 +116,7 @@ Tensor factor_of(const Tensor& values, const QuantizerSpec& spec) {
   return values.abs().amax().reshape({1}).div(largest).clamp_min(smallest_factor);
 }
 
-Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_point) {
+Quantizer best_range(Tensor& rows, const QuantizerSpec& spec, bool free_zero_point, Ranges ranges) {
   const Tensor factor = factor_of(rows, spec);
   if (spec.scaling.granularity == Granularity::block && spec.scaling.from_values) {
     return {.spec = spec, .scale = at::ones({1}), .zero_point = at::zeros({1}), .factor = factor};
@@ -126,6 +126,7 @@ Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_
   Quantizer best;
   Tensor least;
   for (const Quantizer& candidate : candidates(rows, at_levels, spec, free_zero_point, factor)) {
+    if (ranges == Ranges::of_extremes) return candidate;
     const Tensor error = squared_error(sample, candidate);
     if (!least.defined()) {
       best = candidate;
@@ -143,10 +144,10 @@ Quantizer least_squares(Tensor& rows, const QuantizerSpec& spec, bool free_zero_
 
 }  // namespace
 
-Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, bool free_zero_point) {
+Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, bool free_zero_point, Ranges ranges) {
   const at::NoGradGuard no_gradients;
   Tensor rows = as_rows(values, spec);
-  return least_squares(rows, spec, free_zero_point).with([&](const Tensor& tensor) { return tensor.to(values.device()); });
+  return best_range(rows, spec, free_zero_point, ranges).with([&](const Tensor& tensor) { return tensor.to(values.device()); });
 }
 
 }  // namespace eidolon

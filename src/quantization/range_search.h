@@ -13,6 +13,11 @@ namespace eidolon {
 /// reparameterization folds away) it may be any integer below 2^20 in magnitude. Rows longer than some thousand values (65521
 /// for a whole tensor) are thinned for the squared error, but for their tails. Throws Fault for no values and for NaN or
 /// infinity.
-Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, bool free_zero_point = false);
+enum class Ranges {
+  of_least_squares,
+  of_extremes,  ///< the first candidate: from the smallest value to the largest
+};
+Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, bool free_zero_point = false,
+                       Ranges ranges = Ranges::of_least_squares);
 
 }  // namespace eidolon

@@ -7,6 +7,7 @@
 #include "cluster/launch/accelerators.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
+#include "job/synthesis_methods.h"
 #include "quantization/calibration.h"
 #include "reporting/result.h"
 #include "stages/labelled_set.h"
@@ -62,27 +63,36 @@ double parameter_count(const Network& network) {
   return count;
 }
 
+/// Of all rounds; with an opponent a step takes a second network, which costs about as much as the first.
+double steps_of_all_rounds(const SynthesisJob& job) {
+  constexpr double networks = 2;
+  const auto cycles = static_cast<double>(cycles_of(job));
+  return static_cast<double>(job.iterations) + cycles * networks * static_cast<double>(job.psaq_v2.iterations);
+}
+
 Estimate time_synthesis(const RunContext& context) {
   const SynthesisJob& job = context.job.synthesis;
   const std::vector<Unit> units = units_of(job);
   const auto ranks = static_cast<size_t>(context.cluster.size());
   const Plan& plan = *context.teacher.model.plan;
   const double image_megabytes = static_cast<double>(plan.channels * plan.image_size * plan.image_size) / 1e6;
-  Estimate estimate{0, static_cast<double>(units.size()) * static_cast<double>(job.unit_images) * image_megabytes};
+  const auto rounds = static_cast<double>(1 + cycles_of(job));
+  Estimate estimate{0, rounds * static_cast<double>(units.size()) * static_cast<double>(job.unit_images) * image_megabytes};
   if (images_are_starts(job)) return estimate;
 
+  const int64_t iterations = iterations_of(job);
   const SynthesisTeacher teacher = context.synthesis_teacher();
   const Unit unit{0, job.unit_images};
   const UnitObjective objective = draw_objective(teacher, job, unit);
-  UnitState state = start_unit(teacher, job, unit);
+  UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, unit));
   optimise_once(teacher, job, objective, state);  // the first also warms up
-  const int64_t count = std::clamp<int64_t>(job.iterations - 1, 0, timed_iterations);
+  const int64_t count = std::clamp<int64_t>(iterations - 1, 0, timed_iterations);
   const double seconds = seconds_of(context, count, [&] { optimise_once(teacher, job, objective, state); });
   const double per_iteration = seconds / static_cast<double>(std::max<int64_t>(count, 1));
   const auto optimised =
       static_cast<size_t>(std::ranges::count_if(units, [&](const Unit& one) { return is_optimised(job, one); }));
   const size_t most_units = (optimised + ranks - 1) / ranks;  // of one rank
-  estimate.seconds = per_iteration * static_cast<double>(job.iterations) * static_cast<double>(most_units);
+  estimate.seconds = per_iteration * steps_of_all_rounds(job) * static_cast<double>(most_units);
   return estimate;
 }
 
@@ -99,7 +109,8 @@ Estimate time_finetuning(const RunContext& context) {
   const double per_step = seconds_of(context, timed_iterations, step) / timed_iterations;
   const double checkpoints = static_cast<double>(context.job.run.keep_checkpoints + 1) * parameter_count(teacher) * 4 / 1e6;
   const int64_t behind = job.method == "blockwise" ? job.distill.iterations : 0;
-  return {job.method == "none" ? 0 : per_step * static_cast<double>(job.iterations + behind), checkpoints};
+  const auto rounds = static_cast<double>(1 + cycles_of(context.job.synthesis));
+  return {job.method == "none" ? 0 : rounds * per_step * static_cast<double>(job.iterations + behind), rounds * checkpoints};
 }
 
 Estimate time_evaluation(const RunContext& context, size_t images) {
@@ -124,6 +135,7 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
   context.cluster.communicator.barrier();
 
   const size_t units = units_of(job.synthesis).size();
+  const int64_t cycles = cycles_of(job.synthesis);
   const bool idle = static_cast<size_t>(context.cluster.size()) > units;
   std::string text = job.file.string() + ": nothing was written\n";
   text += format("  teacher     %s, %.1f M parameters, %.2f G multiply-adds an image, image %ld, %ld %s\n", plan.family.c_str(),
@@ -132,7 +144,8 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
   text += format("  ranks       %d, %s, %ld threads each%s\n", context.cluster.size(), job.run.device.value().c_str(),
                  static_cast<long>(job.run.threads.value()), idle ? " (more ranks than units: some will be idle)" : "");
   text += line_of("synthesis", synthesis,
-                  std::to_string(units) + " units of " + std::to_string(job.synthesis.unit_images) + " images");
+                  std::to_string(units) + " units of " + std::to_string(job.synthesis.unit_images) + " images" +
+                      (cycles > 0 ? ", " + std::to_string(cycles + 1) + " rounds" : ""));
   text += line_of("fine-tuning", finetuning,
                   job.finetuning.method + ", " + std::to_string(job.finetuning.iterations) + " iterations");
   text += line_of("evaluation", evaluation, std::to_string(labelled) + " labelled images");

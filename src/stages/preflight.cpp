@@ -10,6 +10,7 @@
 #include "cluster/on_root.h"
 #include "stages/finetuning_owner.h"
 #include "stages/given_images.h"
+#include "stages/rounds.h"
 #include "stages/shard_set.h"
 #include "stages/student_source.h"
 #include "stages/unit_work.h"
@@ -128,6 +129,15 @@ void require_some_shard(const RunContext& context) {
                  "; run `eidolon synthesize` with this job first");
 }
 
+/// Images, students and work of other jobs.
+void refuse_what_is_in_the_way(const RunContext& context, const Intent& intent) {
+  const bool makes_images = intent.makes_images && context.job.synthesis.method != "given";
+  if (intent.makes_images || intent.trains) refuse_other_shards(context);
+  if (makes_images) refuse_beside_other_work(context);
+  if (makes_images) refuse_to_add_otherwise(context);
+  if (intent.trains || intent.evaluates) refuse_other_checkpoints(context);
+}
+
 }  // namespace
 
 Intent intent_of(const std::string& command, bool teacher_only) {
@@ -139,28 +149,34 @@ Intent intent_of(const std::string& command, bool teacher_only) {
   return {.makes_images = true, .trains = true, .finetunes = true, .evaluates = true};
 }
 
+void adopt_recorded_identity(RunContext& context) {
+  const IdentityContext own = context.identity;
+  context.identity = computed_as(own, from_root(context.cluster.communicator, [&] { return recorded_facts(context); }));
+  context.made_otherwise = difference_in_making(context, own);
+}
+
 void check_before_start(RunContext& context, const Intent& intent) {
   if (!intent.makes_images && !intent.trains && !intent.evaluates) return;
   const Communicator& communicator = context.cluster.communicator;
   if (intent.evaluates && !intent.trains) {
     on_root(communicator, [&] { require_some_checkpoint(context.run); });
   }
-  const IdentityContext own = context.identity;
+  open_rounds(context);
   const bool given = context.job.synthesis.method == "given";
   if (given) {
     adopt_given_images(context);
   } else {
-    context.identity = computed_as(own, from_root(communicator, [&] { return recorded_facts(context); }));
-    context.made_otherwise = difference_in_making(context, own);
+    adopt_recorded_identity(context);
+  }
+  for (const RunContext& round : context.earlier_rounds) {
+    on_root(communicator,
+            [&] { refuse_what_is_in_the_way(round, {.makes_images = intent.makes_images, .trains = intent.trains}); });
   }
   on_root(communicator, [&] {
     if (intent.makes_images && !given) require_servable_terms(context);
-    if (intent.makes_images || intent.trains) refuse_other_shards(context);
-    if (intent.makes_images && !given) refuse_beside_other_work(context);
-    if (intent.makes_images && !given) refuse_to_add_otherwise(context);
+    refuse_what_is_in_the_way(context, intent);
     if (intent.finetunes) refuse_owned_finetuning(context);
     if (intent.trains && !intent.makes_images) require_some_shard(context);
-    if (intent.trains || intent.evaluates) refuse_other_checkpoints(context);
   });
 }
 

@@ -17,6 +17,9 @@ struct Intent {
 
 Intent intent_of(const std::string& command, bool teacher_only);
 
+/// Takes over the device and the threads that the run's images were made with, if there are any (computed_as()). Collective.
+void adopt_recorded_identity(RunContext& context);
+
 /// Looks at what the run directory and run.shards hold, and takes over how the images there were computed
 /// (RunContext::identity). BadInput, naming the file and the key that differs, for shards and checkpoints of another job, for
 /// images that can only be added to with other settings of [run], for terms of synthesis that the teacher cannot serve, and for

@@ -82,7 +82,7 @@ void open_folders(RunContext& context) {
     if (!job.run.shards.empty()) std::filesystem::create_directories(job.run.shards);
   });
   log::open(context.run.log(cluster.launch, cluster.rank()), cluster.rank(), cluster.size());
-  context.heartbeat = std::make_unique<Heartbeat>(context.run.heartbeats(cluster.launch), cluster.rank(), cluster.size(),
+  context.heartbeat = std::make_shared<Heartbeat>(context.run.heartbeats(cluster.launch), cluster.rank(), cluster.size(),
                                                   job.run.watchdog_seconds);
 }
 
@@ -137,16 +137,21 @@ std::filesystem::path RunContext::claim_of(const Unit& unit) const {
   return shard(unit).replace_extension(".claim.json");
 }
 
+std::filesystem::path RunContext::heartbeats() const {
+  return RunDirectory{home.empty() ? run.root : home}.heartbeats(cluster.launch);
+}
+
 Claimant RunContext::claimant(const std::string& work) const {
   return {.launch = cluster.launch,
           .rank = cluster.rank(),
           .process = this_process(),
-          .heartbeats = run.heartbeats(cluster.launch).string(),
+          .heartbeats = heartbeats().string(),
           .work = work};
 }
 
 void RunContext::report(const std::string& stage, const std::string& detail, const Progress& progress) const {
-  heartbeat->set({stage, detail, progress.done(), progress.total(), progress.rate(), progress.unit()});
+  const std::string round = home.empty() ? "" : "round " + run.root.filename().string() + ", ";
+  heartbeat->set({stage, round + detail, progress.done(), progress.total(), progress.rate(), progress.unit()});
 }
 
 RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::path& directory, Access access) {

@@ -26,13 +26,19 @@ struct RunContext {
   RunDirectory run;
   Teacher teacher;                       ///< float32, on the CPU
   IdentityContext identity;              ///< of the images that are there, or else of those that this launch would make
-  std::unique_ptr<Heartbeat> heartbeat;  ///< none before start_run()
+  std::shared_ptr<Heartbeat> heartbeat;  ///< none before start_run()
   std::string made_otherwise = {};       ///< why this launch may not add to the images that are there; empty: it may
   bool data_free = true;                 ///< false where the images were given and are real
 
+  // Of jobs whose images are set against the student of the round before (stages/rounds.h).
+  std::vector<RunContext> earlier_rounds = {};  ///< of the run itself, in order
+  const RunContext* round_before = nullptr;     ///< one of them; null: this is the first
+  std::filesystem::path home = {};              ///< of a round: the run directory that it belongs to; otherwise empty
+
   at::Device device() const { return cluster.placement.device; }
   Network teacher_on_device() const { return teacher.model.to(device(), at::kFloat); }
-  SynthesisTeacher synthesis_teacher() const;  ///< on the device, in the working precision
+  SynthesisTeacher synthesis_teacher() const;  ///< on the device, in the working precision, without an opponent
+  std::filesystem::path heartbeats() const;    ///< of this launch
   ShardOwner shard_owner() const;
   std::filesystem::path shard(const Unit& unit) const;     ///< in run.shards if that is set, else in the run directory
   std::filesystem::path claim_of(const Unit& unit) const;  ///< beside its shard, so that runs which share shards share the work

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "job/reader.h"
 #include "job/run_directory.h"
+#include "job/synthesis_methods.h"
 #include "storage/tensor_archive.h"
 #include "synthesis/unit.h"
 
@@ -43,7 +44,7 @@ SynthesisStatus synthesis_status(const Job& job, const RunDirectory& run, const 
     const int64_t done = iterations_done(run.unit_state(unit.first));
     status.begun += done > 0 ? 1 : 0;
     if (!status.first_missing) status.first_missing = unit.first;
-    status.views_left += views_per_iteration(job.synthesis, unit) * static_cast<double>(job.synthesis.iterations - done);
+    status.views_left += views_per_iteration(job.synthesis, unit) * static_cast<double>(iterations_of(job.synthesis) - done);
   }
   for (const LaunchStatus& launch : launches) {
     for (const Beat& beat : launch.ranks) {

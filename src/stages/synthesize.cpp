@@ -1,10 +1,13 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cluster/log.h"
 #include "cluster/on_root.h"
+#include "job/synthesis_methods.h"
+#include "stages/rounds.h"
 #include "stages/shard_set.h"
 #include "stages/stages.h"
 #include "stages/unit_work.h"
@@ -14,7 +17,7 @@ namespace {
 
 double views_of(const SynthesisJob& job, const std::vector<Unit>& units) {
   double views = 0;
-  for (const Unit& unit : units) views += static_cast<double>(job.iterations) * views_per_iteration(job, unit);
+  for (const Unit& unit : units) views += static_cast<double>(iterations_of(job)) * views_per_iteration(job, unit);
   return views;
 }
 
@@ -64,7 +67,9 @@ bool make_units(RunContext& context, std::vector<Unit> missing) {
   const bool starts = images_are_starts(job);
   const double work =
       starts ? static_cast<double>(missing.size()) * static_cast<double>(job.unit_images) : views_of(job, missing);
-  UnitWorkshop workshop{context, context.synthesis_teacher(), CheckpointClock(context.job.run),
+  SynthesisTeacher teacher = context.synthesis_teacher();
+  teacher.opponent = opponent_of(context);
+  UnitWorkshop workshop{context, std::move(teacher), CheckpointClock(context.job.run),
                         Progress("synthesize", work / cluster.size(), starts ? "images" : "views", cluster.is_root())};
   for (int waits = 0; !missing.empty();) {
     const Pass own = make_free_units(workshop, missing);
@@ -87,6 +92,7 @@ void require_all_given(const RunContext& context, const std::vector<Unit>& missi
 }  // namespace
 
 ExitCode synthesize(RunContext& context) {
+  if (const ExitCode code = finish_earlier_rounds(context); code != ExitCode::done) return code;
   const std::vector<Unit> units = units_of(context.job.synthesis);
   const std::vector<Unit> missing = units_without_shard(context, units);
   if (context.job.synthesis.method == "given") {

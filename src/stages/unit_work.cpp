@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -11,7 +12,9 @@
 #include "base/error.h"
 #include "cluster/liveness/claim.h"
 #include "cluster/log.h"
+#include "finetuning/synthetic_images.h"
 #include "job/format_version.h"
+#include "job/synthesis_methods.h"
 #include "reporting/metrics_log.h"
 #include "storage/atomic_file.h"
 #include "storage/tensor_archive.h"
@@ -52,16 +55,17 @@ bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& obj
   const double views = views_per_iteration(job, unit);
   MetricsLog metrics(context.run.synthesis_metrics(context.cluster.launch), context.cluster.is_root());
 
-  while (state.iteration < job.iterations) {
+  const int64_t iterations = iterations_of(job);
+  while (state.iteration < iterations) {
     const std::vector<TermLoss> losses = optimise_once(workshop.teacher, job, objective, state);
     Figures figures;
-    if (state.iteration % log_interval == 0 || state.iteration == job.iterations) {
+    if (state.iteration % log_interval == 0 || state.iteration == iterations) {
       figures = figures_of(losses, unit, state.iteration);
       metrics.append("synthesize/" + unit_name(unit), state.iteration, figures);
     }
     workshop.progress.advance(views, figures);
     context.report("synthesize", unit_name(unit) + " iteration " + std::to_string(state.iteration), workshop.progress);
-    const bool stop = context.cluster.stop_requested() && state.iteration < job.iterations;
+    const bool stop = context.cluster.stop_requested() && state.iteration < iterations;
     if (stop || workshop.clock.due()) {
       workshop.clock.take([&] { write_unit_state(context.run.unit_state(unit.first), state, context.shard_owner()); });
     }
@@ -70,8 +74,19 @@ bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& obj
   return true;
 }
 
-/// The state another start left, or a new one.
-UnitState state_of(UnitWorkshop& workshop, const Unit& unit) {
+/// The unit's pixels before its first step: its start, or what the round before made of it. On the device.
+Tensor first_pixels(const UnitWorkshop& workshop, const Unit& unit) {
+  const RunContext& context = workshop.context;
+  const Preprocessing& preprocessing = context.teacher.preprocessing;
+  if (context.round_before == nullptr) return start_pixels(context.job.synthesis, preprocessing, unit).to(context.device());
+  std::vector<int64_t> indices(static_cast<size_t>(unit.images));
+  std::iota(indices.begin(), indices.end(), unit.first);
+  const ShardFiles files{{{context.round_before->shard(unit), unit.first, unit.last()}}, context.job.run.shard_wait_seconds};
+  return normalise(preprocessing, read_images(files, indices).bytes.to(context.device()));
+}
+
+/// The state another start left, or a new one from `first`.
+UnitState state_of(UnitWorkshop& workshop, const Unit& unit, const Tensor& first) {
   const RunContext& context = workshop.context;
   const std::filesystem::path file = context.run.unit_state(unit.first);
   auto resumed = read_unit_state(file, context.shard_owner(), context.device());
@@ -80,14 +95,15 @@ UnitState state_of(UnitWorkshop& workshop, const Unit& unit) {
     log::warn(file.string() + " is damaged, or of another job or format version than " + std::to_string(format_version) + "; " +
               unit_name(unit) + " starts anew");
   }
-  return start_unit(workshop.teacher, context.job.synthesis, unit);
+  return start_unit(workshop.teacher, first);
 }
 
 /// Nothing if it was stopped.
 std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& unit) {
   const SynthesisJob& job = workshop.context.job.synthesis;
-  const UnitObjective objective = draw_objective(workshop.teacher, job, unit);
-  UnitState state = state_of(workshop, unit);
+  const Tensor first = first_pixels(workshop, unit);
+  const UnitObjective objective = draw_objective(workshop.teacher, job, unit, first);
+  UnitState state = state_of(workshop, unit, first);
   workshop.progress.done_before(static_cast<double>(state.iteration) * views_per_iteration(job, unit));
   if (!optimise(workshop, unit, objective, state)) return std::nullopt;
   return finished_shard(workshop.teacher, unit, objective, state);

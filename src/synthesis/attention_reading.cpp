@@ -1,5 +1,8 @@
 #include "synthesis/attention_reading.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "model/parts/attention.h"
 
 namespace eidolon {
@@ -35,7 +38,38 @@ void read(const Network& network, const Attention& attention, const AttentionPar
   }
 }
 
+constexpr int64_t fewest_places = 9, most_places = 400;  ///< of maps: all pairs of places are compared
+
+Tap map_reading_tap(const Network& network, int64_t images, std::vector<AttentionReading>& readings) {
+  std::vector<NodeId> nodes = map_nodes(*network.plan);
+  readings.resize(nodes.size());
+  return [nodes = std::move(nodes), images, &readings](NodeId node, const Tensor& tensor) {
+    const auto found = std::ranges::find(nodes, node);
+    if (found != nodes.end()) {
+      const Tensor places = tensor.narrow(0, 0, images).flatten(2).transpose(1, 2);
+      readings[static_cast<size_t>(found - nodes.begin())].output = places.unsqueeze(2);
+    }
+    return tensor;
+  };
+}
+
 }  // namespace
+
+std::vector<NodeId> map_nodes(const Plan& plan) {
+  std::vector<NodeId> nodes;
+  for (int section = 1; section < plan.section_count(); ++section) {
+    const Section& before = plan.sections[static_cast<size_t>(section) - 1];
+    if (before.output != Layout::maps) continue;
+    const int64_t places = before.shape.at(1) * before.shape.at(2);
+    if (places < fewest_places || places > most_places) continue;
+    for (const NodeId node : plan.nodes_of(section)) {
+      if (plan.role(node) != Role::input) continue;
+      nodes.push_back(node);
+      break;
+    }
+  }
+  return nodes;
+}
 
 AttentionParts operator|(const AttentionParts& a, const AttentionParts& b) {
   return {.class_row = a.class_row || b.class_row,
@@ -47,6 +81,7 @@ Tap reading_tap(const Network& network, const AttentionParts& parts, int64_t ima
   readings.clear();
   if (!parts.any()) return {};
   const Plan& plan = *network.plan;
+  if (plan.attention.empty()) return map_reading_tap(network, images, readings);
   readings.resize(plan.attention.size());
   return [&network, &plan, parts, images, &readings](NodeId node, const Tensor& tensor) {
     for (size_t i = 0; i < plan.attention.size(); ++i) {

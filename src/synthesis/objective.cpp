@@ -7,21 +7,22 @@
 
 namespace eidolon {
 
-UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
+UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit, const Tensor& start) {
   UnitObjective objective;
   objective.unit = unit;
   const Output& output = teacher.plan().output;
-  const TeacherShape shape{.classes = output.kind == Output::Kind::classes ? output.size : 0,
-                           .image_size = teacher.plan().image_size};
+  const bool has_classes = output.kind == Output::Kind::classes && shows_classes(job);
+  const TeacherShape shape{.classes = has_classes ? output.size : 0, .image_size = teacher.plan().image_size};
   objective.semantics = draw_semantic_targets(job, shape, unit).to(teacher.device());
   objective.valid = valid_pixels(teacher.preprocessing, at::TensorOptions(at::kFloat).device(teacher.device()));
-  const TermContext context{teacher, job, unit, objective.semantics};
+  const TermContext context{teacher, job, unit, objective.semantics, start};
   for (const Term& term : terms()) {
     const double weight = term.weight(job, teacher);
     if (weight == 0.0) continue;
     objective.terms.push_back({.name = term.name, .weight = weight, .drawn = term.draw(context)});
     objective.reads = objective.reads | term.reads;
     objective.reads_statistics = objective.reads_statistics || term.reads_statistics;
+    objective.reads_opponent = objective.reads_opponent || term.reads_opponent;
   }
   return objective;
 }
@@ -36,6 +37,7 @@ Seen look(const SynthesisTeacher& teacher, const UnitObjective& objective, const
   const Tensor logits = forward(teacher.model, at::cat(batch).to(teacher.precision()), tap);
   seen.logits = logits.narrow(0, 0, images);
   if (crops > 0) seen.crop_logits = logits.narrow(0, images, crops);
+  if (objective.reads_opponent) seen.opponent_outputs = forward(teacher.opponent->model, batch.front(), teacher.opponent->tap);
   return seen;
 }
 

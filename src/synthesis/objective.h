@@ -30,11 +30,13 @@ struct UnitObjective {
   std::vector<ActiveTerm> terms;  ///< those of weight other than 0, in the order of terms()
   AttentionParts reads;           ///< of all of them
   bool reads_statistics = false;  ///< some of them
+  bool reads_opponent = false;    ///< some of them
   PixelRange valid;               ///< on the device, so that clamping to it copies nothing
 };
 
-/// BadInput if the teacher cannot serve a term.
-UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit);
+/// `start`: the unit's first pixels, where the teacher has an opponent. BadInput if the teacher cannot serve a term.
+UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit,
+                             const Tensor& start = {});
 
 /// One forward pass. pixels: normalised float32 B x C x S x S. Whole images and crops go through the teacher as one batch. The
 /// whole images go through `views`, the crops do not.

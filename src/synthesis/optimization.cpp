@@ -17,10 +17,11 @@ struct RoundPosition {
 };
 
 RoundPosition round_at(const SynthesisJob& job, int64_t iteration) {
-  const int64_t rounds = std::min(synthesis_method(job.method).rounds.count, job.iterations);
-  const int64_t even = job.iterations / rounds;
+  const int64_t iterations = iterations_of(job);
+  const int64_t rounds = std::min(synthesis_method(job.method).rounds.count, iterations);
+  const int64_t even = iterations / rounds;
   const int64_t round = std::min(iteration / even, rounds - 1);
-  const int64_t length = round == rounds - 1 ? job.iterations - round * even : even;
+  const int64_t length = round == rounds - 1 ? iterations - round * even : even;
   return {iteration - round * even, length};
 }
 
@@ -32,9 +33,9 @@ double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocess
   return job.learning_rate * 0.226 / preprocessing.mean_std() * warmup_then_cosine(position.step, position.length, warmup);
 }
 
-UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
-  const Tensor pixels = start_pixels(job, teacher.preprocessing, unit).to(teacher.device());
-  return {pixels, AdamMoments::zeros_like(pixels), 0};
+UnitState start_unit(const SynthesisTeacher& teacher, const Tensor& pixels) {
+  const Tensor own = pixels.to(teacher.device()).clone();
+  return {own, AdamMoments::zeros_like(own), 0};
 }
 
 std::vector<TermLoss> optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,

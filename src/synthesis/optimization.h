@@ -16,7 +16,8 @@ struct UnitState {
   int64_t iteration = 0;  ///< iterations done
 };
 
-UnitState start_unit(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit);
+/// `pixels`: as of start_pixels(), or of images that were made before.
+UnitState start_unit(const SynthesisTeacher& teacher, const Tensor& pixels);
 
 /// One iteration: gradient of the unit's loss, Adam step (betas 0.5, 0.9; warm-up then cosine, anew each round), clamp to valid
 /// pixels. The teacher sees the views drawn for the iteration, whose few numbers are copied to the device. Returns the terms

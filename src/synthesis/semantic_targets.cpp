@@ -57,6 +57,10 @@ SemanticTargets SemanticTargets::to(at::Device device) const {
           crop_shares.to(device)};
 }
 
+bool shows_classes(const SynthesisJob& job) {
+  return job.method != "psaq_v2";
+}
+
 int64_t most_crops(const SynthesisJob& job) {
   return job.method == "sardfq" ? job.sardfq.crops : 0;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "job/synthesis_methods.h"
 #include "synthesis/semantic_targets.h"
 
 namespace eidolon {
@@ -73,7 +74,7 @@ std::string kinds_of(const SynthesisJob& job, const std::vector<Unit>& units) {
 }
 
 bool images_are_starts(const SynthesisJob& job) {
-  return job.method == "gaussian" || job.iterations == 0 || job.optimised_share == 0;
+  return job.method == "gaussian" || iterations_of(job) == 0 || job.optimised_share == 0;
 }
 
 bool is_optimised(const SynthesisJob& job, const Unit& unit) {

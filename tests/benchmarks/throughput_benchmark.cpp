@@ -97,7 +97,7 @@ void synthesis(benchmark::State& state, const std::shared_ptr<const Plan>& plan,
   job.unit_images = images;
   const Unit unit{0, job.unit_images};
   const UnitObjective objective = draw_objective(teacher, job, unit);
-  UnitState unit_state = start_unit(teacher, job, unit);
+  UnitState unit_state = start_unit(teacher, start_pixels(job, teacher.preprocessing, unit));
   gemm_rate(dtype);
   for (auto _ : state) {
     for (int step = 0; step < steps_per_wait(); ++step) {

@@ -45,7 +45,7 @@ void expect_steady_synthesis(const std::string& method, int64_t sent) {
   const SynthesisTeacher teacher{small_model(), small_preprocessing()};
   const Unit unit{0, job.unit_images};
   const UnitObjective objective = draw_objective(teacher, job, unit);
-  UnitState state = start_unit(teacher, job, unit);
+  UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, unit));
   const auto step = [&] { optimise_once(teacher, job, objective, state); };
   const standin::Counts tenth = cost_of(9, step), hundredth = cost_of(89, step);
   expect_steady(tenth, hundredth, sent);

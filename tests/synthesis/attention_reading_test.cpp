@@ -104,5 +104,31 @@ TEST(AttentionReading, OfQueriesAndKeysInWindowsIsOneSetPerWindow) {
   }
 }
 
+/// A ResNet of 64 x 64 pixels has maps of 16, 8, 4 and 2 places a side behind its blocks.
+TEST(MapReading, ShowsThePlacesOfModerateMapsWhereThereIsNoAttention) {
+  const auto folder = std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / "timm_resnet_basic";
+  const Network network = read_teacher(folder).model.to(test_device(), at::kFloat);
+  const Plan& plan = *network.plan;
+  const std::vector<NodeId> nodes = map_nodes(plan);
+  ASSERT_FALSE(nodes.empty());
+  at::manual_seed(2);
+  const Tensor images = at::randn({3, plan.channels, plan.image_size, plan.image_size}).to(test_device());
+  std::vector<AttentionReading> readings;
+  forward(network, images, reading_tap(network, {.output = true}, 2, readings));
+  ASSERT_EQ(readings.size(), nodes.size());
+  const std::vector<Tensor> sections = forward_outputs(network, images);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Tensor maps = sections[static_cast<size_t>(plan[nodes[i]].section) - 1].narrow(0, 0, 2);
+    const int64_t places = maps.size(2) * maps.size(3);
+    EXPECT_GE(places, 9);
+    EXPECT_LE(places, 400);
+    ASSERT_EQ(readings[i].output.sizes(), (std::vector<int64_t>{2, places, 1, maps.size(1)}));
+    for (int64_t place = 0; place < places; ++place) {
+      const Tensor expected = maps.select(2, place / maps.size(3)).select(2, place % maps.size(3));
+      EXPECT_TRUE(at::equal(readings[i].output.select(1, place).squeeze(1), expected));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace eidolon

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "synthesis/start.h"
 #include "tests/device/test_device.h"
 #include "tests/synthesis/small_teacher.h"
 
@@ -27,7 +28,7 @@ TEST(Optimization, LowersTheLoss) {
   const SynthesisJob job = small_job();
   const Unit unit{0, 4};
   const UnitObjective objective = draw_objective(teacher, job, unit);
-  UnitState state = start_unit(teacher, job, unit);
+  UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, unit));
   const double before = loss_of(teacher, objective, state.pixels);
   for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
   EXPECT_EQ(state.iteration, 20);
@@ -42,7 +43,7 @@ TEST(Optimization, LowersEachTermThatOutweighsTheOthers) {
     SynthesisJob job = semantic_alone;
     choose(job);
     const UnitObjective objective = draw_objective(teacher, job, {0, 4});
-    UnitState state = start_unit(teacher, job, {0, 4});
+    UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, {0, 4}));
     state.pixels.mul_(0.5);
     const auto value = [&] {
       const at::NoGradGuard no_gradients;
@@ -76,7 +77,7 @@ TEST(Optimization, ReturnsTheTermsBeforeTheStep) {
   const SynthesisTeacher teacher = tiny_teacher();
   const SynthesisJob job = small_job();
   const UnitObjective objective = draw_objective(teacher, job, {0, 4});
-  UnitState state = start_unit(teacher, job, {0, 4});
+  UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, {0, 4}));
   const Tensor expected = testing::loss_named("semantic", objective, look(teacher, objective, state.pixels));
   EXPECT_LT(largest_difference(named("semantic", optimise_once(teacher, job, objective, state)), expected), 1e-6);
 }
@@ -88,7 +89,7 @@ TEST(Optimization, LooksThroughTheViewsOfTheIteration) {
   job.variation_weight = 0.1;
   const Unit unit{4, 4};
   const UnitObjective objective = draw_objective(teacher, job, unit);
-  UnitState state = start_unit(teacher, job, unit);
+  UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, unit));
   for (int64_t i = 0; i < 3; ++i) {
     const Tensor pixels = state.pixels.clone();
     const Views views = draw_views(job, teacher.preprocessing, unit, i).to(test_device());
@@ -107,7 +108,7 @@ TEST(Optimization, LowersTheLossOfWholeImagesThroughViews) {
   SynthesisJob job = small_job("views");
   job.start = "gaussian", job.learning_rate = 0.2;
   const UnitObjective objective = draw_objective(teacher, job, {0, 4});
-  UnitState state = start_unit(teacher, job, {0, 4});
+  UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, {0, 4}));
   const double before = loss_of(teacher, objective, state.pixels);
   for (int i = 0; i < 20; ++i) optimise_once(teacher, job, objective, state);
   EXPECT_LT(loss_of(teacher, objective, state.pixels), 0.8 * before);
@@ -117,7 +118,7 @@ TEST(Optimization, FirstStepIsAtMostTheRateAndStaysWithinValidPixels) {
   const SynthesisTeacher teacher = tiny_teacher();
   const SynthesisJob job = small_job();
   const UnitObjective objective = draw_objective(teacher, job, {0, 4});
-  UnitState state = start_unit(teacher, job, {0, 4});
+  UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, {0, 4}));
   const Tensor before = state.pixels.clone();
   optimise_once(teacher, job, objective, state);
   const double rate = learning_rate_at(job, teacher.preprocessing, 0);
@@ -129,7 +130,7 @@ TEST(Optimization, StartsAdamAnewEachRound) {
   const SynthesisTeacher teacher = tiny_teacher();
   const SynthesisJob job = small_job();
   const UnitObjective objective = draw_objective(teacher, job, {0, 2});
-  UnitState state = start_unit(teacher, job, {0, 2});
+  UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, {0, 2}));
   for (int64_t i = 0; i < 20; ++i) {
     optimise_once(teacher, job, objective, state);
     EXPECT_EQ(state.moments.step, i % 10 + 1);

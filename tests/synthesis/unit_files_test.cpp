@@ -21,12 +21,12 @@ TEST(UnitState, ReadBackContinuesToTheSameBits) {
     const UnitObjective objective = draw_objective(teacher, job, {4, 4});  // drawn anew by whoever goes on
     while (state.iteration < until) optimise_once(teacher, job, objective, state);
   };
-  UnitState uninterrupted = start_unit(teacher, job, {4, 4});
+  UnitState uninterrupted = start_unit(teacher, start_pixels(job, teacher.preprocessing, {4, 4}));
   advance(uninterrupted, 14);
 
   const TemporaryFolder folder;
   for (const int64_t stop : {0, 6, 10}) {  // before the first step, inside a round, between rounds
-    UnitState stopped = start_unit(teacher, job, {4, 4});
+    UnitState stopped = start_unit(teacher, start_pixels(job, teacher.preprocessing, {4, 4}));
     advance(stopped, stop);
     write_unit_state(folder / "unit.state", stopped, owner);
     auto resumed = read_unit_state(folder / "unit.state", owner, test_device());
@@ -42,7 +42,7 @@ TEST(UnitState, ThatIsAbsentDamagedOrForeignIsNone) {
   const TemporaryFolder folder;
   const auto path = folder / "unit.state";
   EXPECT_FALSE(read_unit_state(path, owner, test_device()).has_value());
-  write_unit_state(path, start_unit(tiny_teacher(), small_job(), {0, 1}), owner);
+  write_unit_state(path, start_unit(tiny_teacher(), start_pixels(small_job(), tiny_teacher().preprocessing, {0, 1})), owner);
   EXPECT_TRUE(read_unit_state(path, owner, test_device()).has_value());
   ShardOwner other = owner;
   other.synthesis_id = "another";
@@ -56,7 +56,7 @@ TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {
   const SynthesisJob job = small_job();
   const Unit unit{8, 4};
   const UnitObjective objective = draw_objective(teacher, job, unit);
-  const UnitState state = start_unit(teacher, job, unit);
+  const UnitState state = start_unit(teacher, start_pixels(job, teacher.preprocessing, unit));
   ImageShard shard = finished_shard(teacher, unit, objective, state);
   stamp(shard, job, unit, teacher.preprocessing, owner);
   const TemporaryFolder folder;
@@ -82,7 +82,7 @@ TEST(StartShard, IsTheStartAlone) {
   const SynthesisTeacher teacher = tiny_teacher();
   const Unit unit{4, 4};
   ImageShard shard = start_shard(teacher, small_job(), unit);
-  const Tensor start = start_unit(teacher, small_job(), unit).pixels.cpu();
+  const Tensor start = start_unit(teacher, start_pixels(small_job(), teacher.preprocessing, unit)).pixels.cpu();
   EXPECT_TRUE(at::equal(shard.images, to_bytes(teacher.preprocessing, start)));
   EXPECT_FALSE(shard.losses.defined());
   SynthesisJob job = small_job();

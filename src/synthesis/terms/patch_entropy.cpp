@@ -86,8 +86,10 @@ Tensor patch_entropy_loss(const std::vector<Tensor>& outputs, const std::string&
 }
 
 DrawnTerm draw_entropy_term(const TermContext& context) {
-  if (context.teacher.plan().attention.empty()) {
-    throw BadInput("synthesis.psaq.entropy_weight is of attention heads, of which the teacher has none; set it to 0");
+  if (context.teacher.plan().attention.empty() && map_nodes(context.teacher.plan()).empty()) {
+    throw BadInput(
+        "synthesis.psaq.entropy_weight compares patches, but the teacher has neither attention nor maps of a moderate size; "
+        "set it to 0");
   }
   return {.loss = [form = context.job.psaq.entropy_form](const Seen& seen) {
     std::vector<Tensor> outputs;

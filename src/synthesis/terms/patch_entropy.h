@@ -10,7 +10,8 @@
 namespace eidolon {
 
 /// -sum over blocks of H_l, one value per image. H_l is the differential entropy, in nats, of the cosine similarities of an
-/// image's patches, in the outputs of block l's attention heads averaged over the heads.
+/// image's patches, in the outputs of block l's attention heads averaged over the heads; of a network without attention in the
+/// maps that a section is given.
 ///
 /// outputs: per block B x P x H x D/H, the outputs of the heads for every patch.
 /// form "kernel": of the Gaussian kernel density with bandwidth 0.01; "gaussian": 1/2 log(2 pi e variance), its closed form for

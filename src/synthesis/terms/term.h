@@ -19,6 +19,7 @@ struct Seen {
   Tensor logits;                            ///< B x C, of the images as the teacher saw them
   Tensor crop_logits;                       ///< M x C
   std::vector<AttentionReading> attention;  ///< of the images as the teacher saw them; one entry per attention
+  Tensor opponent_outputs = {};             ///< float32, of the same views of the images
   std::vector<Tensor> statistics = {};      ///< 2 x outputs, mean and deviation over images and places of every convolution's
                                             ///< outputs that are shown (Product::output)
 };
@@ -39,6 +40,7 @@ struct TermContext {
   const SynthesisJob& job;
   const Unit& unit;
   const SemanticTargets& semantics;  ///< on the teacher's device
+  const Tensor& start;               ///< the unit's first pixels, as Seen::pixels; undefined where no term needs them
 };
 
 struct Term {
@@ -46,6 +48,7 @@ struct Term {
   double (*weight)(const SynthesisJob&, const SynthesisTeacher&);  ///< 0: the term is not computed
   AttentionParts reads;
   bool reads_statistics = false;
+  bool reads_opponent = false;
   DrawnTerm (*draw)(const TermContext&);  ///< BadInput if the teacher cannot serve the term
 };
 
