@@ -108,6 +108,7 @@ RunDirectory open_run_directory(const std::filesystem::path& root, const std::st
   const RunDirectory run{root};
   constexpr std::array folders{"log", "heartbeat", "units", "shards", "checkpoints"};
   for (const char* folder : folders) refuse_link(root / folder);
+  for (const auto& folder : {run.logs(launch), run.heartbeats(launch)}) refuse_link(folder);
   create_folder(root);
   for (const char* folder : folders) create_folder(root / folder);
   create_folder(run.logs(launch));

@@ -119,9 +119,9 @@ TEST_F(DurableFile, IsWrittenOnAHostOfAnyName) {
 // A part file's name can be foretold, so somebody may have put a link there.
 TEST_F(DurableFile, IsNotWrittenThroughALink) {
   write_text_atomically(folder / "elsewhere", "kept");
-  std::filesystem::path part = folder / "file";
-  part += "." + host_name() + "." + std::to_string(::getpid()) + ".part";
-  std::filesystem::create_symlink(folder / "elsewhere", part);
+  std::string part("file.");
+  part.append(host_name()).append(".").append(std::to_string(::getpid())).append(".part");
+  std::filesystem::create_symlink(folder / "elsewhere", folder / part);
   EXPECT_ERROR(Fault, "nothing is written through links", write_text_atomically(folder / "file", "text"));
   EXPECT_EQ(read_text(folder / "elsewhere"), "kept");
 }
