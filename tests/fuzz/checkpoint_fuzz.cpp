@@ -30,7 +30,12 @@ TensorArchive sound_checkpoint(const std::filesystem::path& file, const std::sha
                             {"student/fc.weight/exp_avg_sq", at::ones({3, 2})},
                             {"student/fc.weight/step", at::scalar_tensor(7, at::kLong)},
                             {"student/fc.weight/value", at::ones({3, 2})}};
-  write_checkpoint(file, {uncalibrated(network, scheme), {"reconstruct/fc", 7, 7}, optimizer}, owner);
+  Checkpoint checkpoint;
+  checkpoint.student = uncalibrated(network, scheme);
+  checkpoint.position.phase = "reconstruct/fc";
+  checkpoint.position.phase_step = checkpoint.position.step = 7;
+  checkpoint.optimizer = optimizer;
+  write_checkpoint(file, checkpoint, owner);
   return read_archive(file);
 }
 
