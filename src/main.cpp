@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/one_line.h"
 #include "cluster/agreement.h"          // defines: require_same
 #include "cluster/cluster.h"            // defines: Communicator, Cluster, stop signals
 #include "cluster/launch/launch.h"      // defines: launch_name, launched_rank, end_launch
@@ -153,9 +154,9 @@ int main(int argc, char** argv) {
     report(line, error.what());
     code = error.code();
   } catch (const c10::Error& error) {
-    report(line, std::string("LibTorch: ") + error.what_without_backtrace());
+    report(line, one_line(std::string("LibTorch: ") + error.what_without_backtrace()));
   } catch (const std::exception& error) {
-    report(line, std::string("unexpected: ") + error.what());
+    report(line, one_line(std::string("unexpected: ") + error.what()));
   }
   end_launch(code);
 }

@@ -1,11 +1,13 @@
 // Exit codes and the exceptions that carry them.
 //
 // A message is one line that says what is wrong, with which file or key, and what to do about it. main() adds the rank and
-// the stage in front.
+// the stage in front. Messages quote names that files bring: whatever is in them, the line stays one.
 #pragma once
 
 #include <stdexcept>
 #include <string>
+
+#include "base/one_line.h"
 
 namespace eidolon {
 
@@ -18,7 +20,7 @@ enum class ExitCode : int {
 
 class Error : public std::runtime_error {
  public:
-  Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(ExitCode code, const std::string& message) : std::runtime_error(one_line(message)), code_(code) {}
   ExitCode code() const { return code_; }
 
  private:

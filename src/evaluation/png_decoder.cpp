@@ -23,6 +23,8 @@ class PngReader {
       throw Fault("libpng could not be started (out of memory, or another version than it was compiled with)");
     }
     png_set_read_fn(png_, this, hand_over);
+    // Nothing but pixels is wanted. libpng allocates what a chunk of text or colours declares before it reads it.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   }
   ~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }
   PngReader(const PngReader&) = delete;

@@ -80,8 +80,8 @@ std::string damaged_file_of(const fs::path& folder) {
   std::set<std::string> listed{sums_name};
   std::istringstream lines(read_text(folder / sums_name));
   for (std::string sum, name; lines >> sum >> name;) {
-    const fs::path file = folder / fs::path(name).filename();
-    if (!fs::is_regular_file(file) || sha256_of_file(file) != sum) return name;
+    const fs::path file = folder / name;
+    if (fs::path(name).filename() != name || !fs::is_regular_file(file) || sha256_of_file(file) != sum) return name;
     listed.insert(name);
   }
   for (const auto& entry : fs::directory_iterator(folder)) {

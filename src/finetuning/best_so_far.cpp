@@ -28,11 +28,14 @@ TensorMap BestSoFar::state() const {
 
 void BestSoFar::restore(const TensorMap& state) {
   const auto loss = state.find(loss_name);
-  if (loss == state.end()) throw Fault("the checkpoint lacks '" + loss_name + "'; remove it and run again");
+  if (loss == state.end() || loss->second.numel() != 1)
+    throw Fault("the checkpoint lacks '" + loss_name + "'; remove it and run again");
   loss_ = loss->second.item<double>();
-  tensors_.clear();
-  for (const auto& [name, tensor] : state) {
-    if (name.starts_with(prefix)) tensors_[name.substr(prefix.size())] = tensor.clone();
+  for (auto& [name, tensor] : tensors_) {
+    const auto found = state.find(prefix + name);
+    if (found == state.end() || found->second.sizes() != tensor.sizes())
+      throw Fault("the checkpoint's '" + prefix + name + "' is missing or has another shape; remove it and run again");
+    tensor = found->second.clone();
   }
 }
 

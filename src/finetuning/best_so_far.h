@@ -15,8 +15,10 @@ class BestSoFar {
   std::optional<double> loss() const { return loss_; }  ///< nothing before the first offer
   const TensorMap& tensors() const { return tensors_; }
 
-  /// As entries of a checkpoint, names behind "best/", none before the first offer; and back.
+  /// As entries of a checkpoint, names behind "best/", none before the first offer.
   TensorMap state() const;
+  /// Back, in place of tensors of the same names that were offered before. Fault naming the entry if one is missing or
+  /// misshapen.
   void restore(const TensorMap& state);
 
  private:

@@ -1,6 +1,9 @@
 #include "finetuning/checkpoint.h"
 
+#include <charconv>
+#include <cstdint>
 #include <memory>
+#include <system_error>
 
 #include "base/error.h"
 #include "job/identity.h"
@@ -31,8 +34,19 @@ void require_useful(const Checkpoint& checkpoint) {
 const std::string& attribute_of(const std::filesystem::path& path, const std::map<std::string, std::string>& attributes,
                                 const std::string& name) {
   const auto found = attributes.find(name);
-  if (found == attributes.end()) throw Fault(path.string() + " lacks the attribute '" + name + "'; it is no checkpoint");
+  if (found == attributes.end())
+    throw Fault(path.string() + " lacks the attribute '" + name + "'; it is no checkpoint, so remove it");
   return found->second;
+}
+
+/// A count of steps, as write_checkpoint() states it.
+int64_t count_of(const std::filesystem::path& path, const std::map<std::string, std::string>& attributes,
+                 const std::string& name) {
+  const std::string& text = attribute_of(path, attributes, name);
+  int64_t count = -1;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (problem == std::errc() && end == text.data() + text.size() && count >= 0) return count;
+  throw Fault(path.string() + " states a " + name + " that is no count; remove it and run again");
 }
 
 }  // namespace
@@ -74,8 +88,13 @@ Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOw
   require_own_checkpoint(path, archive.attributes, owner);
   const auto attribute = [&](const std::string& name) { return attribute_of(path, archive.attributes, name); };
   Checkpoint checkpoint;
-  checkpoint.student = student_from_tensors(archive.tensors, scheme_from_json(attribute("scheme"), *plan), plan);
-  checkpoint.position = {attribute("phase"), std::stoll(attribute("phase_step")), std::stoll(attribute("step"))};
+  try {
+    checkpoint.student = student_from_tensors(archive.tensors, scheme_from_json(attribute("scheme"), *plan), plan);
+  } catch (const Fault& fault) {
+    throw Fault(path.string() + ": " + fault.what());
+  }
+  checkpoint.position = {attribute("phase"), count_of(path, archive.attributes, "phase_step"),
+                         count_of(path, archive.attributes, "step")};
   const std::string folder = "optimizer/";
   for (const auto& [name, tensor] : archive.tensors) {
     if (name.starts_with(folder)) checkpoint.optimizer[name.substr(folder.size())] = tensor;
@@ -104,11 +123,18 @@ void restore_optimizer(const TensorMap& tensors, std::vector<Trainable>& trainab
   for (Trainable& entry : trainables) {
     const Tensor& first = entry_of(entry.name + "/exp_avg");
     const Tensor& second = entry_of(entry.name + "/exp_avg_sq");
-    if (first.sizes() != entry.parameter.sizes() || second.sizes() != entry.parameter.sizes()) {
+    const at::IntArrayRef shape = entry.parameter.sizes();
+    const bool fits = first.sizes() == shape && second.sizes() == shape &&
+                      (!entry.transient || entry_of(entry.name + "/value").sizes() == shape);
+    if (!fits) {
       throw Fault("the checkpoint's optimizer state of '" + entry.name + "' has another shape; remove it and run again");
     }
+    const Tensor& step = entry_of(entry.name + "/step");
+    if (step.numel() != 1 || step.scalar_type() != at::kLong || step.item<int64_t>() < 0) {
+      throw Fault("the checkpoint's optimizer state of '" + entry.name + "' has no count of steps; remove it and run again");
+    }
     const at::Device device = entry.parameter.device();
-    entry.moments = {first.to(device).clone(), second.to(device).clone(), entry_of(entry.name + "/step").item<int64_t>()};
+    entry.moments = {first.to(device).clone(), second.to(device).clone(), step.item<int64_t>()};
     if (entry.transient) entry.parameter.copy_(entry_of(entry.name + "/value"));
   }
 }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "finetuning/best_so_far.h"
 #include "finetuning/image_stream.h"
 #include "finetuning/prefix.h"
@@ -131,7 +132,10 @@ TensorMap Distillation::state() const {
 void Distillation::restore(const TensorMap& state) {
   if (!before) return;
   best.restore(state);
-  before = state.at("before").item<double>();
+  const auto begin = state.find("before");
+  if (begin == state.end() || begin->second.numel() != 1)
+    throw Fault("the checkpoint lacks the loss 'before' its phase; remove it and run again");
+  before = begin->second.item<double>();
 }
 
 }  // namespace

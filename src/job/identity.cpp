@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/bounded_json.h"
 #include "base/error.h"
 #include "job/format_version.h"
 #include "job/schema.h"
@@ -56,7 +57,7 @@ json keys_that_decide(const Job& job, Decides artefact) {
 }
 
 json parsed(const std::string& text) {
-  const json value = json::parse(text, nullptr, false);
+  const json value = bounded_json(text);
   return value.is_discarded() ? json(text) : value;
 }
 
@@ -117,7 +118,7 @@ std::string student_facts(const Job& job, const IdentityContext& context) {
 
 IdentityContext computed_as(const IdentityContext& context, const std::string& facts) {
   IdentityContext result = context;
-  const json there = json::parse(facts, nullptr, false);
+  const json there = bounded_json(facts);
   if (!there.is_object() || !there.contains("device") || !there["device"].is_string()) return result;
   result.device = there["device"];
   if (computes_on_cpu(result) && there.contains("threads") && there["threads"].is_number_integer()) {
@@ -135,8 +136,8 @@ std::string student_id(const Job& job, const IdentityContext& context) {
 }
 
 std::string first_difference(const std::string& facts_here, const std::string& facts_there) {
-  const json here = json::parse(facts_here, nullptr, false);
-  const json there = json::parse(facts_there, nullptr, false);
+  const json here = bounded_json(facts_here);
+  const json there = bounded_json(facts_there);
   if (here.is_object() && there.is_object()) {
     const std::string version = "format_version";
     if (here.contains(version) && there.contains(version) && here[version] != there[version])

@@ -26,7 +26,8 @@ std::string with_variables(std::string_view text) {
     } else if (text.starts_with("${")) {
       const std::size_t end = text.find('}');
       if (end == std::string_view::npos) {
-        throw BadInput("'${' has no closing '}' in '" + printable(text) + "'");
+        throw BadInput("'${' has no closing '}' in '" + printable(text) +
+                       "'; close it, or write $${ for the characters themselves");
       }
       result += variable(std::string(text.substr(2, end - 2)));
       text.remove_prefix(end + 1);

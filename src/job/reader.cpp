@@ -200,6 +200,9 @@ Job named_after(const std::filesystem::path& file) {
   Job job;
   job.file = std::filesystem::absolute(file).lexically_normal();
   job.name = job.file.stem().string();
+  if (job.name == "." || job.name == "..") {
+    throw BadInput(file.string() + ": '" + job.name + "' is no name for a run directory; rename the job file");
+  }
   return job;
 }
 

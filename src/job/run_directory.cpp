@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -38,6 +39,14 @@ void create_folder(const std::filesystem::path& folder) {
     throw Fault("cannot write into the folder " + folder.string() + ": " + std::strerror(errno) +
                 "; choose another place with --run-dir");
   }
+}
+
+/// Whoever hands over a run directory must not choose where else the program writes.
+void refuse_link(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (!std::filesystem::is_symlink(folder, error)) return;
+  throw BadInput(folder.string() + " is a link, and a run is written into its own directory alone; put a folder in its place" +
+                 ", or name the folder of images with run.shards");
 }
 
 /// The step in "step-00001200.h5"; nothing for any other name.
@@ -101,10 +110,11 @@ std::filesystem::path RunDirectory::checkpoint(int64_t step) const {
 
 RunDirectory open_run_directory(const std::filesystem::path& root, const std::string& launch) {
   const RunDirectory run{root};
+  constexpr std::array folders{"log", "heartbeat", "units", "shards", "checkpoints"};
+  for (const char* folder : folders) refuse_link(root / folder);
+  for (const auto& folder : {run.logs(launch), run.heartbeats(launch)}) refuse_link(folder);
   create_folder(root);
-  for (const char* folder : {"log", "heartbeat", "units", "shards", "checkpoints"}) {
-    create_folder(root / folder);
-  }
+  for (const char* folder : folders) create_folder(root / folder);
   create_folder(run.logs(launch));
   create_folder(run.heartbeats(launch));
   return run;

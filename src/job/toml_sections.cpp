@@ -94,9 +94,10 @@ toml::table parsed(std::string_view text, const std::string& name) {
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
-    throw BadInput(name + ":" + std::to_string(error.source().begin.line) + ": not TOML: " + printable(error.description()));
+    throw BadInput(name + ":" + std::to_string(error.source().begin.line) + ": not TOML: " + printable(error.description()) +
+                   "; write it as in images = 256 or method = \"views\"");
   } catch (const std::invalid_argument& error) {
-    throw BadInput(name + ": not TOML: " + error.what());
+    throw BadInput(name + ": not TOML: " + error.what() + "; write it as in [synthesis] or images = 256");
   }
 }
 

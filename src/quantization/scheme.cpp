@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/bounded_json.h"
 #include "base/error.h"
 #include "quantization/bit_rules.h"
 #include "quantization/named_formats.h"
@@ -170,16 +171,17 @@ std::string scheme_to_json(const Scheme& scheme, const Plan& plan) {
 Scheme scheme_from_json(const std::string& text, const Plan& plan) {
   Scheme scheme;
   try {
-    const json manifest = json::parse(text);
+    const json manifest = bounded_json(text);
     for (const json& entry : manifest.at("nodes").get_ref<const json::array_t&>()) {
       const auto name = entry.at("name").get<std::string>();
-      const NodeId node = plan.node(name);
-      if (!entry.value("float", false)) scheme[node] = spec_from(entry, name);
+      const auto node = plan.find(name);
+      if (!node) refuse_entry(name, "an entry of another network");
+      if (!entry.value("float", false)) scheme[*node] = spec_from(entry, name);
     }
   } catch (const json::exception& error) {
     throw Fault(std::string("a stored quantization scheme cannot be read; the file is damaged: ") + error.what());
   } catch (const BadInput& error) {
-    throw Fault(std::string("a stored quantization scheme cannot be read: ") + error.what());
+    throw Fault(std::string("a stored quantization scheme cannot be read; the file is damaged: ") + error.what());
   }
   return scheme;
 }

@@ -34,10 +34,11 @@ int64_t scales_of(NodeId node, const QuantizerSpec& spec, const Plan& plan) {
       scaling.from_values || (scaling.granularity != Granularity::channel && scaling.granularity != Granularity::block);
   if (one) return 1;
   if (!plan.is_weight(node))
-    throw Fault("the scheme gives node '" + plan.name(node) + "' several scales, but only weights have them");
+    throw Fault("the scheme gives node '" + plan.name(node) +
+                "' several scales, but only weights have them; remove the file and run again");
   const std::vector<int64_t>& shape = plan.parameters.at(plan.name(node));
   if (scaling.axis < 0 || scaling.axis >= static_cast<int64_t>(shape.size())) {
-    throw Fault("the scheme's node '" + plan.name(node) + "' does not fit the network");
+    throw Fault("the scheme's node '" + plan.name(node) + "' does not fit the network; remove the file and run again");
   }
   return scale_count(scaling, shape);
 }

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/bounded_json.h"
 #include "reporting/result.h"
 #include "storage/atomic_file.h"
 #include "storage/posix_file.h"
@@ -31,7 +32,7 @@ bool ends_within_a_line(int file, const std::filesystem::path& path) {
 
 /// One write() of a whole line on O_APPEND: lines never mix, and a kill tears at most the last.
 void append_line(const std::filesystem::path& path, std::string line) {
-  const int file = open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  const int file = open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (file < 0) throw_system_error("open", path, errno);
   const auto close_file = [](const int* descriptor) { close(*descriptor); };
   const std::unique_ptr<const int, decltype(close_file)> closer(&file, close_file);
@@ -42,7 +43,7 @@ void append_line(const std::filesystem::path& path, std::string line) {
 
 /// False for lines to drop: torn ones, and those of `stage` and what is below it after `step`.
 bool keeps(const std::string& line, const std::string& stage, int64_t step) {
-  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const auto json = bounded_json(line);
   if (!json.is_object()) return false;
   const auto its_stage = json.find("stage");
   const auto its_step = json.find("step");

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bounded_json.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
 #include "exporting/export_folder.h"
@@ -23,8 +24,8 @@ namespace {
 std::string measured_figures(const RunContext& context, const std::string& student) {
   const std::filesystem::path file = context.run.evaluation();
   if (!std::filesystem::is_regular_file(file)) return {};
-  const auto figures = nlohmann::ordered_json::parse(read_text(file), nullptr, /*allow_exceptions=*/false);
-  const bool ours = figures.is_object() && figures.value("student_id", "") == student;
+  const auto figures = bounded_json<nlohmann::ordered_json>(read_text(file));
+  const bool ours = figures.is_object() && figures.contains("student_id") && figures["student_id"] == student;
   return ours ? figures.dump() : std::string();
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/bounded_json.h"
 #include "cluster/on_root.h"
 #include "storage/tensor_archive.h"
 #include "synthesis/unit.h"
@@ -23,8 +24,8 @@ std::string facts_of_first_shard(const RunContext& context) {
   }
   const auto attributes = read_attributes(path, false);
   const auto identity = attributes.find("identity"), data_free = attributes.find("data_free");
-  const json facts = identity == attributes.end() ? json() : json::parse(identity->second, nullptr, false);
-  if (!facts.is_object() || facts.value("side", int64_t{0}) != context.teacher.preprocessing.image_size) {
+  const json facts = identity == attributes.end() ? json() : bounded_json(identity->second);
+  if (!facts.is_object() || facts.value("side", json()) != json(context.teacher.preprocessing.image_size)) {
     throw BadInput(path.string() + " does not state images of side " +
                    std::to_string(context.teacher.preprocessing.image_size) +
                    ", the teacher's; make it with scripts/real_images_to_shards and this teacher");

@@ -8,11 +8,14 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/bounded_json.h"
+#include "base/one_line.h"
 #include "exporting/export_folder.h"
 #include "job/toml_sections.h"
 #include "model/loading/teacher.h"
 #include "reporting/result.h"
 #include "stages/file_kind.h"
+#include "stages/inspect_export.h"
 #include "stages/stages.h"
 #include "storage/atomic_file.h"
 #include "storage/safetensors.h"
@@ -25,28 +28,15 @@ using nlohmann::ordered_json;
 
 std::string text_of(const TensorMap& tensors) {
   std::ostringstream text;
-  for (const auto& [name, tensor] : tensors) text << "  " << name << "  " << tensor.dtype() << " " << tensor.sizes() << "\n";
+  for (const auto& [name, tensor] : tensors)
+    text << "  " << one_line(name) << "  " << tensor.dtype() << " " << tensor.sizes() << "\n";
   return text.str();
 }
 
 std::string text_of(const std::map<std::string, std::string>& attributes) {
   std::string text;
-  for (const auto& [name, value] : attributes) text += "  " + name + " = " + value + "\n";
+  for (const auto& [name, value] : attributes) text += "  " + one_line(name) + " = " + one_line(value, "\n\t") + "\n";
   return text;
-}
-
-/// The fields, but of long lists and objects only the size.
-std::string text_of(const ordered_json& object) {
-  std::ostringstream text;
-  for (const auto& [name, value] : object.items()) {
-    text << "  " << name << " = ";
-    if (value.is_structured() && value.size() > 4) {
-      text << "(" << value.size() << " entries)\n";
-    } else {
-      text << json_text(value) << "\n";
-    }
-  }
-  return text.str();
 }
 
 std::string beginning_of(const std::filesystem::path& file) {
@@ -82,7 +72,8 @@ std::string about_archive(const std::filesystem::path& file, const std::string& 
     throw BadInput(file.string() + " is damaged: its seal does not match its bytes; it is made anew where it is needed");
   }
   const TensorArchive archive = read_archive(file);
-  return begin.substr(0, begin.find('\n')) + ", the seal holds\n" + text_of(archive.attributes) + text_of(archive.tensors);
+  return one_line(begin.substr(0, begin.find('\n'))) + ", the seal holds\n" + text_of(archive.attributes) +
+         text_of(archive.tensors);
 }
 
 std::string about_toml(const std::filesystem::path& file) {
@@ -99,11 +90,11 @@ std::string about_json(const std::filesystem::path& file) {
   std::string text = read_text(file);
   const auto count = std::ranges::count(text, '\n');
   if (lines) text = text.substr(0, text.find('\n'));
-  const ordered_json json = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const ordered_json json = bounded_json<ordered_json>(text);
   if (json.is_discarded()) throw BadInput(file.string() + " is no JSON, or was cut short");
   const std::string kind = kind_of_json(file, json);
   if (kind.empty()) throw BadInput(file.string() + " is JSON, but none of this program's files");
-  return kind + "\n" + (lines ? "  " + std::to_string(count) + " lines, the first:\n" : "") + text_of(json);
+  return kind + "\n" + (lines ? "  " + std::to_string(count) + " lines, the first:\n" : "") + fields_text(json);
 }
 
 /// What was made of a model folder's fields; a folder that is no teacher is refused as `run` would.
@@ -112,37 +103,6 @@ std::string about_model(const std::filesystem::path& folder) {
   return "model folder, content hash " + teacher.content_hash + "\n  network = " + teacher.model.plan->facts +
          "\n  preprocessing = " + to_json(teacher.preprocessing) + "\n  " + std::to_string(teacher.class_names.size()) +
          " classes have names\n";
-}
-
-/// Of each kind of storage, how many weights have it: "49 int8, 1 float".
-std::string storage_counts(const ordered_json& nodes) {
-  std::map<std::string, int> counts;
-  for (const ordered_json& node : nodes) {
-    if (node.is_object() && node.value("role", "") == "weight") ++counts[node.value("storage", "float")];
-  }
-  std::string text;
-  for (const auto& [storage, count] : counts) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + storage;
-  return text;
-}
-
-/// What `eidolon export` wrote. BadInput naming the first file that is not as it was written.
-std::string about_export(const std::filesystem::path& folder) {
-  const std::string damaged = damaged_file_of(folder);
-  if (!damaged.empty())
-    throw BadInput((folder / damaged).string() + " is missing, new, or not as it was written; export it anew");
-  const ordered_json manifest = ordered_json::parse(read_text(folder / "manifest.json"), nullptr, /*allow_exceptions=*/false);
-  if (!manifest.is_object() || manifest.value("format", "") != "eidolon student")
-    throw BadInput(folder.string() + " has SHA256SUMS and a manifest.json, but not of this program");
-  std::string text = "exported student, every file as it was written\n";
-  text += "  recipe = " + manifest.value("recipe", "") +
-          "\n  weights = " + storage_counts(manifest.value("nodes", ordered_json::array())) + "\n";
-  for (const ordered_json& model : manifest.value("models", ordered_json::array())) {
-    text += "  " + model.value("file", "") + ": input " + model.value("input", "") + ", opset " +
-            std::to_string(model.value("opset", 0)) + "\n";
-  }
-  ordered_json rest = manifest;
-  for (const char* shown : {"recipe", "nodes", "models"}) rest.erase(shown);
-  return text + text_of(rest);
 }
 
 std::string about(const std::filesystem::path& file) {

@@ -90,7 +90,9 @@ UnitState state_of(UnitWorkshop& workshop, const Unit& unit, const Tensor& first
   const RunContext& context = workshop.context;
   const std::filesystem::path file = context.run.unit_state(unit.first);
   auto resumed = read_unit_state(file, context.shard_owner(), context.device());
-  if (resumed) return std::move(*resumed);
+  const Preprocessing& images = workshop.teacher.preprocessing;
+  const std::vector<int64_t> shape{unit.images, images.channels(), images.image_size, images.image_size};
+  if (resumed && resumed->pixels.sizes() == at::IntArrayRef(shape)) return std::move(*resumed);
   if (std::filesystem::exists(file)) {
     log::warn(file.string() + " is damaged, or of another job or format version than " + std::to_string(format_version) + "; " +
               unit_name(unit) + " starts anew");

@@ -1,9 +1,11 @@
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "storage/hdf5.h"
+#include "storage/percent_encoding.h"
 
 namespace eidolon::hdf5 {
 
@@ -30,7 +32,8 @@ std::string read_variable(const Handle& attribute, const Handle& stored, const s
 std::string read_fixed(const Handle& attribute, const Handle& stored, const std::string& action, const File& file) {
   const std::size_t size = H5Tget_size(stored.id());
   if (size > static_cast<std::size_t>(file_size(file)))
-    throw BadInput("cannot " + action + " of " + file.name + ": it declares more bytes than the file has");
+    throw BadInput("cannot " + action + " of " + file.name +
+                   ": it declares more bytes than the file has; remove the file and run again");
   std::string text(size, '\0');
   check(H5Aread(attribute.id(), stored.id(), text.data()), action, file.name);
   const char padding = H5Tget_strpad(stored.id()) == H5T_STR_SPACEPAD ? ' ' : '\0';
@@ -39,7 +42,7 @@ std::string read_fixed(const Handle& attribute, const Handle& stored, const std:
 }
 
 std::string read_attribute(const File& file, const std::string& name) {
-  const std::string action = "read attribute '" + name + "'";
+  const std::string action = "read attribute '" + percent_encoded(name) + "'";
   const Handle attribute(check(H5Aopen(file.handle.id(), name.c_str(), H5P_DEFAULT), action, file.name), H5Aclose);
   const Handle type(check(H5Aget_type(attribute.id()), action, file.name), H5Tclose);
   const Handle space(check(H5Aget_space(attribute.id()), action, file.name), H5Sclose);
@@ -78,7 +81,13 @@ std::map<std::string, std::string> read_attributes(const File& file) {
   check(H5Aiterate2(file.handle.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, note_name, &names), "list the attributes",
         file.name);
   std::map<std::string, std::string> attributes;
-  for (const std::string& name : names) attributes[name] = read_attribute(file, name);
+  int64_t left = file_size(file);  // several attributes may stand for the same bytes
+  for (const std::string& name : names) {
+    const std::string& text = attributes[name] = read_attribute(file, name);
+    left -= static_cast<int64_t>(name.size() + text.size());
+    if (left < 0)
+      throw BadInput("the attributes of " + file.name + " declare more text than it has bytes; remove the file and run again");
+  }
   return attributes;
 }
 

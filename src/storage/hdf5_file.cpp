@@ -46,7 +46,7 @@ herr_t note_dataset(hid_t group, const char* name, const H5L_info_t* link, void*
       return stop;
     }
     if (std::ranges::count(std::string_view(name), '/') >= deepest) {
-      visit.refusal = "its groups are nested deeper than 16";
+      visit.refusal = "its groups are nested deeper than 16; store its datasets in fewer";
       return stop;
     }
     const Handle object(H5Oopen(group, name, H5P_DEFAULT), H5Oclose);
@@ -62,7 +62,8 @@ herr_t note_dataset(hid_t group, const char* name, const H5L_info_t* link, void*
 
 int64_t check(int64_t result, const std::string& action, const std::string& file) {
   if (result >= 0) return result;
-  throw Fault("HDF5 cannot " + action + " of " + file + ": " + first_cause());
+  throw Fault("HDF5 cannot " + action + " of " + file + ": " + first_cause() +
+              "; if the file is damaged, remove it and run again");
 }
 
 Handle file_access(const std::string& name) {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "storage/hdf5.h"
+#include "storage/percent_encoding.h"
 
 namespace eidolon::hdf5 {
 
@@ -35,7 +36,8 @@ at::ScalarType dtype_of(hid_t type, const std::string& action, const std::string
   if (kind == H5T_INTEGER && size == 1 && !is_signed) return at::kByte;
   if (is_signed && size == 4) return at::kInt;
   if (is_signed && size == 8) return at::kLong;
-  throw Fault("cannot " + action + " of " + file + ": its type is none of uint8, int32, int64, float32, float64");
+  throw Fault("cannot " + action + " of " + file +
+              ": its type is none of uint8, int32, int64, float32, float64; store it as one of them");
 }
 
 Handle make_space(const Tensor& tensor, const std::string& action, const std::string& file) {
@@ -96,7 +98,7 @@ void write_tensor(const File& file, const std::string& name, const Tensor& tenso
 }
 
 Tensor read_tensor(const File& file, const std::string& name) {
-  const std::string action = "read dataset '" + name + "'";
+  const std::string action = "read dataset '" + percent_encoded(name) + "'";
   const Handle dataset(check(H5Dopen2(file.handle.id(), name.c_str(), H5P_DEFAULT), action, file.name), H5Dclose);
   require_plain(file, dataset, action);
   const Handle type(check(H5Dget_type(dataset.id()), action, file.name), H5Tclose);

@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/bounded_json.h"
 #include "base/error.h"
 #include "storage/tensor_archive.h"
 
@@ -44,7 +45,9 @@ bool has_shape(const Tensor& tensor, const Field& field, int64_t images) {
 }
 
 void require_valid(const ImageShard& shard, const std::filesystem::path& path) {
-  const auto refuse = [&](const std::string& cause) { throw Fault(path.string() + " is not an image shard: " + cause); };
+  const auto refuse = [&](const std::string& cause) {
+    throw Fault(path.string() + " is not an image shard: " + cause + "; remove it and run again");
+  };
   const int64_t images = shard.images.defined() && shard.images.dim() > 0 ? shard.images.size(0) : 0;
   for (const Field& field : fields()) {
     const Tensor& tensor = shard.*field.tensor;
@@ -58,9 +61,10 @@ void require_valid(const ImageShard& shard, const std::filesystem::path& path) {
 }
 
 std::vector<std::string> parse_names(const std::string& text, const std::filesystem::path& path) {
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto json = bounded_json(text);
   const bool is_list = json.is_array() && std::all_of(json.begin(), json.end(), [](const auto& n) { return n.is_string(); });
-  if (!is_list) throw Fault(path.string() + " is not an image shard: loss_names is not a JSON list of names");
+  if (!is_list)
+    throw Fault(path.string() + " is not an image shard: loss_names is not a JSON list of names; remove it and run again");
   return json.get<std::vector<std::string>>();
 }
 

@@ -30,6 +30,8 @@ const char* remedy_for(int code) {
     case ENOENT:
     case ENOTDIR:
       return "check the path";
+    case ELOOP:
+      return "it is a link, and nothing is written through links; remove it and run again";
     case EMFILE:
     case ENFILE:
       return "raise the limit of open files (ulimit -n) and run again";
@@ -61,7 +63,7 @@ PosixFile PosixFile::open_folder(const std::filesystem::path& path) {
 }
 
 PosixFile PosixFile::create(const std::filesystem::path& path) {
-  return PosixFile(path, O_WRONLY | O_CREAT | O_TRUNC, "create");
+  return PosixFile(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, "create");
 }
 
 PosixFile::PosixFile(PosixFile&& other) noexcept

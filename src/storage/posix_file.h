@@ -18,7 +18,7 @@ class PosixFile {
  public:
   static PosixFile open_for_reading(const std::filesystem::path& path);
   static PosixFile open_folder(const std::filesystem::path& path);
-  static PosixFile create(const std::filesystem::path& path);  ///< truncates an existing file
+  static PosixFile create(const std::filesystem::path& path);  ///< truncates an existing file; follows no link
 
   PosixFile(PosixFile&& other) noexcept;
   PosixFile& operator=(PosixFile&& other) noexcept;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "storage/atomic_file.h"
+#include "storage/percent_encoding.h"
 #include "storage/posix_file.h"
 #include "storage/safetensors_header.h"
 #include "storage/sha256.h"
@@ -37,9 +38,10 @@ SafetensorsHeader read_header(PosixFile& file) {
 Tensor read_tensor(PosixFile& file, const StoredTensor& stored) {
   const Tensor tensor = at::empty(stored.shape, at::TensorOptions(stored.dtype));
   if (tensor.numel() == 0) return tensor;
-  if (file.read(bytes_of(tensor)) < tensor.nbytes()) throw BadInput("it ends inside tensor '" + stored.name + "'");
+  if (file.read(bytes_of(tensor)) < tensor.nbytes())
+    throw BadInput("it ends inside tensor '" + percent_encoded(stored.name) + "'");
   if (stored.dtype == at::kBool && std::ranges::any_of(bytes_of(tensor), [](std::byte byte) { return byte > std::byte{1}; })) {
-    throw BadInput("tensor '" + stored.name + "' is BOOL but holds other bytes than 0 and 1");
+    throw BadInput("tensor '" + percent_encoded(stored.name) + "' is BOOL but holds other bytes than 0 and 1");
   }
   return tensor;
 }

@@ -61,7 +61,7 @@ std::string sha256_of_file(const std::filesystem::path& path, std::size_t offset
   PosixFile file = PosixFile::open_for_reading(path);
   file.seek(offset);
   Sha256 hash;
-  std::vector<std::byte> block(std::size_t{1} << 20);
+  std::vector<std::byte> block(std::size_t{1} << 16);
   while (const std::size_t count = file.read(block)) hash.update(std::span(block).first(count));
   return hash.hex();
 }

@@ -11,6 +11,24 @@ Tensor global_indices(const Unit& unit) {
   return at::arange(unit.first, unit.last() + 1, at::kLong);
 }
 
+/// Undefined if there is none.
+Tensor tensor_of(const TensorArchive& archive, const std::string& name) {
+  const auto found = archive.tensors.find(name);
+  return found == archive.tensors.end() ? Tensor() : found->second;
+}
+
+bool are_images(const Tensor& tensor) {
+  return tensor.defined() && tensor.scalar_type() == at::kFloat && tensor.dim() == 4;
+}
+
+bool fits(const Tensor& moment, const Tensor& pixels) {
+  return moment.defined() && moment.scalar_type() == pixels.scalar_type() && moment.sizes() == pixels.sizes();
+}
+
+bool is_count(const Tensor& tensor) {
+  return tensor.defined() && tensor.scalar_type() == at::kLong && tensor.numel() == 1 && tensor.item<int64_t>() >= 0;
+}
+
 }  // namespace
 
 void write_unit_state(const std::filesystem::path& path, const UnitState& state, const ShardOwner& owner) {
@@ -29,12 +47,15 @@ std::optional<UnitState> read_unit_state(const std::filesystem::path& path, cons
   const TensorArchive archive = read_archive(path);
   const auto id = archive.attributes.find("synthesis_id");
   if (id == archive.attributes.end() || id->second != owner.synthesis_id) return std::nullopt;
-  UnitState state;
-  state.pixels = archive.tensors.at("pixels").to(device);
-  state.moments = {archive.tensors.at("exp_avg").to(device), archive.tensors.at("exp_avg_sq").to(device),
-                   archive.tensors.at("step").item<int64_t>()};
-  state.iteration = archive.tensors.at("iteration").item<int64_t>();
-  return state;
+  const Tensor pixels = tensor_of(archive, "pixels"), first = tensor_of(archive, "exp_avg"),
+               second = tensor_of(archive, "exp_avg_sq"), step = tensor_of(archive, "step"),
+               iteration = tensor_of(archive, "iteration");
+  if (!are_images(pixels) || !fits(first, pixels) || !fits(second, pixels) || !is_count(step) || !is_count(iteration)) {
+    return std::nullopt;
+  }
+  return UnitState{.pixels = pixels.to(device),
+                   .moments = {first.to(device), second.to(device), step.item<int64_t>()},
+                   .iteration = iteration.item<int64_t>()};
 }
 
 ImageShard finished_shard(const SynthesisTeacher& teacher, const Unit& unit, const UnitObjective& objective,

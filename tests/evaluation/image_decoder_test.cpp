@@ -165,6 +165,22 @@ TEST(ImageDecoder, RefusesStrips) {
   EXPECT_NE(message_of(folder.path / "strip.jpg").find("more than 256 times the other"), std::string::npos);
 }
 
+// libpng would allocate the length that such a chunk declares, and inflate what it holds.
+TEST(ImageDecoder, PassesOverWhatAPngHoldsBesidesPixels) {
+  const TemporaryFolder folder;
+  const std::string png = read_bytes(reference_folder() / "rgb.png");
+  constexpr size_t behind_header = 33;
+  const auto with_chunk = [&](const std::string& chunk) {
+    write_bytes(folder.path / "chunk.png", std::string(png).insert(behind_header, chunk));
+    return folder.path / "chunk.png";
+  };
+  for (const std::string kind : {"zTXt", "iCCP", "iTXt", "sPLT", "eXIf", "tEXt"}) {
+    const std::filesystem::path sound = with_chunk(std::string("\0\0\0\4", 4) + kind + "a\1b\2" + "sums");
+    EXPECT_TRUE(at::equal(decode_image(sound, 3), decode_image(reference_folder() / "rgb.png", 3))) << kind;
+    EXPECT_NE(message_of(with_chunk("\x22\x22\x22\x22" + kind)).find("Premature end"), std::string::npos) << kind;
+  }
+}
+
 TEST(ImageDecoder, RefusesEndlessScans) {
   const TemporaryFolder folder;
   const std::string jpeg = read_bytes(reference_folder() / "rgb_progressive.jpg");

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "finetuning/adaround.h"
 #include "quantization/calibration.h"
+#include "storage/tensor_archive.h"
 #include "tests/device/test_device.h"
 #include "tests/finetuning/small_model.h"
 #include "tests/research_job.h"
@@ -161,6 +162,55 @@ TEST_F(CheckpointFile, WithoutAnOptimizerEntryNamesIt) {
   } catch (const Fault& error) {
     EXPECT_NE(std::string(error.what()).find("blocks.0.attn.qkv.weight"), std::string::npos) << error.what();
   }
+}
+
+/// A file that states the right student, and in `lie` what it likes.
+void expect_refused(const std::filesystem::path& file, const Student& student, const CheckpointOwner& owner,
+                    const std::function<void(TensorArchive&)>& lie, const std::string& what) {
+  write_checkpoint(file, {student, {"calibrated", 0, 0}, {}}, owner);
+  TensorArchive archive = read_archive(file);
+  lie(archive);
+  write_archive(file, "eidolon student checkpoint", archive);
+  try {
+    read_checkpoint(file, owner, student.model.plan);
+    FAIL() << "was accepted: " << what;
+  } catch (const Fault& error) {
+    EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
+    EXPECT_EQ(std::string(error.what()).find(file.string()), 0u) << error.what();
+  }
+}
+
+TEST_F(CheckpointFile, ThatLiesBehindASealThatHoldsIsRefusedByName) {
+  const Student sound = student();
+  const CheckpointOwner owner{"id", "{}", "{}", "hash"};
+  const auto states = [&](const char* attribute, const std::string& text, const std::string& what) {
+    expect_refused(
+        folder / "c.h5", sound, owner, [&](TensorArchive& a) { a.attributes[attribute] = text; }, what);
+  };
+  for (const char* text : {"", "many", "1e3", "-1", "99999999999999999999", "1 "}) {
+    states("phase_step", text, "states a phase_step that is no count");
+    states("step", text, "states a step that is no count");
+  }
+  states("scheme", "{\"nodes\":" + std::string(1'000'000, '['), "scheme cannot be read");
+  states("scheme", R"({"nodes": [7]})", "scheme cannot be read");
+  states("scheme", R"({"nodes": [{"name": "nobody"}]})", "nobody");
+}
+
+TEST_F(CheckpointFile, WithAnOptimizerEntryOfAnotherFormNamesIt) {
+  Student original = student();
+  std::vector<Trainable> trainables = trainable_weights(original, original, {small_product("blocks.0.attn.qkv")}, 0.01);
+  for (Trainable& entry : trainables) entry.transient = true;
+  const TensorMap sound = optimizer_tensors(trainables);
+  EXPECT_NO_THROW(restore_optimizer(sound, trainables));
+  const std::string name = "student/blocks.0.attn.qkv.weight";
+  const auto refused = [&](const std::string& part, const Tensor& tensor) {
+    TensorMap tensors = sound;
+    tensors[name + "/" + part] = tensor;
+    EXPECT_THROW(restore_optimizer(tensors, trainables), Fault) << part << " " << tensor.sizes();
+  };
+  for (const char* part : {"exp_avg", "exp_avg_sq", "value"}) refused(part, at::ones({2}));
+  for (const Tensor& step : {at::ones({2}, at::kLong), at::ones({0}, at::kLong), at::ones({}), at::full({}, -1, at::kLong)})
+    refused("step", step);
 }
 
 }  // namespace

@@ -201,7 +201,8 @@ TEST_F(ReaderErrors, Variables) {
   unsetenv("EIDOLON_TEST_UNSET");
   EXPECT_EQ(of_file("[teacher]\nweights = \"${EIDOLON_TEST_UNSET}/m\"\n"),
             "job.toml:2: the environment variable 'EIDOLON_TEST_UNSET' is not set; set it or write the path out");
-  EXPECT_EQ(of_file("[teacher]\nweights = \"${HOME/m\"\n"), "job.toml:2: '${' has no closing '}' in '${HOME/m'");
+  EXPECT_EQ(of_file("[teacher]\nweights = \"${HOME/m\"\n"),
+            "job.toml:2: '${' has no closing '}' in '${HOME/m'; close it, or write $${ for the characters themselves");
   EXPECT_EQ(of_file("[teacher]\nweights = \"${}/m\"\n"),
             "job.toml:2: the environment variable '' is not set; set it or write the path out");
 }
@@ -240,6 +241,14 @@ TEST_F(ReaderErrors, FilesThatAreNoJob) {
   }
   for (const std::string& text : {std::string(70000, ' '), "# " + std::string(3000, '.')}) {
     EXPECT_EQ(of_file(text), "job.toml: is larger than any job (64 KiB, 2048 dots); is it a job file?");
+  }
+}
+
+// The run directory is data_out/<job name>.
+TEST_F(ReaderErrors, AJobWhoseNameWouldLeaveTheFolderOfRunsIsRefused) {
+  for (const char* name : {"..toml", "...toml"}) {
+    const std::string said = message(write(name, "[teacher]\nweights = \"x\"\n"), {});
+    EXPECT_NE(said.find("is no name for a run directory; rename the job file"), std::string::npos) << said;
   }
 }
 

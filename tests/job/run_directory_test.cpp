@@ -154,5 +154,30 @@ TEST_F(RunDirectories, RecordTheLatestJobWithWhatIsStillDecided) {
   EXPECT_EQ(recorded.synthesis.precision, "bf16");
 }
 
+// Whoever hands over a run directory must not choose where else the program writes.
+TEST_F(RunDirectories, WhoseFoldersAreLinksAreRefusedBeforeAnythingIsWritten) {
+  for (const char* name : {"log", "heartbeat", "units", "shards", "checkpoints"}) {
+    const auto root = folder / (std::string("run-") + name), elsewhere = folder / (std::string("elsewhere-") + name);
+    std::filesystem::create_directories(root);
+    std::filesystem::create_directories(elsewhere);
+    std::filesystem::create_directory_symlink(elsewhere, root / name);
+    try {
+      open_run_directory(root, "launch");
+      ADD_FAILURE() << name << " was accepted";
+    } catch (const BadInput& error) {
+      EXPECT_EQ(std::string(error.what()).find((root / name).string() + " is a link"), 0u) << error.what();
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(elsewhere)) << name;
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(root), {}), 1) << name;
+  }
+}
+
+TEST_F(RunDirectories, MayBeALinkThemselves) {
+  std::filesystem::create_directories(folder / "real");
+  std::filesystem::create_directory_symlink(folder / "real", folder / "run");
+  open_run_directory(folder / "run", "launch");
+  EXPECT_TRUE(std::filesystem::is_directory(folder / "real/shards"));
+}
+
 }  // namespace
 }  // namespace eidolon

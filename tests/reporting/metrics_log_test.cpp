@@ -91,5 +91,17 @@ TEST_F(Metrics, NamesTheFileItCannotWrite) {
   }
 }
 
+TEST_F(Metrics, AreNotWrittenThroughALink) {
+  std::ofstream(folder / "elsewhere") << "kept";
+  std::filesystem::create_symlink(folder / "elsewhere", file);
+  try {
+    MetricsLog(file, true).append("distill", 1, {});
+    FAIL() << "was written";
+  } catch (const Fault& fault) {
+    EXPECT_NE(std::string(fault.what()).find("nothing is written through links"), std::string::npos) << fault.what();
+  }
+  EXPECT_EQ(read_text(folder / "elsewhere"), "kept");
+}
+
 }  // namespace
 }  // namespace eidolon

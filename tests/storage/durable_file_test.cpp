@@ -116,5 +116,15 @@ TEST_F(DurableFile, IsWrittenOnAHostOfAnyName) {
   EXPECT_EQ(read_text(folder / "a.txt"), "text");
 }
 
+// A part file's name can be foretold, so somebody may have put a link there.
+TEST_F(DurableFile, IsNotWrittenThroughALink) {
+  write_text_atomically(folder / "elsewhere", "kept");
+  std::string part("file.");
+  part.append(host_name()).append(".").append(std::to_string(::getpid())).append(".part");
+  std::filesystem::create_symlink(folder / "elsewhere", folder / part);
+  EXPECT_ERROR(Fault, "nothing is written through links", write_text_atomically(folder / "file", "text"));
+  EXPECT_EQ(read_text(folder / "elsewhere"), "kept");
+}
+
 }  // namespace
 }  // namespace eidolon

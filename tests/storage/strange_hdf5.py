@@ -2,6 +2,8 @@
 
 import hashlib
 import pathlib
+import re
+import struct
 import sys
 
 import h5py
@@ -17,12 +19,15 @@ def sealed(name):
         path = folder / f"{name}.h5"
         with h5py.File(path, "w", userblock_size=512, libver=("earliest", "v110")) as file:
             fill(file)
-        data = path.read_bytes()
-        lines = f"a stranger's file\nsha256 {hashlib.sha256(data[512:]).hexdigest()}\n"
-        seal = f"{lines}seal {hashlib.sha256(lines.encode()).hexdigest()}\n".encode()
-        path.write_bytes(seal.ljust(512, b"\0") + data[512:])
+        seal(path, path.read_bytes())
 
     return write
+
+
+def seal(path, data):
+    lines = f"a stranger's file\nsha256 {hashlib.sha256(data[512:]).hexdigest()}\n"
+    text = f"{lines}seal {hashlib.sha256(lines.encode()).hexdigest()}\n".encode()
+    path.write_bytes(text.ljust(512, b"\0") + data[512:])
 
 
 values = np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2)
@@ -115,3 +120,27 @@ def _(file):
     for _ in range(2000):
         group = group.create_group("g")
     group["images"] = values
+
+
+# Each text lies once in the file, and an attribute holds where: its length, address and index. Here all hold where the longest
+# lies. Object headers of the earliest format have no checksum.
+@sealed("one_text_of_many_attributes")
+def _(file):
+    file["images"] = values
+    file.attrs["a"] = "x" * 60_000
+    for i in range(100):
+        file.attrs[f"b{i:02}"] = "y" * (1000 + i)
+
+
+def share_one_text(path):
+    data = bytearray(path.read_bytes())
+    found = lambda length: [m.start() for m in re.finditer(re.escape(struct.pack("<I", length)), data)
+                            if data[m.start() + 8 : m.start() + 12] == bytes(4) and data[m.start() + 12 : m.start() + 13] != b"\0"]
+    longest = next(at for at in found(60_000) if any(data[at + 4 : at + 8]))
+    for i in range(100):
+        for at in found(1000 + i):
+            data[at : at + 16] = data[longest : longest + 16]
+    seal(path, bytes(data))
+
+
+share_one_text(folder / "one_text_of_many_attributes.h5")

@@ -52,6 +52,7 @@ TEST_F(StrangeHdf5, BeyondPlainDatasetsIsRefusedByName) {
       {"soft_link", "images is a link"},
       {"one_dataset_of_many_names", "more values than it has bytes"},
       {"deep_groups", "nested deeper than 16"},
+      {"one_text_of_many_attributes", "declare more text than it has bytes"},
   };
   for (const auto& [name, reason] : reasons) {
     SCOPED_TRACE(name);

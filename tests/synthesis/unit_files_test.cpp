@@ -1,5 +1,6 @@
 #include "synthesis/unit_files.h"
 
+#include "storage/tensor_archive.h"
 #include "tests/device/test_device.h"
 #include "tests/storage/temporary_folder.h"
 #include "tests/synthesis/small_teacher.h"
@@ -49,6 +50,27 @@ TEST(UnitState, ThatIsAbsentDamagedOrForeignIsNone) {
   EXPECT_FALSE(read_unit_state(path, other, at::kCPU).has_value());
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   EXPECT_FALSE(read_unit_state(path, owner, test_device()).has_value());
+}
+
+TEST(UnitState, ThatLiesBehindASealThatHoldsIsNone) {
+  const TemporaryFolder folder;
+  const auto path = folder / "unit.state";
+  write_unit_state(path, start_unit(tiny_teacher(), small_job(), {0, 1}), owner);
+  const TensorArchive sound = read_archive(path);
+  const auto is_read = [&](const TensorArchive& archive) {
+    write_archive(path, "eidolon unit state", archive);
+    return read_unit_state(path, owner, test_device()).has_value();
+  };
+  ASSERT_TRUE(is_read(sound));
+  for (const auto& [name, tensor] : sound.tensors) {
+    TensorArchive lying = sound;
+    lying.tensors.erase(name);
+    EXPECT_FALSE(is_read(lying)) << "without " << name;
+    for (const Tensor& other : {at::ones({2}, tensor.scalar_type()), tensor.to(at::kDouble), at::full({}, -1, at::kLong)}) {
+      lying.tensors[name] = other;
+      EXPECT_FALSE(is_read(lying)) << name << " " << other.dtype() << " " << other.sizes();
+    }
+  }
 }
 
 TEST(FinishedShard, HoldsTheBytesTheTargetsAndTheLossesOfTheBytes) {

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/bounded_json.h"
 #include "base/error.h"
 #include "cluster/liveness/heartbeat.h"
 #include "cluster/log.h"
@@ -57,7 +58,7 @@ std::optional<Claimant> holder_of(const std::filesystem::path& file) {
   Claimant holder;
   holder.since = static_cast<double>(status.st_mtime);
   try {
-    const auto json = ordered_json::parse(read_text(file));
+    const auto json = bounded_json<ordered_json>(read_text(file));
     return Claimant{json.at("launch"),
                     json.at("rank"),
                     json.at("process").get<ProcessIdentity>(),

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/bounded_json.h"
 #include "base/error.h"
 #include "base/pulse.h"
 #include "cluster/liveness/collective_clock.h"
@@ -43,7 +44,7 @@ void write_beat(const std::filesystem::path& folder, const Beat& beat) {
 
 std::optional<Beat> read_beat(const std::filesystem::path& file) {
   try {
-    const auto json = nlohmann::json::parse(read_text(file));
+    const auto json = bounded_json(read_text(file));
     return Beat{json.at("rank"),       json.at("host"), json.at("pid"),    json.at("stage"), json.at("detail"),
                 json.at("collective"), json.at("time"), json.at("pulses"), json.at("ended"), json.at("done"),
                 json.at("total"),      json.at("rate"), json.at("unit")};

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/bounded_json.h"
 #include "base/error.h"
 #include "model/loading/fields/fields.h"
 #include "storage/atomic_file.h"
@@ -19,7 +20,7 @@ using nlohmann::json;
 json read_json(const std::filesystem::path& path) {
   std::string text = read_text(path);
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // a UTF-8 byte order mark, which editors on Windows add
-  json parsed = json::parse(text, nullptr, false);
+  json parsed = bounded_json(text);
   if (!parsed.is_object()) throw BadInput(path.string() + " is not a JSON object; write it again with the library it is from");
   return parsed;
 }
@@ -248,6 +249,10 @@ void read_hugging_face(const json& config, const std::filesystem::path& folder, 
 
 void check_preprocessing(const Preprocessing& p, std::vector<std::string>& refused) {
   if (p.mean.empty() || p.mean.size() != p.std.size()) refused.push_back("mean and std must have one entry per channel");
+  const auto usable = [](double value) { return std::isfinite(value); };
+  const bool are_usable = std::ranges::all_of(p.mean, usable) && std::ranges::all_of(p.std, usable) &&
+                          std::ranges::all_of(p.std, [](double value) { return value > 0; });
+  if (!are_usable) refused.push_back("mean and std are no finite numbers, or std is not positive");
   if (!(p.crop_pct >= 0.05 && p.crop_pct <= 20)) refused.push_back("crop_pct must lie between 0.05 and 20");
   constexpr std::array<const char*, 6> filters{"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"};
   if (std::ranges::none_of(filters, [&](const char* filter) { return p.interpolation == filter; })) {

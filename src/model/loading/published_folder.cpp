@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/bounded_json.h"
 #include "base/error.h"
 #include "model/loading/config.h"
 #include "model/loading/key_mapping.h"
@@ -89,7 +90,7 @@ std::vector<std::string> timm_names(const std::string& name) {
 }  // namespace
 
 PublishedFolder published_folder(const std::string& teacher_config, int64_t classes, const Preprocessing& preprocessing) {
-  const ordered_json teacher = ordered_json::parse(teacher_config, nullptr, /*allow_exceptions=*/false);
+  const ordered_json teacher = bounded_json<ordered_json>(teacher_config);
   if (!teacher.is_object()) throw Fault("the teacher's config.json, which was read before, is no JSON object any more");
   const bool is_timm = has_timm_form(teacher);
   PublishedFolder folder{.library = is_timm ? "timm" : "transformers",

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/bounded_json.h"
 #include "base/error.h"
 #include "storage/atomic_file.h"
 #include "storage/safetensors.h"
@@ -23,13 +24,14 @@ namespace fs = std::filesystem;
 void require_plain_name(const std::string& name, const std::string& index) {
   const bool is_plain = !name.empty() && name.find_first_of("/\\") == std::string::npos && name.ends_with(".safetensors");
   if (!is_plain || name.front() == '.') {
-    throw BadInput(index + ": '" + name.substr(0, 100) + "' is not the name of a .safetensors file beside the index");
+    throw BadInput(index + ": '" + name.substr(0, 100) + "' is not the name of a .safetensors file beside the index; " +
+                   "save the model again, or as one file");
   }
 }
 
 /// File of each tensor.
 std::map<std::string, std::string> read_weight_map(const fs::path& index) {
-  const json parsed = json::parse(read_text(index), nullptr, false);
+  const json parsed = bounded_json(read_text(index));
   const json map = parsed.is_object() ? parsed.value("weight_map", json()) : json();
   const bool is_map = map.is_object() && std::ranges::all_of(map, [](const json& file) { return file.is_string(); });
   if (!is_map || map.empty()) {

@@ -302,5 +302,33 @@ TEST(ConfigFields, AreListedInTheReferenceAsTheyAreRead) {
       << page << ": put there what EIDOLON_PRINT_FIELDS=1 model_test --gtest_filter='*InTheReference*' prints";
 }
 
+TEST(ConfigFields, ThatNestWithoutEndAreRefused) {
+  for (const char* name : {"tiny_random", "tiny_random_hf"}) {
+    Folder folder(name);
+    const std::string config = folder.config.dump();
+    const std::string deep = config.substr(0, config.size() - 1) + ",\"zzz\":" + std::string(1'000'000, '[');
+    std::ofstream(folder.folder / "config.json") << deep << std::string(1'000'000, ']') << "}";
+    EXPECT_ERROR(BadInput, "config.json is not a JSON object", read_model_config(folder.folder.path()));
+  }
+}
+
+TEST(ConfigFields, WithNamesThatBreakLinesAreRefusedInOneLine) {
+  Folder folder("tiny_random");
+  folder.config["architecture"] = "vit\nerror: all is lost";
+  folder.config["model_args"]["embed_layer"] = "\x1b[31m";
+  try {
+    folder.read();
+    FAIL() << "was accepted";
+  } catch (const BadInput& error) {
+    EXPECT_EQ(std::string(error.what()).find_first_of("\n\x1b"), std::string::npos) << error.what();
+  }
+}
+
+TEST(ConfigFields, OfPreparationThatLeaveNoFinitePixelsAreRefused) {
+  expect_refused({"processor", R"({"rescale_factor": 1e307})", "mean and std are no finite numbers, or std is not positive"});
+  expect_refused({"processor", R"({"image_processor_type": "ConvNextImageProcessor", "crop_pct": 1e-300})",
+                  "crop_pct 1e-300 does not lie between 0.05 and 20"});
+}
+
 }  // namespace
 }  // namespace eidolon

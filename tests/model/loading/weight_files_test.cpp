@@ -94,5 +94,11 @@ TEST(WeightFiles, WeightsOfOtherFormsAreNamedWithTheRemedy) {
   EXPECT_ERROR(BadInput, "give the file with the weights the name model.safetensors", read_weights(folder.path()));
 }
 
+TEST(WeightFiles, AnIndexThatNestsWithoutEndIsRefused) {
+  ShardedFolder sharded;
+  std::ofstream(sharded.folder / "model.safetensors.index.json") << "{\"weight_map\":" << std::string(1'000'000, '[');
+  EXPECT_ERROR(BadInput, "has no weight_map", read_weights(sharded.folder.path()));
+}
+
 }  // namespace
 }  // namespace eidolon

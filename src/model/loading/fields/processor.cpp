@@ -105,6 +105,8 @@ void fields::add_processor(std::vector<Field>& fields) {
                             [](const json& v, Reading& r) {
                               if (r.processor.share == 0) throw BadInput("is of ConvNext's processor alone");
                               r.processor.share = positive(v);
+                              if (r.processor.share < 0.05 || r.processor.share > 20)
+                                throw BadInput("does not lie between 0.05 and 20");
                             }));
   fields.push_back(honoured(form, "do_rescale", "goes into mean and std",
                             [](const json& v, Reading& r) { r.processor.does_rescale = flag(v); }));
