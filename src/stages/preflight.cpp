@@ -139,20 +139,21 @@ Intent intent_of(const std::string& command, bool teacher_only) {
   return {.makes_images = true, .trains = true, .finetunes = true, .evaluates = true};
 }
 
+void adopt_identity(RunContext& context) {
+  if (context.job.synthesis.method == "given") return adopt_given_images(context);
+  const IdentityContext own = context.identity;
+  context.identity = computed_as(own, from_root(context.cluster.communicator, [&] { return recorded_facts(context); }));
+  context.made_otherwise = difference_in_making(context, own);
+}
+
 void check_before_start(RunContext& context, const Intent& intent) {
   if (!intent.makes_images && !intent.trains && !intent.evaluates) return;
   const Communicator& communicator = context.cluster.communicator;
   if (intent.evaluates && !intent.trains) {
     on_root(communicator, [&] { require_some_checkpoint(context.run); });
   }
-  const IdentityContext own = context.identity;
+  adopt_identity(context);
   const bool given = context.job.synthesis.method == "given";
-  if (given) {
-    adopt_given_images(context);
-  } else {
-    context.identity = computed_as(own, from_root(communicator, [&] { return recorded_facts(context); }));
-    context.made_otherwise = difference_in_making(context, own);
-  }
   on_root(communicator, [&] {
     if (intent.makes_images && !given) require_servable_terms(context);
     if (intent.makes_images || intent.trains) refuse_other_shards(context);

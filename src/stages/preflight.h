@@ -23,4 +23,8 @@ Intent intent_of(const std::string& command, bool teacher_only);
 /// what the command needs and is not there. Writes nothing. Collective.
 void check_before_start(RunContext& context, const Intent& intent);
 
+/// The part of it that only takes over: RunContext::identity as the images there state it. BadInput if they were to be given
+/// and the first shard is absent or damaged. Collective.
+void adopt_identity(RunContext& context);
+
 }  // namespace eidolon
