@@ -53,10 +53,12 @@ void add_export(CLI::App& app, CommandLine& line) {
 void add_report(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("report", "one page about a run, or about several side by side");
   command->add_option("run_dir", line.reporting.runs)->required();
-  command->add_option("--out", line.reporting.folder,
-                      "folder for report.json and report.html (default: the run directory; of several runs the current folder)");
-  command->add_option("--labelled-images", line.reporting.labelled_images,
-                      "labelled images that are looked at, at most; 0: none (default 1000)")
+  command->add_option(
+      "--out", line.reporting.folder,
+      "folder for report.json and report.html (default: the run directory; of several runs the current folder)");
+  command
+      ->add_option("--labelled-images", line.reporting.labelled_images,
+                   "labelled images that are looked at, at most; 0: none (default 1000)")
       ->check(CLI::NonNegativeNumber);
 }
 

@@ -20,7 +20,7 @@ struct CommandLine {
   ExportOptions exporting;
   ReportOptions reporting;
   bool all_keys = false;
-  bool watch = false;  ///< of status
+  bool watch = false;              ///< of status
   std::vector<std::string> words;  ///< as they were given
   std::string answer;              ///< to --help or --version; nothing else is to be done then
 };

@@ -23,8 +23,8 @@
 #include "job/reader.h"                 // defines: read_job, to_toml, describe_keys
 #include "reporting/result.h"           // defines: print_result
 #include "stages/preflight.h"           // defines: check_before_start
-#include "stages/stage_times.h"          // defines: timed
-#include "stages/stages.h"  // defines: synthesize, finetune, evaluate, export_student, run, dry_run, report, ...
+#include "stages/stage_times.h"         // defines: timed
+#include "stages/stages.h"              // defines: synthesize, finetune, evaluate, export_student, run, dry_run, report, ...
 
 namespace eidolon {
 namespace {

@@ -71,7 +71,8 @@ void measure(const RecordedRun& recorded, Cluster& cluster, int64_t labelled_lim
 
 ordered_json report_of(const fs::path& directory, Cluster& cluster, int64_t labelled_limit) {
   const RecordedRun recorded = recorded_run(directory);
-  ordered_json json{{"name", directory.filename().string()}, {"directory", directory.string()}, {"missing", ordered_json::object()}};
+  ordered_json json{
+      {"name", directory.filename().string()}, {"directory", directory.string()}, {"missing", ordered_json::object()}};
   gather(recorded_parts, recorded, json);
   std::vector<std::string> warnings = parts::warnings_of(recorded);
   measure(recorded, cluster, labelled_limit, warnings, json);

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <vector>
 
 #include "job/mixture.h"
@@ -14,11 +15,13 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-/// "name        value"
+/// "name        value", no blanks behind it
 std::string row(const std::string& name, const std::string& value) {
   char text[32];
   std::snprintf(text, sizeof text, "%-11s ", name.c_str());
-  return std::string(text).append(value).append("\n");
+  std::string line = std::string(text).append(value);
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line.append("\n");
 }
 
 /// Relative to the working folder where that is shorter.
@@ -57,8 +60,9 @@ std::string figures_line(const ordered_json& figures) {
 
 std::string reached(const ordered_json& figures) {
   const bool synthetic = figures.value("optimistic", false);
-  std::string text = row("measured on", std::to_string(figures.value("images", int64_t{0})) +
-                                            (synthetic ? " held-out synthetic images, which is optimistic" : " labelled images"));
+  std::string text =
+      row("measured on", std::to_string(figures.value("images", int64_t{0})) +
+                             (synthetic ? " held-out synthetic images, which is optimistic" : " labelled images"));
   for (const char* who : {"teacher", "calibrated", "student"}) {
     if (figures.contains(who)) text += row(who, figures_line(figures[who]));
   }
@@ -80,7 +84,10 @@ std::string run_summary(const RunContext& context) {
   const std::vector<std::string> targets = listed_names(context.job.run.exports);
   for (const std::string& target : targets) text += row("exported", shown(run.exported(target)));
   text += row("next", "eidolon report " + shown(run.root));
-  if (targets.empty()) text += row("", "eidolon export " + shown(context.job.file) + " --target onnx   (and this run's flags)");
+  if (targets.empty()) {
+    text += row("", "eidolon export " + shown(context.job.file) + " \\");
+    text += row("", "    --run-dir " + shown(run.root) + " --target onnx");
+  }
   return text;
 }
 

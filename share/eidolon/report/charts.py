@@ -8,6 +8,7 @@ import base64
 import io
 import itertools
 import logging
+import math
 import re
 import warnings
 
@@ -20,11 +21,11 @@ INK, MUTED, GRID, TEACHER, CALIBRATED, STUDENT, BAD = (f"#0{i}0{i}0{i}" for i in
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", TEACHER: "teacher", CALIBRATED: "calibrated", STUDENT: "student",
              BAD: "bad"}
 SERIES = {"teacher": TEACHER, "calibrated": CALIBRATED, "student": STUDENT}
-WIDTH = 5.0  # inches of 72 units: 360 units, the width of a phone's page
+WIDTH = 4.5  # inches of 72 units: 324 units, about the width of a phone's page, so that 9 units are 9 pixels there
 BAR, MARGIN = 0.21, 0.62  # inches: of a row, and of axis, title and legend together
 
 plt.rcParams.update({
-    "svg.fonttype": "none", "text.parse_math": False, "font.size": 9, "font.family": "sans-serif", "axes.titlesize": 9,
+    "svg.fonttype": "none", "text.parse_math": False, "font.size": 9.2, "font.family": "sans-serif", "axes.titlesize": 9,
     "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8, "legend.frameon": False,
     "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": GRID, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": MUTED, "ytick.labelcolor": INK, "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6,
@@ -73,6 +74,20 @@ def _rows(count):
 def _legend(axes, columns=3):
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2, handlelength=1, columnspacing=1.2,
                 labelcolor=INK)
+
+
+def _plain_powers(axes):
+    """Powers of ten without TeX, which the page could not show."""
+    superscripts = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+    def name(value, _):
+        exponent = math.log10(value)
+        if abs(exponent - round(exponent)) > 1e-6:
+            return ""
+        return "1" if round(exponent) == 0 else "10" + str(round(exponent)).translate(superscripts)
+
+    axes.yaxis.set_major_formatter(name)
+    axes.yaxis.set_minor_formatter(lambda value, _: "")
 
 
 def accuracy(rows, key, name, factor):
@@ -132,6 +147,7 @@ def phases(list_of_phases):
         axes.plot(phase["steps"], phase["loss"], color=(STUDENT, CALIBRATED)[place % 2], linewidth=1.1)
     if all(loss > 0 for phase in list_of_phases for loss in phase["loss"]):
         axes.set_yscale("log")
+        _plain_powers(axes)
     axes.set_xlabel("step of fine-tuning (colours change with the section)")
     axes.set_title("training loss")
     return svg_of(figure, "training loss by phase")
@@ -145,6 +161,7 @@ def histogram(node):
     axes.vlines(node["levels"], 0, 1, transform=axes.get_xaxis_transform(), color=CALIBRATED, linewidth=0.5, alpha=0.7)
     axes.bar(edges, node["counts"], step * 0.95, color=STUDENT)
     axes.set_yscale("log")
+    _plain_powers(axes)
     axes.grid(visible=False)
     axes.set_title(f"{_short(node['name'], 34)}: {node['number']}, {node['sqnr_db']:.1f} dB")
     axes.set_xlabel(f"value ({_short(node['group'], 44)})")
@@ -180,7 +197,7 @@ def node_bits(nodes):
     figure, axes = _rows(len(counts) * 1.2)
     colours = [GRID if name.endswith("float32") else STUDENT for name in counts]
     axes.barh(range(len(counts)), counts.values(), 0.75, color=colours)
-    axes.set_yticks(range(len(counts)), [_short(name, 34) for name in counts])
+    axes.set_yticks(range(len(counts)), [_short(name, 40) for name in counts])
     axes.set_ylim(len(counts) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("nodes")

@@ -90,6 +90,8 @@ def prepared(run):
     """The run with what the template shows but the JSON does not spell out."""
     run["accuracy"] = accuracy_of(run)
     run["sizes"] = sizes_of(run)
+    kinds = run.get("pictures", {}).get("kinds", [])
+    kinds.sort(key=lambda kind: not kind["kind"].startswith("optimised"))
     entries = [entry for launch in run.get("times", {}).get("launches", []) for entry in launch["entries"]]
     stages = [entry for entry in entries if entry["rank"] == 0 and "/" not in entry["stage"]]
     run["seconds"] = sum(entry["seconds"] for entry in stages) if stages else None

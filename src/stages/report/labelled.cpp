@@ -1,5 +1,6 @@
 // Teacher and students on the labelled images of the job: accuracy, and which classes flip.
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>

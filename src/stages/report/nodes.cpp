@@ -169,7 +169,8 @@ ordered_json node_json(const Student& student, NodeId node, const std::map<NodeI
     constexpr double float_bytes = 4;
     json["elements"] = weight.numel();
     json["float_bytes"] = static_cast<double>(weight.numel()) * float_bytes;
-    json["bytes"] = rounded ? stored_bytes(quantizer->second, weight.numel(), weight.size(0)) : json["float_bytes"].get<double>();
+    json["bytes"] =
+        rounded ? stored_bytes(quantizer->second, weight.numel(), weight.size(0)) : json["float_bytes"].get<double>();
   }
   return json;
 }
@@ -188,7 +189,7 @@ double other_bytes(const Student& student) {
 
 ordered_json nodes(const MeasuredRun& run) {
   const at::NoGradGuard no_grad;
-  if (run.students.empty()) throw BadInput("there is no student yet");
+  if (run.students.empty()) throw BadInput("no student could be read; there is none yet, or the warnings say why");
   if (!run.images) throw BadInput("no synthetic image is on disk");
   const ReportedStudent& entry = run.students.back();
   const Student& student = entry.student;

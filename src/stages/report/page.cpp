@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <system_error>
 #include <vector>
 
 #include "base/error.h"
@@ -29,9 +30,13 @@ fs::path renderer() {
   throw Fault("share/eidolon/report/render.py is not beside the program; install it with `cmake --install`");
 }
 
-std::string python() {
-  const char* const given = std::getenv("EIDOLON_PYTHON");
-  return given != nullptr && *given != '\0' ? given : "python3";
+/// What EIDOLON_REPORT_PYTHON names, an environment beside the renderer, or the system's.
+std::string python(const fs::path& folder) {
+  const char* const given = std::getenv("EIDOLON_REPORT_PYTHON");
+  if (given != nullptr && *given != '\0') return given;
+  std::error_code absent;
+  const fs::path own = folder / "venv" / "bin" / "python";
+  return fs::exists(own, absent) ? own.string() : "python3";
 }
 
 /// The exit status of the words, found in PATH; -1 if there is no such program.
@@ -53,13 +58,16 @@ int status_of_call(const std::vector<std::string>& words) {
 }  // namespace
 
 std::string write_page(const fs::path& report, const fs::path& page) {
-  const fs::path script = renderer(), requirements = script.parent_path() / "requirements.txt";
-  const int status = status_of_call({python(), script.string(), report.string(), page.string()});
+  const fs::path script = renderer();
+  const std::string folder = script.parent_path().string(), program = python(script.parent_path());
+  const int status = status_of_call({program, script.string(), report.string(), page.string()});
   if (status == 0) return {};
-  if (status == -1 || status == packages_missing)
-    return "report.html needs Python 3 with a few packages: python3 -m pip install -r " + requirements.string() +
-           " (EIDOLON_PYTHON names another Python), then run the same command again";
-  throw Fault(python() + " " + script.string() + " ended with status " + std::to_string(status) + "; " + report.string() +
+  if (status == -1 || status == packages_missing) {
+    return page.filename().string() + " is not written: " + program + " lacks jinja2 or matplotlib; run `python3 -m venv " +
+           folder + "/venv && " + folder + "/venv/bin/pip install -r " + folder +
+           "/requirements.txt`, or name a Python that has them in EIDOLON_REPORT_PYTHON, and run the same command again";
+  }
+  throw Fault(program + " " + script.string() + " ended with status " + std::to_string(status) + "; " + report.string() +
               " is written, and the lines above say what is wrong");
 }
 

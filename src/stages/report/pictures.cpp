@@ -22,7 +22,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr size_t most_of_a_kind = 12;  ///< pictures
+constexpr size_t most_of_a_kind = 10;  ///< pictures
 constexpr int64_t halved_from = 160;   ///< pixels a side: larger pictures are shown at half size, in a quarter of the bytes
 
 std::string small_picture(const Tensor& bytes) {

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "evaluation/image_folder.h"
 #include "stages/student_source.h"
 #include "storage/image_shard.h"
+#include "storage/tensor_archive.h"
 
 namespace eidolon {
 namespace {
@@ -44,6 +47,32 @@ std::optional<ReportedImages> reported_images(const RecordedRun& recorded, std::
   return images;
 }
 
+/// The checkpoint of a step, also if another version of the program would number its identity otherwise: what it holds is what
+/// was made. Nothing, with a warning, if it is damaged or of another teacher.
+std::optional<Checkpoint> checkpoint_at(const RunContext& context, int64_t step, std::vector<std::string>& warnings) {
+  const std::filesystem::path path = context.run.checkpoint(step);
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  try {
+    const auto attributes = read_attributes(path);
+    const auto text = [&](const char* name) { return attributes.contains(name) ? attributes.at(name) : std::string(); };
+    if (text("teacher") != context.teacher.content_hash) {
+      warnings.push_back(path.string() + " is a student of another teacher than " + context.job.teacher.weights.string() +
+                         " holds now, and is left out");
+      return std::nullopt;
+    }
+    CheckpointOwner owner = checkpoint_owner(context);
+    if (text("student_id") != owner.student_id) {
+      warnings.push_back(path.string() + " was made by another version of the program, or for another job than " +
+                         context.run.resolved_job().string() + " states");
+      owner.student_id = text("student_id");
+    }
+    return read_checkpoint(path, owner, context.teacher.model.plan);
+  } catch (const Error& error) {
+    warnings.emplace_back(error.what());
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::filesystem::path RecordedRun::shard(const Unit& unit) const {
@@ -78,12 +107,12 @@ MeasuredRun measured_run(const RecordedRun& recorded, RunContext& context, int64
     measured.students.push_back(
         {.name = name, .phase = checkpoint->position.phase, .student = checkpoint->student.to(context.device())});
   };
-  try {
-    add("calibrated", stored_calibrated(context));
-    const auto newest = newest_checkpoint(context);
-    if (newest && newest->position.phase != "calibrated") add("student", newest);
-  } catch (const Error& error) {
-    warnings.emplace_back(error.what());
+  add("calibrated", checkpoint_at(context, 0, warnings));
+  for (const int64_t step : checkpoint_steps(context.run)) {
+    if (step == 0) break;
+    const auto newest = checkpoint_at(context, step, warnings);
+    add("student", newest);
+    if (newest) break;
   }
   return measured;
 }

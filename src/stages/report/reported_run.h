@@ -1,6 +1,7 @@
 // A run that is reported: what its files say, and its networks where they can be loaded.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,7 +39,7 @@ struct ReportedStudent {
 struct MeasuredRun {
   const RecordedRun& recorded;
   RunContext& context;
-  std::optional<ReportedImages> images;  ///< held out or, where there are none, trained on
+  std::optional<ReportedImages> images;   ///< held out or, where there are none, trained on
   std::vector<ReportedStudent> students;  ///< calibrated, then the newest checkpoint's
   int64_t labelled_limit = 0;             ///< labelled images that are looked at, at most
 

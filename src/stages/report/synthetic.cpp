@@ -95,7 +95,7 @@ ordered_json flips_json(const MeasuredRun& run, const Look& look) {
 ordered_json synthetic(const MeasuredRun& run) {
   const at::NoGradGuard no_grad;
   if (!run.images) throw BadInput("no synthetic image is on disk");
-  if (run.students.empty()) throw BadInput("there is no student yet");
+  if (run.students.empty()) throw BadInput("no student could be read; there is none yet, or the warnings say why");
   const Plan& plan = *run.context.teacher.model.plan;
   const auto images = static_cast<double>(run.images->global.size());
   ordered_json sections = ordered_json::array();

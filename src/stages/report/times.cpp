@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "stages/report/parts.h"
@@ -40,7 +41,7 @@ ordered_json times(const RecordedRun& run) {
     }
     if (!entries.empty()) launches.push_back({{"launch", folder.filename().string()}, {"entries", entries}});
   }
-  if (launches.empty()) throw BadInput("no times are on record; versions before 0.3 wrote none down");
+  if (launches.empty()) throw BadInput("no times are on record; this run was made before they were written down");
   return {{"launches", launches}};
 }
 
