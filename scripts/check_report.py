@@ -5,13 +5,14 @@ import base64
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
 
 WIDTHS = {"phone": 375, "desk": 1440}
 THEMES = ("light", "dark")
-DEADLINE = 120  # seconds for the whole browser
+DEADLINE = 300  # seconds for all of it; a browser that hangs then ends the script
 
 # What a page must answer with nothing.
 PICTURES = "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt || i.src.slice(0, 80))"
@@ -142,6 +143,7 @@ def main():
     if given.pictures:
         given.pictures.mkdir(parents=True, exist_ok=True)
     url = given.page.resolve().as_uri()
+    signal.alarm(DEADLINE)
     with tempfile.TemporaryDirectory(prefix="check-report-", ignore_cleanup_errors=True) as profile:
         browser = Browser(os.environ["EIDOLON_CHROMIUM"], profile)
         try:

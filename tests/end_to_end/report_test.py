@@ -354,7 +354,7 @@ class Terminal(Report):
 
     def test_a_watched_status_goes_on_until_nothing_runs(self):
         launch = self.start("synthesize", "--set", "synthesis.iterations=300")
-        launch.wait_until(lambda: self.files("heartbeat/*/rank-*.json"))
+        launch.wait_until(lambda: self.files("heartbeat/*/rank-*.json") and self.files("job.resolved.toml"))
         watching = subprocess.Popen([BINARY, "status", str(self.folder / "run"), "--watch"], stdout=subprocess.PIPE, text=True,
                                     env=ENVIRONMENT)
         launch.code()

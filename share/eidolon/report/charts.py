@@ -16,12 +16,15 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402  (the back end is chosen before)
+from matplotlib.ticker import MaxNLocator  # noqa: E402
 
 INK, MUTED, GRID, TEACHER, CALIBRATED, STUDENT, BAD = (f"#0{i}0{i}0{i}" for i in range(1, 8))
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", TEACHER: "teacher", CALIBRATED: "calibrated", STUDENT: "student",
              BAD: "bad"}
 SERIES = {"teacher": TEACHER, "calibrated": CALIBRATED, "student": STUDENT}
+WHOLE = ("classes that flip", "nodes by number format")  # charts whose axis counts
 WIDTH = 4.5  # inches of 72 units: 324 units, about the width of a phone's page, so that 9 units are 9 pixels there
+MOST_LINES = 40  # of a grid that is drawn over the whole height
 BAR, MARGIN = 0.21, 0.62  # inches: of a row, and of axis, title and legend together
 
 plt.rcParams.update({
@@ -37,6 +40,9 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def svg_of(figure, label):
+    for axes in figure.axes:
+        if axes.get_xscale() == "linear":
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=label in WHOLE))  # more labels would touch
     file = io.StringIO()
     numbers = next(_numbers)
     plt.rcParams["svg.hashsalt"] = f"chart-{numbers}"  # ids differ between charts, not between runs
@@ -158,8 +164,10 @@ def histogram(node):
     figure, axes = plt.subplots(figsize=(WIDTH, 1.95))
     step = (node["high"] - node["low"]) / len(node["counts"]) or 1
     edges = [node["low"] + step * (i + 0.5) for i in range(len(node["counts"]))]
-    axes.vlines(node["levels"], 0, 1, transform=axes.get_xaxis_transform(), color=CALIBRATED, linewidth=0.5, alpha=0.7)
     axes.bar(edges, node["counts"], step * 0.95, color=STUDENT)
+    few = len(node["levels"]) <= MOST_LINES  # more would hide the bars
+    axes.vlines(node["levels"], 0, 1 if few else 0.09, transform=axes.get_xaxis_transform(), color=CALIBRATED,
+                linewidth=0.6 if few else 0.35)
     axes.set_yscale("log")
     _plain_powers(axes)
     axes.grid(visible=False)
@@ -239,7 +247,6 @@ def flips(classes):
     axes.set_yticks(places, [_short(entry["class"], 26) for entry in classes])
     axes.set_ylim(len(classes) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
     axes.set_xlabel("images whose correct answer was lost or gained")
     _legend(axes, 2)

@@ -33,6 +33,7 @@ def with_error(figures, key, factor=1.0, digits=4, unit=""):
     if value is None:
         return "–"
     error = figures.get(key + "_se")
+    digits += 1 if key == "kl" and value < 0.01 else 0
     return f"{factor * value:.{digits}f}" + (f" ± {factor * error:.{digits}f}" if error is not None else "") + unit
 
 
