@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import unittest
@@ -353,16 +354,18 @@ class Terminal(Report):
         self.assertEqual(rows["next"], "eidolon report run")
 
     def test_a_watched_status_goes_on_until_nothing_runs(self):
-        launch = self.start("synthesize", "--set", "synthesis.iterations=300")
+        launch = self.start("synthesize", "--set", "synthesis.iterations=3000")
         launch.wait_until(lambda: self.files("heartbeat/*/rank-*.json") and self.files("job.resolved.toml"))
-        watching = subprocess.Popen([BINARY, "status", str(self.folder / "run"), "--watch"], stdout=subprocess.PIPE, text=True,
-                                    env=ENVIRONMENT)
-        launch.code()
-        looks = watching.communicate(timeout=60)[0].split(str(self.folder / "run") + "\n")[1:]
-        self.assertGreater(len(looks), 1)
-        self.assertIn(": running, 1 rank", looks[0])
-        self.assertIn("3 of 3 shards", looks[-1])
-        self.assertIn(": ended", looks[-1])
+        with subprocess.Popen([BINARY, "status", str(self.folder / "run"), "--watch"], stdout=subprocess.PIPE, text=True,
+                              env=ENVIRONMENT) as watching:
+            first = [watching.stdout.readline() for _ in range(4)]
+            launch.signal(signal.SIGUSR2, rank=0)
+            self.assertEqual(launch.code(), 75, launch.output())
+            rest = watching.stdout.read()
+            self.assertEqual(watching.wait(60), 0)
+        self.assertEqual(first[0], str(self.folder / "run") + "\n")
+        self.assertIn(": running, 1 rank", first[3])
+        self.assertIn(": ended, 1 rank", rest.rpartition(str(self.folder / "run"))[2])
 
 
 if __name__ == "__main__":
