@@ -117,6 +117,7 @@ class Values(Report):
         self.check_answers(run)
         self.check_synthetic(run)
         self.check_times(run)
+        self.check_documented(run)
 
     def shards(self):
         for path in self.files("shards/images-*.h5"):
@@ -238,6 +239,22 @@ class Values(Report):
             self.assertTrue(0 < units <= own["synthesize"], own)
         made = sorted(entry["stage"] for entry in launch["entries"] if "/unit " in entry["stage"])
         self.assertEqual(made, ["synthesize/unit 0", "synthesize/unit 16", "synthesize/unit 8"])
+
+    def check_documented(self, run):
+        """Every key has its place in the reference, but those that are names of terms and students or of another file."""
+        pages = "".join((SOURCE / "docs" / "reference" / name).read_text() for name in ("report.md", "results.md"))
+
+        def keys(value):
+            if isinstance(value, list):
+                return {key for item in value for key in keys(item)}
+            return set(value) | {key for item in value.values() for key in keys(item)} if isinstance(value, dict) else set()
+
+        losses = {**run["losses"], "synthesis": list(run["losses"]["synthesis"].values()),
+                  "images": list(run["losses"]["images"].values())}
+        facts = {**run["run"], "environment": None}
+        found = keys({**run, "losses": losses, "run": facts})
+        self.assertGreater(len(found), 100)
+        self.assertEqual([key for key in sorted(found) if f"`{key.removesuffix('_se')}`" not in pages], [])
 
 
 class Pages(Report):
