@@ -136,15 +136,16 @@ ordered_json histogram_of(const Group& group) {
 
 struct Row {
   NodeId node;
-  std::optional<double> decibels;
+  double decibels = 0;
 };
 
-/// Quantized nodes, worst first.
+/// Quantized nodes with an error, worst first.
 std::vector<Row> worst_of(const std::map<NodeId, NodeSums>& sums) {
   std::vector<Row> rows;
-  for (const auto& [node, of_node] : sums) rows.push_back({node, sqnr(of_node)});
-  std::ranges::stable_sort(rows, {}, [](const Row& row) { return row.decibels.value_or(HUGE_VAL); });
-  std::erase_if(rows, [](const Row& row) { return !row.decibels; });
+  for (const auto& [node, of_node] : sums) {
+    if (const auto decibels = sqnr(of_node)) rows.push_back({.node = node, .decibels = *decibels});
+  }
+  std::ranges::stable_sort(rows, {}, &Row::decibels);
   if (rows.size() > worst_shown) rows.resize(worst_shown);
   return rows;
 }
@@ -212,7 +213,7 @@ ordered_json nodes(const MeasuredRun& run) {
     ordered_json json = histogram_of(worst_group(student.quantizers.at(row.node), kept.at(row.node)));
     json["name"] = plan.name(row.node);
     json["number"] = kind_of(student.quantizers.at(row.node).spec);
-    json["sqnr_db"] = *row.decibels;
+    json["sqnr_db"] = row.decibels;
     json["measured_on"] = plan.is_weight(row.node) ? "weights" : "synthetic";
     worst.push_back(json);
   }
