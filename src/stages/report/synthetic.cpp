@@ -36,10 +36,9 @@ void add_section(Layout layout, const Tensor& wanted, const Tensor& given, Secti
   sums.cosine += mean_cosine(layout, wanted, given).sum(at::kDouble).item<double>();
 }
 
-Look look_at(const MeasuredRun& run, const Student& student) {
+Look look_at(const MeasuredRun& run, const Tensor& bytes, const Student& student) {
   const Network teacher = run.context.teacher_on_device();
   const Student rounded = with_rounded_weights(student);
-  const Tensor& bytes = run.images->bytes;
   Look look;
   look.sections.resize(teacher.plan->sections.size());
   for (int64_t first = 0; first < bytes.size(0); first += batch_size) {
@@ -74,14 +73,14 @@ ordered_json figures_json(const Output& output, const Look& look) {
   return json;
 }
 
-ordered_json flips_json(const MeasuredRun& run, const Look& look) {
+ordered_json flips_json(const MeasuredRun& run, const std::vector<int64_t>& global, const Look& look) {
   const Tensor wanted = at::cat(look.wanted).softmax(-1), given = at::cat(look.given).softmax(-1);
   const Tensor from = wanted.argmax(-1), to = given.argmax(-1);
   ordered_json list = ordered_json::array();
   for (int64_t i = 0; i < from.size(0); ++i) {
     const auto a = from[i].item<int64_t>(), b = to[i].item<int64_t>();
     if (a == b) continue;
-    list.push_back({{"image", run.images->global[static_cast<size_t>(i)]},
+    list.push_back({{"image", global[static_cast<size_t>(i)]},
                     {"teacher", run.class_name(a)},
                     {"teacher_probability", wanted[i][a].item<double>()},
                     {"student", run.class_name(b)},
@@ -95,17 +94,18 @@ ordered_json flips_json(const MeasuredRun& run, const Look& look) {
 ordered_json synthetic(const MeasuredRun& run) {
   const at::NoGradGuard no_grad;
   if (!run.images) throw BadInput("no synthetic image is on disk");
+  const ReportedImages& seen = *run.images;
   if (run.students.empty()) throw BadInput("no student could be read; there is none yet, or the warnings say why");
   const Plan& plan = *run.context.teacher.model.plan;
-  const auto images = static_cast<double>(run.images->global.size());
+  const auto images = static_cast<double>(seen.global.size());
   ordered_json sections = ordered_json::array();
   for (const Section& section : plan.sections) sections.push_back({{"name", section.name}});
-  ordered_json json{{"measured_on", "synthetic"}, {"images", run.images->global.size()}, {"what", run.images->what}};
+  ordered_json json{{"measured_on", "synthetic"}, {"images", seen.global.size()}, {"what", seen.what}};
   for (const ReportedStudent& entry : run.students) {
-    const Look look = look_at(run, entry.student);
+    const Look look = look_at(run, seen.bytes, entry.student);
     json["students"][entry.name] = figures_json(plan.output, look);
     json["students"][entry.name]["phase"] = entry.phase;
-    if (plan.output.kind == Output::Kind::classes) json["flips"][entry.name] = flips_json(run, look);
+    if (plan.output.kind == Output::Kind::classes) json["flips"][entry.name] = flips_json(run, seen.global, look);
     for (size_t i = 0; i < look.sections.size(); ++i) {
       sections[i][entry.name] = {{"sqnr_db", decibels(look.sections[i])}, {"cosine", look.sections[i].cosine / images}};
     }
