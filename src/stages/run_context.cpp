@@ -120,7 +120,7 @@ TeacherOptions options_of(const TeacherJob& job) {
 /// Of images that this launch would make.
 IdentityContext own_identity(const RunContext& context) {
   return {context.teacher.content_hash, context.teacher.model.plan->facts, to_json(context.teacher.preprocessing),
-          kind_of_device(context.device()), *context.job.run.threads};
+          kind_of_device(context.device()), context.job.run.threads.value()};
 }
 
 }  // namespace
