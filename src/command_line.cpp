@@ -50,6 +50,18 @@ void add_export(CLI::App& app, CommandLine& line) {
   command->add_option("--out", line.exporting.folder, "folder for the targets' folders (default RUN_DIR/export)");
 }
 
+void add_report(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("report", "one page about a run, or about several side by side");
+  command->add_option("run_dir", line.reporting.runs)->required();
+  command->add_option(
+      "--out", line.reporting.folder,
+      "folder for report.json and report.html (default: the run directory; of several runs the current folder)");
+  command
+      ->add_option("--labelled-images", line.reporting.labelled_images,
+                   "labelled images that are looked at, at most; 0: none (default 1000)")
+      ->check(CLI::NonNegativeNumber);
+}
+
 void define_commands(CLI::App& app, CommandLine& line) {
   add_job_command(app, line, "run", "synthesize, finetune and evaluate, in order");
   add_job_command(app, line, "synthesize", "make the images, as HDF5 shards");
@@ -71,9 +83,12 @@ void define_commands(CLI::App& app, CommandLine& line) {
     command->add_option(argument, line.target)->required();
     return command;
   };
-  add_look("status", "run_dir", "what is done, what is missing, speed and time left, while the job runs or after")
-      ->add_flag("--json", line.evaluate.json, "as one JSON object");
+  CLI::App* status =
+      add_look("status", "run_dir", "what is done, what is missing, speed and time left, while the job runs or after");
+  CLI::Option* as_json = status->add_flag("--json", line.evaluate.json, "as one JSON object");
+  status->add_flag("--watch", line.watch, "look again every two seconds, until no launch is running")->excludes(as_json);
   add_look("inspect", "file", "what a file of this program or a weight file holds, and whether it is sound");
+  add_report(app, line);
   CLI::App* doctor = app.add_subcommand("doctor", "check ranks, devices, collectives and a shared folder, before a first run");
   doctor->add_option("folder", line.target, "where run directories will lie (default: here)")->default_val(".");
   doctor->add_flag("--json", line.evaluate.json, "as one JSON object");

@@ -18,7 +18,9 @@ struct CommandLine {
   bool dry_run = false;
   EvaluateOptions evaluate;
   ExportOptions exporting;
+  ReportOptions reporting;
   bool all_keys = false;
+  bool watch = false;              ///< of status
   std::vector<std::string> words;  ///< as they were given
   std::string answer;              ///< to --help or --version; nothing else is to be done then
 };

@@ -24,15 +24,16 @@
 #include "job/reader.h"                 // defines: read_job, to_toml, describe_keys
 #include "reporting/result.h"           // defines: print_result
 #include "stages/preflight.h"           // defines: check_before_start
-#include "stages/stages.h"  // defines: synthesize, finetune, evaluate, export_student, run, dry_run, doctor, status, inspect
+#include "stages/stage_times.h"         // defines: timed
+#include "stages/stages.h"              // defines: synthesize, finetune, evaluate, export_student, run, dry_run, report, ...
 
 namespace eidolon {
 namespace {
 
 ExitCode run_stage(const CommandLine& line, RunContext& context, const LabelledSet& labelled) {
   if (line.dry_run) return dry_run(context, labelled);
-  if (line.command == "synthesize") return synthesize(context);
-  if (line.command == "finetune") return finetune(context);
+  if (line.command == "synthesize") return timed(context, line.command, [&] { return synthesize(context); });
+  if (line.command == "finetune") return timed(context, line.command, [&] { return finetune(context); });
   if (line.command == "evaluate") return evaluate(context, line.evaluate, labelled);
   if (line.command == "export") return export_student(context, line.exporting);
   if (line.command == "sensitivity") return sensitivity(context, line.evaluate.json);
@@ -83,6 +84,13 @@ ExitCode examine(const CommandLine& line, Communicator communicator) {
   return doctor(cluster, std::filesystem::absolute(line.target), line.evaluate.json);
 }
 
+ExitCode report_runs(const CommandLine& line, Communicator communicator) {
+  const std::string launch = launch_name(communicator);
+  const Placement placement = bind_rank(communicator, "", 0);
+  Cluster cluster{std::move(communicator), placement, launch};
+  return report(cluster, line.reporting);
+}
+
 /// The stages that need ranks. An error leaves without MPI_Finalize and ends the launch (main): others may be waiting for this
 /// rank.
 ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
@@ -91,6 +99,7 @@ ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
   Communicator communicator = Communicator::world();
   require_same_program(line, communicator);
   if (line.command == "doctor") return examine(line, std::move(communicator));
+  if (line.command == "report") return report_runs(line, std::move(communicator));
   const Job job = read_job_everywhere(line, communicator);
   communicator = Communicator::world(job.run.watchdog_seconds);
   const std::string launch = launch_name(communicator);
@@ -111,7 +120,7 @@ bool uses_ranks(const CommandLine& line) {
 
 ExitCode dispatch(const CommandLine& line, int argc, char** argv) {
   if (uses_ranks(line)) return run_on_cluster(line, argc, argv);
-  if (line.command == "status") return eidolon::status(line.target, line.evaluate.json);
+  if (line.command == "status") return eidolon::status(line.target, {.json = line.evaluate.json, .watch = line.watch});
   if (line.command == "inspect") return eidolon::inspect(line.target);
   print_result(line.command == "keys" ? describe_keys(line.all_keys ? WhichKeys::all : WhichKeys::common) : line.answer);
   return ExitCode::done;
@@ -119,7 +128,7 @@ ExitCode dispatch(const CommandLine& line, int argc, char** argv) {
 
 /// What every process of a launch finds wrong before MPI has started, one says. The others leave it the time to: the launcher
 /// ends all processes with the first that fails.
-void report(const CommandLine& line, const std::string& what) {
+void complain(const CommandLine& line, const std::string& what) {
   if (uses_ranks(line) || launched_rank() == 0) {
     log::error(line.command.empty() ? what : line.command + ": " + what);
   } else {
@@ -151,12 +160,12 @@ int main(int argc, char** argv) {
   } catch (const ErrorOnRoot& error) {  // rank 0 says it, and ends the launch
     std::_Exit(static_cast<int>(error.code()));
   } catch (const Error& error) {
-    report(line, error.what());
+    complain(line, error.what());
     code = error.code();
   } catch (const c10::Error& error) {
-    report(line, one_line(std::string("LibTorch: ") + error.what_without_backtrace()));
+    complain(line, one_line(std::string("LibTorch: ") + error.what_without_backtrace()));
   } catch (const std::exception& error) {
-    report(line, one_line(std::string("unexpected: ") + error.what()));
+    complain(line, one_line(std::string("unexpected: ") + error.what()));
   }
   end_launch(code);
 }

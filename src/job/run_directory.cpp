@@ -92,6 +92,10 @@ std::filesystem::path RunDirectory::log(const std::string& launch, int rank) con
   return logs(launch) / ("rank-" + padded(rank, 4) + ".log");
 }
 
+std::filesystem::path RunDirectory::times(const std::string& launch, int rank) const {
+  return logs(launch) / ("rank-" + padded(rank, 4) + ".times.jsonl");
+}
+
 std::filesystem::path RunDirectory::synthesis_metrics(const std::string& launch) const {
   return logs(launch) / "synthesis.jsonl";
 }

@@ -28,6 +28,7 @@ struct RunDirectory {
   std::filesystem::path logs(const std::string& launch) const { return root / "log" / launch; }
   std::filesystem::path log(const std::string& launch, int rank) const;      ///< log/<launch>/rank-0003.log
   std::filesystem::path synthesis_metrics(const std::string& launch) const;  ///< log/<launch>/synthesis.jsonl
+  std::filesystem::path times(const std::string& launch, int rank) const;    ///< log/<launch>/rank-0003.times.jsonl
   std::filesystem::path heartbeats(const std::string& launch) const { return heartbeats() / launch; }
 
   std::filesystem::path unit_state(int64_t first) const;           ///< units/unit-00000016.h5

@@ -48,6 +48,11 @@ void print_result(std::string_view text) {
   if (lost) refuse(errno);
 }
 
+void print_anew(std::string_view text) {
+  const std::string before = isatty(STDOUT_FILENO) != 0 ? "\033[H\033[J" : "\n";
+  print_result(before + std::string(text));
+}
+
 std::string json_text(const nlohmann::ordered_json& json, int indent) {
   return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }

@@ -15,6 +15,9 @@ void hold_standard_streams();
 /// Writes all of `text` to standard output. Throws Fault on failure: a full disk, a closed stream or a closed pipe.
 void print_result(std::string_view text);
 
+/// The same in the place of what stands on a terminal; elsewhere behind an empty line.
+void print_anew(std::string_view text);
+
 /// JSON on one line, or indented by `indent`. Invalid UTF-8, which file names may contain, becomes U+FFFD.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
 

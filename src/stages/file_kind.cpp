@@ -20,6 +20,8 @@ const std::array kJsonKinds = {
     JsonKind{{"program", "format_version"}, "environment: versions, command, hosts and devices of a run's latest start"},
     JsonKind{{"rank", "pulses", "stage"}, "heartbeat: what a rank last said of itself"},
     JsonKind{{"launch", "process", "heartbeats"}, "claim: who is making these images, or fine-tuning this student"},
+    JsonKind{{"stage", "step", "time", "seconds"}, "times: how long a rank was at what, one object a line"},
+    JsonKind{{"report_format", "runs"}, "report: what `eidolon report` gathered of runs"},
     JsonKind{{"stage", "step", "time"}, "metrics: losses and held-out figures, one object a line"},
     JsonKind{{"images", "skipped", "teacher"}, "result of `eidolon evaluate`"},
     JsonKind{{"images", "optimistic"}, "result of `eidolon evaluate` without labelled images"},

@@ -16,7 +16,9 @@
 #include "stages/finetuning_owner.h"
 #include "stages/held_out_figures.h"
 #include "stages/shard_set.h"
+#include "stages/stage_times.h"
 #include "stages/stages.h"
+#include "stages/stopwatch.h"
 #include "stages/student_source.h"
 
 namespace eidolon {
@@ -154,7 +156,11 @@ ExitCode finetune(RunContext& context) {
   if (owner) keep_manifest(context);
 
   std::optional<Checkpoint> newest = newest_checkpoint(context, Damaged::set_aside), first = stored_calibrated(context);
-  if (!first) first = calibrate_student(context, shards);
+  if (!first) {
+    const Stopwatch watch;
+    first = calibrate_student(context, shards);
+    write_time(context, "finetune/calibrate", watch.seconds());
+  }
   if (newest && newest->position.phase == "finished") return ExitCode::done;
   const Checkpoint start = newest ? std::move(*newest) : *first;
   const Student calibrated = first->student.to(context.device());
@@ -189,11 +195,13 @@ ExitCode finetune(RunContext& context) {
   for (size_t i = phase_index(phases, at.phase); i < phases.size(); ++i) {
     const Phase& phase = phases[i];
     at.phase = phase.name;
+    const Stopwatch watch;
     std::vector<Trainable> trainables = phase.begin();
     if (at.phase_step > 0) restore_phase(start.optimizer, phase, trainables);
     if (!train_phase(training, phase, trainables, at)) return ExitCode::again;
     freeze(trainables);
     report_outcome(context, at, phase.conclude(trainables));
+    write_time(context, "finetune/" + at.phase, watch.seconds());
     at.phase_step = 0;
   }
   at.phase = "finished";

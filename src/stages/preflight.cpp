@@ -155,19 +155,20 @@ void adopt_recorded_identity(RunContext& context) {
   context.made_otherwise = difference_in_making(context, own);
 }
 
+void adopt_identity(RunContext& context) {
+  open_rounds(context);
+  if (context.job.synthesis.method == "given") return adopt_given_images(context);
+  adopt_recorded_identity(context);
+}
+
 void check_before_start(RunContext& context, const Intent& intent) {
   if (!intent.makes_images && !intent.trains && !intent.evaluates) return;
   const Communicator& communicator = context.cluster.communicator;
   if (intent.evaluates && !intent.trains) {
     on_root(communicator, [&] { require_some_checkpoint(context.run); });
   }
-  open_rounds(context);
+  adopt_identity(context);
   const bool given = context.job.synthesis.method == "given";
-  if (given) {
-    adopt_given_images(context);
-  } else {
-    adopt_recorded_identity(context);
-  }
   for (const RunContext& round : context.earlier_rounds) {
     on_root(communicator,
             [&] { refuse_what_is_in_the_way(round, {.makes_images = intent.makes_images, .trains = intent.trains}); });

@@ -26,4 +26,8 @@ void adopt_recorded_identity(RunContext& context);
 /// what the command needs and is not there. Writes nothing. Collective.
 void check_before_start(RunContext& context, const Intent& intent);
 
+/// The part of it that only takes over: RunContext::identity as the images there state it. BadInput if they were to be given
+/// and the first shard is absent or damaged. Collective.
+void adopt_identity(RunContext& context);
+
 }  // namespace eidolon

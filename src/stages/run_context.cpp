@@ -117,6 +117,12 @@ TeacherOptions options_of(const TeacherJob& job) {
           .pooling = job.architecture.pooling};
 }
 
+/// Of images that this launch would make.
+IdentityContext own_identity(const RunContext& context) {
+  return {context.teacher.content_hash, context.teacher.model.plan->facts, to_json(context.teacher.preprocessing),
+          kind_of_device(context.device()), context.job.run.threads.value()};
+}
+
 }  // namespace
 
 SynthesisTeacher RunContext::synthesis_teacher() const {
@@ -167,8 +173,19 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
   context.teacher = load_teacher(job.teacher.weights, options_of(job.teacher), communicator);
   resolve_autos(context, access);
   warn_of_settings_without_effect(context);
-  context.identity = {context.teacher.content_hash, context.teacher.model.plan->facts, to_json(context.teacher.preprocessing),
-                      kind_of_device(context.device()), *job.run.threads};
+  context.identity = own_identity(context);
+  return context;
+}
+
+RunContext open_to_look(const Job& resolved, Cluster& cluster, const std::filesystem::path& directory) {
+  RunContext context{resolved, cluster, {directory}, {}, {}, nullptr};
+  Job& job = context.job;
+  cluster.placement = bind_rank(cluster.communicator, "", 0);
+  job.run.device = device_kind(context.device());
+  job.run.threads = cluster.placement.threads;
+  context.teacher = load_teacher(job.teacher.weights, options_of(job.teacher), cluster.communicator);
+  resolve_autos(context, Access::look);
+  context.identity = own_identity(context);
   return context;
 }
 

@@ -58,6 +58,10 @@ enum class Access {
 /// was one). Nothing is created or written, so a launch that is refused here leaves no trace. Collective.
 RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::path& directory, Access access);
 
+/// The run in `directory` as its own job.resolved.toml says, on whatever device and threads this machine has: for those who
+/// only look. Nothing is created or written. Collective.
+RunContext open_to_look(const Job& resolved, Cluster& cluster, const std::filesystem::path& directory);
+
 /// Creates the run directory and this launch's log and heartbeat in it; writes job.resolved.toml and environment.json. `given`
 /// is the job before open_run() resolved it. Collective.
 void start_run(RunContext& context, const Job& given, const std::vector<std::string>& command_line);

@@ -54,8 +54,23 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled);
 /// Checks the ranks, their devices, their collectives and `folder`; internal_fault if something is bad. Collective.
 ExitCode doctor(const Cluster& cluster, const std::filesystem::path& folder, bool json);
 
+struct StatusOptions {
+  bool json = false;
+  bool watch = false;  ///< again and again, until no launch is running
+};
+
 /// What a run directory holds, from its files alone.
-ExitCode status(const std::filesystem::path& run_directory, bool json);
+ExitCode status(const std::filesystem::path& run_directory, const StatusOptions& options);
+
+struct ReportOptions {
+  std::vector<std::filesystem::path> runs;
+  std::filesystem::path folder = {};  ///< of report.json and report.html; empty: the run's, of several runs the working one
+  int64_t labelled_images = 1000;     ///< looked at for accuracy and flips, at most
+};
+
+/// Writes report.json and, where Python has what that takes, report.html: of one run or of several side by side. BadInput for
+/// a folder that is no run directory.
+ExitCode report(Cluster& cluster, const ReportOptions& options);
 
 /// What a file is. Of shards, checkpoints and weights: attributes, tensors and whether the seal holds; of the program's TOML
 /// and JSON: which of its files it is, and its fields. BadInput that says what it is for any other.

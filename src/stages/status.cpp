@@ -1,9 +1,12 @@
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "reporting/progress_text.h"
 #include "reporting/result.h"
@@ -15,6 +18,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr std::chrono::seconds between_looks{2};
 constexpr size_t ranks_shown = 16;  ///< of a launch; the silent ones always
 
 const char* name_of(LaunchStatus::State state) {
@@ -105,20 +109,34 @@ ordered_json json_of(const RunStatus& status) {
   return json;
 }
 
+std::string text_of(const std::filesystem::path& directory, const RunStatus& status) {
+  std::ostringstream text;
+  text << directory.string() << "\n";
+  print_synthesis(text, status.synthesis);
+  print_finetuning(text, status);
+  for (const LaunchStatus& launch : status.launches) print_launch(text, launch, unix_seconds());
+  return text.str();
+}
+
+bool is_running(const RunStatus& status) {
+  return std::ranges::any_of(status.launches,
+                             [](const LaunchStatus& launch) { return launch.state == LaunchStatus::State::running; });
+}
+
 }  // namespace
 
-ExitCode status(const std::filesystem::path& directory, bool json) {
-  const RunStatus status = status_of(directory);
-  std::ostringstream text;
-  if (json) {
-    text << json_text(json_of(status)) << "\n";
-  } else {
-    text << directory.string() << "\n";
-    print_synthesis(text, status.synthesis);
-    print_finetuning(text, status);
-    for (const LaunchStatus& launch : status.launches) print_launch(text, launch, unix_seconds());
+ExitCode status(const std::filesystem::path& directory, const StatusOptions& options) {
+  RunStatus status = status_of(directory);
+  if (options.json) {
+    print_result(json_text(json_of(status)) + "\n");
+    return ExitCode::done;
   }
-  print_result(text.str());
+  print_result(text_of(directory, status));
+  while (options.watch && is_running(status)) {
+    std::this_thread::sleep_for(between_looks);
+    status = status_of(directory);
+    print_anew(text_of(directory, status));
+  }
   return ExitCode::done;
 }
 

@@ -16,6 +16,9 @@
 #include "job/format_version.h"
 #include "job/synthesis_methods.h"
 #include "reporting/metrics_log.h"
+#include "stages/growth_frames.h"
+#include "stages/stage_times.h"
+#include "stages/stopwatch.h"
 #include "storage/atomic_file.h"
 #include "storage/tensor_archive.h"
 #include "synthesis/optimization.h"
@@ -63,6 +66,7 @@ bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& obj
       figures = figures_of(losses, unit, state.iteration);
       metrics.append("synthesize/" + unit_name(unit), state.iteration, figures);
     }
+    keep_growth_frame(context, unit, state);
     workshop.progress.advance(views, figures);
     context.report("synthesize", unit_name(unit) + " iteration " + std::to_string(state.iteration), workshop.progress);
     const bool stop = context.cluster.stop_requested() && state.iteration < iterations;
@@ -119,6 +123,7 @@ UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   const auto claim = Claim::take(context.claim_of(unit), maker(context), unit_stale_seconds);
   if (!claim) return UnitOutcome::left;
   if (verify_archive(context.shard(unit)) == ArchiveState::sound) return UnitOutcome::left;
+  const Stopwatch watch;
   for (const auto& file : {context.run.unit_state(unit.first), context.shard(unit)}) {
     remove_parts(file.parent_path(), file.filename().string());
   }
@@ -129,6 +134,7 @@ UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   if (images_are_starts(job)) workshop.progress.advance(static_cast<double>(unit.images));
   stamp(*shard, job, unit, context.teacher.preprocessing, context.shard_owner());
   write_shard(context.shard(unit), *shard);
+  write_time(context, "synthesize/" + unit_name(unit), watch.seconds());
   std::error_code gone;  // by another finisher of the same unit
   std::filesystem::remove(context.run.unit_state(unit.first), gone);
   return UnitOutcome::made;

@@ -99,7 +99,7 @@ class BadInput(ProgramTest):
         self.assertEqual(status.returncode, 0, status.stderr)
         self.assertIn("3 of 3 shards", status.stdout)
         self.assertIn("finished", status.stdout)
-        shard = next((self.folder / "run" / "shards").iterdir())
+        shard = next((self.folder / "run" / "shards").glob("images-*.h5"))
         inspect = subprocess.run([BINARY, "inspect", str(shard)], capture_output=True, text=True, env=ENVIRONMENT)
         self.assertIn("the seal holds", inspect.stdout)
         shard.write_bytes(shard.read_bytes()[:-1])
@@ -191,7 +191,8 @@ class Inspect(ProgramTest):
                               ("environment.json", "environment: versions"),
                               ("sensitivity.json", "sensitivity: what each node"),
                               ("metrics.jsonl", "metrics: losses"), ("heartbeat/*/rank-0000.json", "heartbeat: what a rank"),
-                              ("log/*/synthesis.jsonl", "metrics: losses"), ("log/*/rank-0000.log", "log of a rank"),
+                              ("log/*/synthesis.jsonl", "metrics: losses"), ("log/*/rank-0000.times.jsonl", "times: how long"),
+                              ("log/*/rank-0000.log", "log of a rank"),
                               ("shards/*.h5", "eidolon image shard, the seal holds"),
                               ("checkpoints/*.h5", "the seal holds"), ("finetuning.owner.json", "who is fine-tuning")):
             if pattern == "finetuning.owner.json":  # it goes with its launch

@@ -66,6 +66,7 @@ class Python(ProgramTest):
         self.succeed("run", "--set", "synthesis.images=32", "--set", "synthesis.unit_images=16",
                      "--set", "synthesis.iterations=2", "--set", "synthesis.optimised_share=0.5",
                      "--set", "finetuning.iterations=1", "--set", "quantization.recipe=w4a16", "--set", "run.export=packed")
+        subprocess.run([BINARY, "report", str(self.folder / "run")], check=True, capture_output=True, env=ENVIRONMENT)
         shards = [str(path.relative_to(self.folder / "run")) for path in self.files("shards/*.h5")]
         self.assertIn("shards/images-00000000-00000015.h5", shards)
         methods, found = set(), snippets("python")

@@ -45,6 +45,11 @@ class Install(ProgramTest):
         self.assertGreaterEqual(result["teacher"]["top1"], 0.97)
         self.assertGreater(result["student"]["kept"], 0.5)
         self.assertIn(str(job.parent / "teacher"), (self.folder / "run" / "job.resolved.toml").read_text())
+        self.assertFalse((self.prefix / "share" / "eidolon" / "report" / "venv").exists())
+        python = os.environ.get("EIDOLON_REPORT_PYTHON", "")
+        named = self.call(str(self.prefix / "bin" / "eidolon"), "report", "run", EIDOLON_REPORT_PYTHON=python).split()
+        pages = ["report.json", "report.html"] if os.access(python, os.X_OK) else ["report.json"]
+        self.assertEqual(named, [str(self.folder / "run" / page) for page in pages])
 
 
 if __name__ == "__main__":

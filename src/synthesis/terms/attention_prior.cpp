@@ -117,16 +117,21 @@ Tensor prior_alignment(const AttentionPrior& prior, const std::vector<Tensor>& r
   return total / static_cast<double>(prior.maps.size());
 }
 
-DrawnTerm draw_prior_term(const TermContext& context) {
-  const std::vector<Attention>& attention = context.teacher.plan().attention;
-  if (attention.empty()) {
-    throw BadInput("synthesis.sardfq.prior_weight shapes attention maps, but the teacher has none; set it to 0");
-  }
-  AttentionPrior prior = draw_attention_prior(context.job.seed, attention, context.unit).to(context.teacher.device());
+AttentionPrior drawn_prior(const SynthesisTeacher& teacher, uint64_t seed, const Unit& unit) {
+  const std::vector<Attention>& attention = teacher.plan().attention;
+  AttentionPrior prior = draw_attention_prior(seed, attention, unit).to(teacher.device());
   for (size_t i = 0; i < prior.maps.size(); ++i) {
     const Attention& shape = attention[static_cast<size_t>(prior.first) + i];
-    if (shape.windows.side > 0) prior.maps[i] = within_windows(context.teacher.model, shape, prior.maps[i]);
+    if (shape.windows.side > 0) prior.maps[i] = within_windows(teacher.model, shape, prior.maps[i]);
   }
+  return prior;
+}
+
+DrawnTerm draw_prior_term(const TermContext& context) {
+  if (context.teacher.plan().attention.empty()) {
+    throw BadInput("synthesis.sardfq.prior_weight shapes attention maps, but the teacher has none; set it to 0");
+  }
+  const AttentionPrior prior = drawn_prior(context.teacher, context.job.seed, context.unit);
   const auto rows_of = [first = prior.first](const Seen& seen) {
     std::vector<Tensor> rows;
     for (size_t l = static_cast<size_t>(first); l < seen.attention.size(); ++l) rows.push_back(seen.attention[l].class_row);

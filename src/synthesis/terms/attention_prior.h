@@ -21,6 +21,9 @@ struct AttentionPrior {
 /// sigma ~ U(0.025, 0.125) x grid side.
 AttentionPrior draw_attention_prior(uint64_t seed, const std::vector<Attention>& attention, const Unit& unit);
 
+/// The same on the teacher's device; within windows as shares of what each token's window holds.
+AttentionPrior drawn_prior(const SynthesisTeacher& teacher, uint64_t seed, const Unit& unit);
+
 /// sum over attentions and heads of (l / L) * MSE(class row over the patches, map * (1 - x0)), l counted from 1; one value per
 /// image. rows: per map of the prior, B x H x N, the class token's row of the probabilities, whose last P entries are the
 /// patches'. x0 is the share of the tokens in front of the patches in the current rows (detached).

@@ -1,0 +1,19 @@
+// What kind of number a quantizer gives, in words.
+#pragma once
+
+#include <string>
+
+#include "quantization/quantizer.h"
+
+namespace eidolon::parts {
+
+/// "int8": even steps; "e4m3 (8 bits)": a floating-point format; "companded 4 bits (table)": codes whose values stand in a
+/// table.
+inline std::string kind_of(const QuantizerSpec& spec) {
+  const std::string bits = std::to_string(spec.bits);
+  if (spec.format->is_uniform) return (spec.symmetric ? "int" : "uint") + bits;
+  if (spec.format->fixed_bits > 0) return spec.format->name + " (float, " + bits + " bits)";
+  return spec.format->name + " (table, " + bits + " bits)";
+}
+
+}  // namespace eidolon::parts

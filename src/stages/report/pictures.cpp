@@ -1,0 +1,153 @@
+// Images of the run: by kind, with what the teacher says of them, and how optimised ones grew.
+#include <ATen/ops/avg_pool2d.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "job/mixture.h"
+#include "reporting/picture.h"
+#include "stages/growth_frames.h"
+#include "stages/report/parts.h"
+#include "storage/image_shard.h"
+#include "synthesis/start.h"
+#include "synthesis/unit.h"
+
+namespace eidolon::parts {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr size_t most_of_a_kind = 10;  ///< pictures
+constexpr int64_t halved_from = 160;   ///< pixels a side: larger pictures are shown at half size, in a quarter of the bytes
+
+std::string small_picture(const Tensor& bytes) {
+  if (bytes.size(1) < halved_from) return png_data_uri(bytes);
+  const Tensor half = at::avg_pool2d(bytes.to(at::kFloat).unsqueeze(0), {2, 2}).squeeze(0);
+  return png_data_uri(half.round().to(at::kByte));
+}
+
+struct Picture {
+  int64_t global = 0;
+  Tensor bytes;
+  std::vector<int64_t> classes;  ///< that it was to show; none of images that nothing optimised
+};
+
+/// Where nothing optimised an image, the kind of its start.
+std::string kind_of(const SynthesisJob& job, const ImageShard& shard, const Unit& unit, int64_t index) {
+  const auto method = shard.attributes.find("method");
+  if (job.method == "given") return method == shard.attributes.end() ? "given" : method->second;
+  if (is_optimised(job, unit)) return "optimised (" + job.method + ")";
+  const std::vector<std::string> cycle = mixture_cycle(job.start);
+  return cycle[static_cast<size_t>(index) % cycle.size()];
+}
+
+std::map<std::string, std::vector<Picture>> pictures_by_kind(const RecordedRun& run) {
+  const SynthesisJob& job = run.job().synthesis;
+  std::map<std::string, std::vector<Picture>> kinds;
+  bool full_of_optimised = false, full_of_starts = false;
+  for (const Unit& unit : units_on_disk(run, units_of(job))) {
+    bool& full = is_optimised(job, unit) ? full_of_optimised : full_of_starts;
+    if (full) continue;
+    const ImageShard shard = read_shard(run.shard(unit));
+    full = true;
+    for (int64_t i = 0; i < shard.images.size(0); ++i) {
+      std::vector<Picture>& pictures = kinds[kind_of(job, shard, unit, unit.first + i)];
+      if (pictures.size() < most_of_a_kind) {
+        Picture picture{.global = unit.first + i, .bytes = shard.images[i], .classes = {}};
+        for (int64_t c = 0; shard.semantic_classes.defined() && c < shard.semantic_classes.size(1); ++c) {
+          const auto shown = shard.semantic_classes[i][c].item<int32_t>();
+          if (shown >= 0) picture.classes.push_back(shown);
+        }
+        pictures.push_back(picture);
+      }
+      full = full && pictures.size() == most_of_a_kind;
+    }
+  }
+  return kinds;
+}
+
+/// What the teacher answers, where it has classes.
+ordered_json answer(const MeasuredRun& run, const Tensor& probabilities) {
+  const auto index = probabilities.argmax().item<int64_t>();
+  return {{"class", run.class_name(index)}, {"probability", probabilities[index].item<double>()}};
+}
+
+bool has_classes(const MeasuredRun& run) {
+  return run.context.teacher.model.plan->output.kind == Output::Kind::classes;
+}
+
+Tensor probabilities_of(const MeasuredRun& run, const Tensor& bytes) {
+  const Tensor input = normalise(run.context.teacher.preprocessing, bytes.to(run.context.device()));
+  return forward(run.context.teacher_on_device(), input).softmax(-1).cpu();
+}
+
+std::optional<Unit> first_optimised(const RecordedRun& run) {
+  const SynthesisJob& job = run.job().synthesis;
+  for (const Unit& unit : units_on_disk(run, units_of(job))) {
+    if (is_optimised(job, unit)) return unit;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+ordered_json pictures(const MeasuredRun& run) {
+  const at::NoGradGuard no_grad;
+  const auto kinds = pictures_by_kind(run.recorded);
+  if (kinds.empty()) throw BadInput("no image is on disk");
+  ordered_json list = ordered_json::array();
+  for (const auto& [kind, pictures] : kinds) {
+    std::vector<Tensor> bytes;
+    for (const Picture& picture : pictures) bytes.push_back(picture.bytes);
+    const Tensor answers = has_classes(run) ? probabilities_of(run, at::stack(bytes)) : Tensor();
+    ordered_json shown = ordered_json::array();
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      ordered_json entry{{"index", pictures[i].global}, {"png", small_picture(pictures[i].bytes)}};
+      for (const int64_t index : pictures[i].classes) entry["classes"].push_back(run.class_name(index));
+      if (answers.defined()) entry["teacher"] = answer(run, answers[static_cast<int64_t>(i)]);
+      shown.push_back(entry);
+    }
+    list.push_back({{"kind", kind}, {"pictures", shown}});
+  }
+  return {{"side", run.context.teacher.preprocessing.image_size},
+          {"halved", run.context.teacher.preprocessing.image_size >= halved_from},
+          {"data_free", run.context.data_free},
+          {"kinds", list}};
+}
+
+ordered_json growth(const MeasuredRun& run) {
+  const at::NoGradGuard no_grad;
+  const SynthesisJob& job = run.recorded.job().synthesis;
+  if (job.method == "given") throw BadInput("the images were given; nothing was optimised");
+  const auto unit = first_optimised(run.recorded);
+  if (!unit) throw BadInput("no optimised image is on disk");
+  const std::filesystem::path shard = run.recorded.shard(*unit);
+  const Tensor end = read_shard(shard).images;
+  const Unit shown{.first = unit->first, .images = std::min<int64_t>(growth_images, end.size(0))};
+  const Tensor start = to_bytes(run.context.teacher.preprocessing, start_pixels(job, run.context.teacher.preprocessing, shown));
+  const auto quarter = read_growth_frame(shard, *unit);
+  ordered_json frames = ordered_json::array();
+  const auto add = [&](int64_t iteration, const Tensor& images) {
+    const Tensor answers = has_classes(run) ? probabilities_of(run, images) : Tensor();
+    ordered_json shown_images = ordered_json::array();
+    for (int64_t i = 0; i < images.size(0); ++i) {
+      ordered_json entry{{"png", small_picture(images[i])}};
+      if (answers.defined()) entry["teacher"] = answer(run, answers[i]);
+      shown_images.push_back(entry);
+    }
+    frames.push_back({{"iteration", iteration}, {"pictures", shown_images}});
+  };
+  add(0, start);
+  if (quarter) add(quarter->iteration, quarter->images);
+  add(job.iterations, end.narrow(0, 0, shown.images));
+  ordered_json json{{"first_index", unit->first}, {"frames", frames}};
+  if (!quarter) json["note"] = "no frame between was kept when these images were made";
+  return json;
+}
+
+}  // namespace eidolon::parts
