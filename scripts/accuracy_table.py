@@ -1,4 +1,4 @@
-"""Runs the rows of jobs/accuracy.toml and writes docs/lab/accuracy.md; see the head of scripts/accuracy_table.
+"""Runs the rows of jobs/accuracy.toml and writes docs/lab/accuracy.csv and accuracy.md; see the head of scripts/accuracy_table.
 
 A row is a teacher, a source of images, a back end and bits. The images of a source are made once per teacher and reused by every
 back end (run.shards). All rows are evaluated on the same photographs: those that the rows made of photographs did not see.
@@ -7,12 +7,11 @@ import argparse
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
-import textwrap
 import time
-import tomllib
+
+import accuracy_page
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 OUT = SOURCE / "data_out" / "accuracy"
@@ -39,7 +38,7 @@ def text_of(value):
 class Study:
     def __init__(self, options):
         self.options = options
-        self.plan = tomllib.loads((SOURCE / "jobs" / "accuracy.toml").read_text())
+        self.plan = accuracy_page.study()
 
     def eidolon(self, stage, teacher, run, settings, *words):
         command = ["mpirun", "-n", str(self.options.ranks), os.environ["EIDOLON_BINARY"], stage,
@@ -115,43 +114,27 @@ class Study:
                             yield teacher, source, backend, bits, further
 
 
-def with_error(figures, name, scale=100.0, digits=2):
-    return f"{scale * figures[name]:.{digits}f} ± {scale * figures[name + '_se']:.{digits}f}"
-
-
-def line(study, key, row, has_setting):
+def stated(study, table, key, row):
+    """A row as docs/lab/accuracy.csv keeps it: the digits that the page states."""
     teacher, source, backend, bits, further = key
-    student = row["figures"]["student"]
-    made = "" if row["images_seconds"] is None else f"{row['images_seconds']:.0f}"
-    words = [study.plan["titles"][teacher], study.plan["sources"][source]["title"], study.plan["backends"][backend]["title"],
-             bits.upper(), *([", ".join(f"{name.split('.')[1]} {value}" for name, value in further.items())] if has_setting else []),
-             with_error(student, "top1"), with_error(student, "kept"), with_error(student, "agreement"),
-             with_error(student, "kl", 1.0, 3), made, f"{row['seconds']:.0f}"]
-    return "| " + " | ".join(words) + " |"
+    student, seconds = row["figures"]["student"], row["images_seconds"]
+    words = {"table": table["name"], "teacher": study.plan["titles"][teacher], "images": study.plan["sources"][source]["title"],
+             "back_end": study.plan["backends"][backend]["title"], "bits": bits.upper(),
+             "setting": ", ".join(f"{name.split('.')[1]} {value}" for name, value in further.items()),
+             "images_seconds": "" if seconds is None else f"{seconds:.0f}", "student_seconds": f"{row['seconds']:.0f}"}
+    for name in accuracy_page.FIGURES:
+        scale, digits = (1, 3) if name == "kl" else (100, 2)
+        words |= {each: f"{scale * student[each]:.{digits}f}" for each in (name, name + "_se")}
+    return words
 
 
-def table_text(study, table, part=""):
-    each = ["setting"] if any(further for *_, further in study.rows_of(table)) else []
-    head = ["teacher", "images", "back end", "bits", *each, "top-1 %", "kept %", "agreement %", "KL", "images, s", "student, s"]
-    text = [table["text"], ""] if "text" in table else []
-    lines = [f"## {table['title']}", "", *text, "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+def measured(study, table, part):
+    rows = []
     for key in study.rows_of(table):
-        if part not in f"{key[0]} {key[1]} {key[2]} {key[3]}":
-            continue
-        print("row:", *key, flush=True)
-        lines.append(line(study, key, study.row(*key), bool(each)))
-    return "\n".join(lines) + "\n"
-
-
-def wrapped(markdown):
-    """Markdown whose paragraphs and list items are wrapped at 120 characters; tables and headings stay as they are."""
-    def block(text):
-        if text.startswith(("|", "#")):
-            return text
-        items = re.split(r"\n(?=\* )", text)
-        return "\n".join(textwrap.fill(" ".join(item.split()), 120, subsequent_indent="  " * item.startswith("* "),
-                                       break_long_words=False, break_on_hyphens=False) for item in items)
-    return "\n\n".join(block(text) for text in re.split(r"\n{2,}", markdown.strip())) + "\n"
+        if part in f"{key[0]} {key[1]} {key[2]} {key[3]}":
+            print("row:", *key, flush=True)
+            rows.append(stated(study, table, key, study.row(*key)))
+    return rows
 
 
 def main():
@@ -163,15 +146,12 @@ def main():
             for key in study.rows_of(table):
                 print(table["name"], *key)
         return
-    (OUT / "tables").mkdir(parents=True, exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
     for table in tables:
-        text = table_text(study, table, options.rows)
+        rows = measured(study, table, options.rows)
         if not options.rows:
-            (OUT / "tables" / f"{table['name']}.md").write_text(text)
-    written = [OUT / "tables" / f"{table['name']}.md" for table in study.plan["tables"]]
-    parts = [path.read_text() for path in written if path.exists()]
-    page = "\n".join([study.plan["head"], *parts, study.plan["foot"]])
-    (SOURCE / "docs" / "lab" / "accuracy.md").write_text(wrapped(page))
+            accuracy_page.replace_rows(table["name"], rows)
+    accuracy_page.PAGE.write_text(accuracy_page.page())
 
 
 if __name__ == "__main__":

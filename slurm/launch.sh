@@ -5,8 +5,12 @@ set -euo pipefail
 # When Slurm will end the job, in unix seconds: the program writes a checkpoint shortly before. Slurm before 23.02 has no
 # variable for it.
 end_time() {
-  local end=${SLURM_JOB_END_TIME:-}
-  [ -n "$end" ] || end=$(date -d "$(squeue -h -j "$SLURM_JOB_ID" -o %e)" +%s 2>/dev/null) || end=
+  local end=${SLURM_JOB_END_TIME:-} said
+  if [ -z "$end" ]; then
+    said=$(squeue -h -j "$SLURM_JOB_ID" -o %e 2>/dev/null) || said=
+    # Without an answer there is no end: `date` takes an empty text for this morning.
+    [ -z "$said" ] || end=$(date -d "$said" +%s 2>/dev/null) || end=
+  fi
   printf '%s' "$end"
 }
 

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 
+#include "command_pages.h"      // defines: completion, man_page
 #include "exporting/targets.h"  // defines: export_targets, export_target
 #include "job/nearest.h"        // defines: nearest, printable
 #include "job/provenance.h"     // defines: program_version
@@ -94,6 +95,11 @@ void define_commands(CLI::App& app, CommandLine& line) {
   doctor->add_flag("--json", line.evaluate.json, "as one JSON object");
   CLI::App* keys = app.add_subcommand("keys", "the keys of a job that people set, with default and meaning");
   keys->add_flag("--all", line.all_keys, "every key");
+  app.add_subcommand("completion", "a script by which a shell completes commands, flags, keys and targets")
+      ->add_option("shell", line.shell, "bash, zsh or fish: source <(eidolon completion bash)")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  app.add_subcommand("man", "this manual for man(1): eidolon man | man -l -");
   app.set_version_flag("--version", program_version());
   app.require_subcommand(1);
 }
@@ -160,6 +166,8 @@ CommandLine read_command_line(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     throw BadInput(first + ": " + error.what() + "; `eidolon " + first + " --help` shows how");
   }
+  if (line.answer.empty() && first == "completion") line.answer = completion(app, line.shell);
+  if (line.answer.empty() && first == "man") line.answer = man_page(app, program_version());
   if (line.answer.empty()) line.command = first;
   return line;
 }

@@ -21,8 +21,9 @@ struct CommandLine {
   ReportOptions reporting;
   bool all_keys = false;
   bool watch = false;              ///< of status
+  std::string shell;               ///< whose completion is asked for
   std::vector<std::string> words;  ///< as they were given
-  std::string answer;              ///< to --help or --version; nothing else is to be done then
+  std::string answer;              ///< to --help, --version, completion or man; nothing else is to be done then
 };
 
 /// BadInput names the word that is wrong, and the nearest command or flag. A flag is taken by the commands that honour it

@@ -27,7 +27,7 @@ bool is_first_optimised(const SynthesisJob& job, const Unit& unit) {
 
 void keep_growth_frame(const RunContext& context, const Unit& unit, const UnitState& state) {
   const SynthesisJob& job = context.job.synthesis;
-  if (state.iteration != std::max<int64_t>(job.iterations / 4, 1) || !is_first_optimised(job, unit)) return;
+  if (state.iteration != std::max<int64_t>(iterations_of(job) / 4, 1) || !is_first_optimised(job, unit)) return;
   const std::filesystem::path file = frame_file(context.shard(unit), unit);
   std::filesystem::create_directories(file.parent_path());
   const Tensor pixels = state.pixels.narrow(0, 0, std::min(growth_images, unit.images));

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -27,6 +28,43 @@ class Install(ProgramTest):
         changelog = (self.prefix / "share" / "doc" / "eidolon" / "CHANGELOG.md").read_text()
         self.assertEqual(version, re.search(r"^## \[(.+?)\]", changelog, re.M).group(1))
         self.assertIn(f"\nversion: {version}\n", (SOURCE / "CITATION.cff").read_text())
+
+    def test_the_prefix_may_be_moved(self):
+        elsewhere = self.folder / "moved" / "software"
+        elsewhere.parent.mkdir()
+        self.prefix.rename(elsewhere)
+        program = elsewhere / "bin" / "eidolon"
+        teacher = elsewhere / "share" / "eidolon" / "jobs" / "demo" / "teacher"
+        self.assertIn("vit", self.call(str(program), "inspect", str(teacher)))
+        texts = [path for path in elsewhere.rglob("*") if path.is_file() and path != program]
+        self.assertFalse([path for path in texts if str(self.prefix).encode() in path.read_bytes()])
+
+    def test_libraries_beside_the_program_are_found_first(self):
+        program, beside = self.prefix / "bin" / "eidolon", self.prefix / "lib" / "eidolon"
+        found = dict(re.findall(r"(\S+) => (/\S+)", self.call("ldd", str(program))))
+        library = next(name for name in found if name.startswith("libspdlog"))
+        beside.mkdir(parents=True)
+        shutil.copy(found[library], beside / library)
+        now = dict(re.findall(r"(\S+) => (/\S+)", self.call("ldd", str(program))))
+        self.assertEqual(os.path.realpath(now[library]), os.path.realpath(beside / library))
+
+    def test_shells_and_man_find_their_pages(self):
+        share, program = self.prefix / "share", str(self.prefix / "bin" / "eidolon")
+        for place, words in (("man/man1/eidolon.1", ["man"]), ("bash-completion/completions/eidolon", ["completion", "bash"]),
+                             ("zsh/site-functions/_eidolon", ["completion", "zsh"]),
+                             ("fish/vendor_completions.d/eidolon.fish", ["completion", "fish"])):
+            self.assertEqual((share / place).read_text(), self.call(program, *words), place)
+
+    @unittest.skipUnless(pathlib.Path("/usr/share/modules/init/bash").exists(), "environment-modules is not installed")
+    def test_the_module_finds_its_prefix(self):
+        version = self.call(str(self.prefix / "bin" / "eidolon"), "--version").split()[0]
+        said = self.call("bash", "-c", f"source /usr/share/modules/init/bash; module use {self.prefix}/share/modulefiles; "
+                         "module load eidolon; module list -t 2>&1; command -v eidolon; echo $EIDOLON_PROGRAM; eidolon --version; "
+                         "echo $MANPATH; module unload eidolon; command -v eidolon || echo gone")
+        self.assertIn(f"eidolon/{version}", said)
+        self.assertEqual(said.count(str(self.prefix / "bin" / "eidolon")), 2, said)
+        self.assertIn(str(self.prefix / "share" / "man"), said)
+        self.assertTrue(said.endswith("gone\n"), said)
 
     def test_the_templates_find_the_program(self):
         site = self.prefix / "share" / "eidolon" / "slurm" / "site.sh"

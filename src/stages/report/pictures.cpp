@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "job/mixture.h"
+#include "job/synthesis_methods.h"
 #include "reporting/picture.h"
 #include "stages/growth_frames.h"
 #include "stages/report/parts.h"
@@ -144,7 +145,7 @@ ordered_json growth(const MeasuredRun& run) {
   };
   add(0, start);
   if (quarter) add(quarter->iteration, quarter->images);
-  add(job.iterations, end.narrow(0, 0, shown.images));
+  add(iterations_of(job), end.narrow(0, 0, shown.images));
   ordered_json json{{"first_index", unit->first}, {"frames", frames}};
   if (!quarter) json["note"] = "no frame between was kept when these images were made";
   return json;
