@@ -18,7 +18,8 @@ bool draws(const Job& job) {
 /// Some unit is optimised.
 bool optimises(const Job& job) {
   const SynthesisJob& synthesis = job.synthesis;
-  return draws(job) && synthesis.method != "gaussian" && synthesis.iterations > 0 && synthesis.optimised_share > 0;
+  const bool has_steps = synthesis.iterations > 0 || cycles_of(synthesis) > 0;
+  return draws(job) && synthesis.method != "gaussian" && has_steps && synthesis.optimised_share > 0;
 }
 
 bool has_cycles(const Job& job) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "job/synthesis_methods.h"
 #include "storage/tensor_archive.h"
 
 namespace eidolon {

@@ -49,9 +49,12 @@ void write_family(const fs::path& family, const fs::path& folder) {
   };
   const eidolon::Student calibrated = calibrated_for({});
   write_network(teacher, calibrated, images, folder / (name + "-int8"));
-  const bool shows_low_rank = name.starts_with("timm_deit") || name.starts_with("timm_resnet") || name.starts_with("timm_swin");
+  const bool shows_low_rank = name == "timm_vit_token" || name == "timm_resnet_basic" || name == "timm_swin";
   if (shows_low_rank) {
-    const eidolon::QuantizationJob low_rank{.correction = "low_rank", .low_rank = {.rank = 4, .precision = "int8"}};
+    eidolon::QuantizationJob low_rank;
+    low_rank.correction = "low_rank";
+    low_rank.low_rank.rank = 4;
+    low_rank.low_rank.precision = "int8";
     write_network(teacher, calibrated_for(low_rank), images, folder / (name + "-low_rank"));
   }
   const bool has_maps = teacher.model.plan->attention.empty();

@@ -103,7 +103,7 @@ inline Job resolved_job() {
 /// of these jobs.
 inline std::vector<Job> jobs_that_use_every_key() {
   std::vector<Job> jobs;
-  for (const char* method : {"views", "sardfq", "psaq"}) {
+  for (const char* method : {"views", "sardfq", "psaq", "psaq_v2"}) {
     Job job = resolved_job();
     job.quantization.recipe = std::string_view(method) == "sardfq" ? "w4a8" : "research";
     job.synthesis = synthesis_method(method).defaults();
@@ -112,6 +112,7 @@ inline std::vector<Job> jobs_that_use_every_key() {
     job.synthesis.batchnorm_weight = 1;
     job.synthesis.sardfq.prior_weight = 2;
     job.finetuning.rounding = "adaround";
+    if (std::string_view(method) == "psaq_v2") job.quantization.correction = "low_rank";
     job.finetuning.distill.iterations = 10;
     jobs.push_back(job);
   }

@@ -129,7 +129,7 @@ TEST_F(ReaderErrors, WrongTypes) {
   expect("finetuning", "token_units = 1", "'finetuning.token_units' is 1, but must be true or false");
   expect("synthesis", "learning_rate = true", "'synthesis.learning_rate' is true, but must be a number from 0 to 1e+09");
   expect("synthesis", "method = 3",
-         "'synthesis.method' is 3, but must be \"views\", \"sardfq\", \"psaq\", \"gaussian\" or \"given\"");
+         "'synthesis.method' is 3, but must be \"views\", \"sardfq\", \"psaq\", \"psaq_v2\", \"gaussian\" or \"given\"");
   expect("evaluation", "images = 3", "'evaluation.images' is 3, but must be a path in quotes");
   expect("synthesis", "images = \"auto\"", "'synthesis.images' is 'auto', but must be an integer from 1 to 99999999");
   expect("run", "threads = \"all\"", "'run.threads' is 'all', but must be an integer from 1 to 4096 or \"auto\"");
@@ -173,8 +173,9 @@ TEST_F(ReaderErrors, ValuesOutOfRange) {
   expect("synthesis", "unit_images = 0", "'synthesis.unit_images' is 0, but must be an integer from 1 to 4096");
   expect("synthesis", "iterations = -1", "'synthesis.iterations' is -1, but must be an integer from 0 to 1000000000");
   expect("synthesis", "seed = -1", "'synthesis.seed' is -1, but must be an integer of at least 0");
-  expect("synthesis", "method = \"gausian\"",
-         "'synthesis.method' is 'gausian', but must be \"views\", \"sardfq\", \"psaq\", \"gaussian\" or \"given\"");
+  expect(
+      "synthesis", "method = \"gausian\"",
+      "'synthesis.method' is 'gausian', but must be \"views\", \"sardfq\", \"psaq\", \"psaq_v2\", \"gaussian\" or \"given\"");
   for (const char* start : {"leafs", "", "pink:0", "pink:1.5", "pink:1,", "leaves:2, leafs:1", "pink leaves"}) {
     expect("synthesis", std::string("start = \"") + start + "\"",
            std::string("'synthesis.start' is '") + start +

@@ -96,7 +96,7 @@ TEST(DescribeKeys, NamesEveryKeyWithDefaultHelpAndAcceptedValuesWithinAHundredCo
   });
   EXPECT_NE(text.find("an integer from 2 to 8"), std::string::npos);
   EXPECT_NE(text.find("\"cpu\", \"cuda\" or \"auto\""), std::string::npos);
-  EXPECT_NE(text.find("synthesis.images = 256 (sardfq, psaq: 32)\n"), std::string::npos);
+  EXPECT_NE(text.find("synthesis.images = 256 (sardfq, psaq, psaq_v2: 32)\n"), std::string::npos);
   EXPECT_LE(widest(text), 100u);
 }
 

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "storage/atomic_file.h"
@@ -37,22 +40,26 @@ TEST(ExportInspection, SaysWhatTheManifestHolds) {
 
 // SHA256SUMS proves nothing of who wrote the manifest.
 TEST(ExportInspection, RefusesFieldsOfOtherTypesByName) {
-  for (const auto& [field, value] :
-       ordered_json{{"recipe", 7}, {"models", {1}}, {"models", {{{"file", 7}}}}, {"nodes", {{{"role", 7}}}}}.items()) {
+  const std::vector<std::pair<std::string, std::string>> fields{
+      {"recipe", "7"}, {"models", "[1]"}, {"models", R"([{"file": 7}])"}, {"nodes", R"([{"role": 7}])"}};
+  for (const auto& [field, value] : fields) {
     ordered_json manifest = sound;
-    manifest[field] = value;
+    manifest[field] = ordered_json::parse(value);
     EXPECT_ERROR(BadInput, "manifest.json has other fields than this program writes", about(manifest.dump()));
   }
   for (const char* manifest : {"7", "[]", "", "{\"format\": 7}", "{\"format\": [\"eidolon student\"]}"}) {
     EXPECT_ERROR(BadInput, "but not of this program", about(manifest));
   }
-  EXPECT_ERROR(BadInput, "but not of this program", about("{\"format\":" + std::string(1'000'000, '[')));
+  std::string nested = "{\"format\":";
+  nested.append(1'000'000, '[');
+  EXPECT_ERROR(BadInput, "but not of this program", about(nested));
 }
 
 TEST(ExportInspection, NamesOutsideOfTheFolderAreNoFilesOfIt) {
   for (const std::string name : {"../manifest.json", "/etc/hostname", "./manifest.json"}) {
-    EXPECT_ERROR(BadInput, "is missing, new, or not as it was written",
-                 about(sound.dump(), std::string(64, '0') + "  " + name + "\n"));
+    std::string line(64, '0');
+    line.append("  ").append(name).append("\n");
+    EXPECT_ERROR(BadInput, "is missing, new, or not as it was written", about(sound.dump(), line));
   }
 }
 

@@ -55,7 +55,7 @@ TEST(UnitState, ThatIsAbsentDamagedOrForeignIsNone) {
 TEST(UnitState, ThatLiesBehindASealThatHoldsIsNone) {
   const TemporaryFolder folder;
   const auto path = folder / "unit.state";
-  write_unit_state(path, start_unit(tiny_teacher(), small_job(), {0, 1}), owner);
+  write_unit_state(path, start_unit(tiny_teacher(), start_pixels(small_job(), tiny_teacher().preprocessing, {0, 1})), owner);
   const TensorArchive sound = read_archive(path);
   const auto is_read = [&](const TensorArchive& archive) {
     write_archive(path, "eidolon unit state", archive);
