@@ -32,7 +32,8 @@ class Choices {
   }
 
   std::string text() {  ///< of up to 255 bytes
-    const std::size_t length = std::min<std::size_t>(byte(), left_.size());
+    const std::size_t wanted = byte();  // before what is left is measured
+    const std::size_t length = std::min(wanted, left_.size());
     const std::string value(left_.substr(0, length));
     left_.remove_prefix(length);
     return value;
