@@ -11,7 +11,7 @@ namespace eidolon {
 inline std::string one_line(std::string text, std::string_view kept = "") {
   const auto steers = [&](char c) {
     const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 || byte == 0x7f) && kept.find(c) == kept.npos;
+    return (byte < 0x20 || byte == 0x7f) && kept.find(c) == std::string_view::npos;
   };
   std::replace_if(text.begin(), text.end(), steers, '?');
   return text;

@@ -224,7 +224,7 @@ std::string convolution_to_maps(Graph& graph, const Product& product, const std:
   const std::string bias = constant(graph.model, product.bias, graph.parameter(product.bias));
   const std::string multiplied = rounded(graph, product.input, x, 0);
   const Border border = is_padded ? Border::is_there : Border::of_zeros;
-  const std::string maps = conv(graph, product, {multiplied, values, bias}, border);
+  std::string maps = conv(graph, product, {multiplied, values, bias}, border);
   if (integers == nullptr || !integers->left.defined()) return maps;
   const std::string name = layer_name(weight_name);
   const std::vector<int64_t>& weight_shape = graph.plan().parameters.at(weight_name);

@@ -83,7 +83,8 @@ void require_own_checkpoint(const std::filesystem::path& path, const std::map<st
                  "; give this job its own --run-dir (images can be shared: run.shards), or remove the checkpoints");
 }
 
-Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner, std::shared_ptr<const Plan> plan) {
+Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner,
+                           const std::shared_ptr<const Plan>& plan) {
   const TensorArchive archive = read_archive(path);
   require_own_checkpoint(path, archive.attributes, owner);
   const auto attribute = [&](const std::string& name) { return attribute_of(path, archive.attributes, name); };

@@ -44,7 +44,8 @@ void require_own_checkpoint(const std::filesystem::path& path, const std::map<st
                             const CheckpointOwner& owner);
 
 /// BadInput as above.
-Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner, std::shared_ptr<const Plan> plan);
+Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointOwner& owner,
+                           const std::shared_ptr<const Plan>& plan);
 
 TensorMap optimizer_tensors(const std::vector<Trainable>& trainables);
 /// Fault if an entry is missing or misshapen.

@@ -31,7 +31,7 @@ class Choices {
     return value;
   }
 
-  std::string text() {  ///< of up to 255 bytes
+  std::string text() {                  ///< of up to 255 bytes
     const std::size_t wanted = byte();  // before what is left is measured
     const std::size_t length = std::min(wanted, left_.size());
     const std::string value(left_.substr(0, length));
