@@ -16,10 +16,6 @@ Tensor value_above(const LearnedRounding& rounding, const Tensor& fraction, cons
   return index * grid.scale;
 }
 
-Tensor with_branch(const Tensor& weight, const Quantizer& quantizer) {
-  return quantizer.left.defined() ? weight + low_rank_weight(quantizer, weight.sizes()) : weight;
-}
-
 }  // namespace
 
 Tensor rectified_sigmoid(const Tensor& variable) {
@@ -83,8 +79,9 @@ Tensor hard_weight(const LearnedRounding& rounding, const Quantizer& quantizer) 
 Tap soft_weight_tap(const Student& student, const std::vector<LearnedRounding>& roundings) {
   return [&student, &roundings, quantize = quantizing_tap(student)](NodeId node, const Tensor& tensor) {
     for (const LearnedRounding& rounding : roundings) {
-      if (rounding.weight == node)
-        return with_branch(soft_weight(rounding, student.quantizers.at(node)), student.quantizers.at(node));
+      if (rounding.weight != node) continue;
+      const Quantizer& quantizer = student.quantizers.at(node);
+      return with_low_rank(soft_weight(rounding, quantizer), quantizer);
     }
     return quantize(node, tensor);
   };

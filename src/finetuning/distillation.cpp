@@ -86,8 +86,8 @@ Tensor Distillation::loss(const std::vector<int64_t>& of, int64_t step) const {
   const std::vector<Tensor> given = forward_outputs(student.model, input, quantizing_tap(student));
   const Tensor features = job.distill.feature_weight * relative_error(plan(), wanted, given);
   const Tensor expected = output_of(teacher, wanted).detach(), output = output_of(student.model, given);
-  const auto distance = job.distill.distance == "mae" ? mean_absolute_error(plan().output, expected, output)
-                                                      : divergence(plan().output, expected, output);
+  const Tensor distance = job.distill.distance == "mae" ? mean_absolute_error(plan().output, expected, output)
+                                                        : divergence(plan().output, expected, output);
   return (distance + features).sum();
 }
 

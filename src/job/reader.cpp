@@ -174,6 +174,12 @@ void check(const Job& job, const std::vector<Setting>& settings) {
     throw BadInput("'synthesis.method' is 'gaussian', which is noise alone, but 'synthesis.start' is '" +
                    printable(synthesis.start) + "'; for other starts alone set synthesis.iterations = 0 instead");
   }
+  const bool some_are_starts = synthesis.optimised_share > 0 && synthesis.optimised_share < 1;
+  if (cycles_of(synthesis) > 0 && synthesis.iterations == 0 && some_are_starts) {
+    throw BadInput(
+        "'synthesis.iterations' is 0, so that the first round optimises nothing, but 'synthesis.psaq_v2.cycles' goes "
+        "on with a share of its units; set 'synthesis.optimised_share' to 1, or the iterations to 1 or more");
+  }
   check_formats(job, settings);
 }
 

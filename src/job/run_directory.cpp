@@ -112,6 +112,11 @@ std::filesystem::path RunDirectory::checkpoint(int64_t step) const {
   return root / "checkpoints" / ("step-" + padded(step, 8) + ".h5");
 }
 
+std::filesystem::path shard_file(const RunDirectory& run, const Job& job, int64_t first, int64_t last) {
+  const std::filesystem::path own = run.shard(first, last);
+  return job.run.shards.empty() ? own : job.run.shards / own.filename();
+}
+
 RunDirectory open_run_directory(const std::filesystem::path& root, const std::string& launch) {
   const RunDirectory run{root};
   constexpr std::array folders{"log", "heartbeat", "units", "shards", "checkpoints"};

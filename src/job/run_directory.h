@@ -36,6 +36,9 @@ struct RunDirectory {
   std::filesystem::path checkpoint(int64_t step) const;            ///< checkpoints/step-00001200.h5
 };
 
+/// Of the images `first` to `last`: in run.shards if the job sets that, else in the run directory.
+std::filesystem::path shard_file(const RunDirectory& run, const Job& job, int64_t first, int64_t last);
+
 /// Creates the folders, also those of `launch`. Throws Fault naming the path and the cause (read-only, disk full, a file in the
 /// way).
 RunDirectory open_run_directory(const std::filesystem::path& root, const std::string& launch);

@@ -180,7 +180,11 @@ Student calibrate(const Network& teacher, const Scheme& scheme, const Tensor& im
   Network exact_model = teacher.clone();
   if (settings.rotate_heads) rotate_heads(exact_model);
   if (settings.reparameterize) equalize_channels(exact_model, images, settings.batch);
-  CorrectionSettings correction{settings.correction, settings.ridge, settings.batch, settings.low_rank, {}};
+  CorrectionSettings correction{.method = settings.correction,
+                                .ridge = settings.ridge,
+                                .batch = settings.batch,
+                                .low_rank = settings.low_rank,
+                                .whole_columns = {}};
   if (settings.correction == Correction::low_rank)
     correction.whole_columns = smooth_channels(exact_model, images, settings.low_rank.whole_columns, settings.batch);
   Calibration calibration{.teacher = exact_model,

@@ -116,8 +116,7 @@ Tensor all_rounded(const Tensor& x, const Quantizer& quantizer) {
 }  // namespace
 
 Tensor fake_quantize(const Tensor& x, const Quantizer& quantizer) {
-  const Tensor rounded = with_float_channels(all_rounded(x, quantizer), x, quantizer.float_channels);
-  return quantizer.left.defined() ? rounded + low_rank_weight(quantizer, x.sizes()) : rounded;
+  return with_low_rank(with_float_channels(all_rounded(x, quantizer), x, quantizer.float_channels), quantizer);
 }
 
 }  // namespace eidolon

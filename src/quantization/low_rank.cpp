@@ -91,6 +91,10 @@ Tensor factor_steps(const Tensor& factor) {
   return factor.detach().abs().amax(1).clamp_min(smallest_damping) / byte_steps;
 }
 
+Tensor with_low_rank(const Tensor& rounded, const Quantizer& quantizer) {
+  return quantizer.left.defined() ? rounded + low_rank_weight(quantizer, rounded.sizes()) : rounded;
+}
+
 Tensor low_rank_weight(const Quantizer& quantizer, at::IntArrayRef shape) {
   const auto stored = [&](const Tensor& factor) {
     const Tensor value = stored_factor(factor, quantizer.spec.branch_bits);
@@ -119,17 +123,20 @@ std::map<NodeId, Tensor> smooth_channels(Network& network, const Tensor& images,
   return chosen;
 }
 
+double branch_bits(const Quantizer& quantizer) {
+  if (!quantizer.left.defined()) return 0;
+  constexpr int64_t scale_bits = 32;
+  const int64_t rows = quantizer.spec.branch_bits == half_bits ? 0 : quantizer.left.size(0) + quantizer.right.size(0);
+  const int64_t factors = quantizer.left.numel() + quantizer.right.numel();
+  return static_cast<double>(factors * quantizer.spec.branch_bits + rows * scale_bits);
+}
+
 double branch_bits_per_weight(const std::map<NodeId, Quantizer>& quantizers, const Plan& plan) {
   double branches = 0, weights = 0;
   for (const auto& [node, quantizer] : quantizers) {
     if (!plan.is_weight(node)) continue;
     weights += static_cast<double>(c10::multiply_integers(plan.parameters.at(plan.name(node))));
-    if (!quantizer.left.defined()) continue;
-    const double factors = static_cast<double>(quantizer.left.numel() + quantizer.right.numel());
-    const double scales = quantizer.spec.branch_bits == half_bits
-                              ? 0
-                              : 32.0 * static_cast<double>(quantizer.left.size(0) + quantizer.right.size(0));
-    branches += factors * static_cast<double>(quantizer.spec.branch_bits) + scales;
+    branches += branch_bits(quantizer);
   }
   return weights > 0 ? branches / weights : 0;
 }

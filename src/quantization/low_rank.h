@@ -13,7 +13,7 @@
 
 namespace eidolon {
 
-inline constexpr int64_t half_bits = 16;  ///< of float16
+inline constexpr int64_t half_bits = 16, byte_bits = 8;  ///< of factors in float16 and in integers
 
 struct LowRankSettings {
   int64_t rank = 16;          ///< of a layer's branch, at most
@@ -35,6 +35,9 @@ LowRankFactors nearest_of_low_rank(const Tensor& error, const Tensor& metric, co
 /// The inputs' second moments about their mean, damped, n x n: the bias takes up what is constant.
 Tensor centred_moments(const Gram& gram);
 
+/// The rounded weight and its branch; without one `rounded` itself.
+Tensor with_low_rank(const Tensor& rounded, const Quantizer& quantizer);
+
 /// The branch as a weight of `shape`, with factors as they are stored: float16, or integers of 8 bits with a scale per row.
 /// Differentiable in both, the gradient of their rounding taken for 1. The quantizer must have one.
 Tensor low_rank_weight(const Quantizer& quantizer, at::IntArrayRef shape);
@@ -47,6 +50,9 @@ Tensor factor_steps(const Tensor& factor);
 /// each, ascending, by the node of the weight. Where a norm stands in front, these channels become as small as the smallest
 /// of them, and their weights so much larger: the network computes the same, and its inputs are easier to round.
 std::map<NodeId, Tensor> smooth_channels(Network& network, const Tensor& images, int64_t count, int64_t batch);
+
+/// Bits of a weight's factors and their scales; 0 without a branch.
+double branch_bits(const Quantizer& quantizer);
 
 /// Bits that the branches add, for each weight of the layers that are rounded; 0 if there are none.
 double branch_bits_per_weight(const std::map<NodeId, Quantizer>& quantizers, const Plan& plan);

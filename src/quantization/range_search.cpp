@@ -122,11 +122,12 @@ Quantizer best_range(Tensor& rows, const QuantizerSpec& spec, bool free_zero_poi
     return {.spec = spec, .scale = at::ones({1}), .zero_point = at::zeros({1}), .factor = factor};
   }
   const std::vector<Range> at_levels = percentiles(rows, mse_levels);
+  const std::vector<Quantizer> all = candidates(rows, at_levels, spec, free_zero_point, factor);
+  if (ranges == Ranges::of_extremes) return all.front();
   const Sample sample = thinned(rows);
   Quantizer best;
   Tensor least;
-  for (const Quantizer& candidate : candidates(rows, at_levels, spec, free_zero_point, factor)) {
-    if (ranges == Ranges::of_extremes) return candidate;
+  for (const Quantizer& candidate : all) {
     const Tensor error = squared_error(sample, candidate);
     if (!least.defined()) {
       best = candidate;

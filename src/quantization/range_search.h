@@ -5,6 +5,11 @@
 
 namespace eidolon {
 
+enum class Ranges {
+  of_least_squares,
+  of_extremes,  ///< the first candidate: from the smallest value to the largest
+};
+
 /// The quantizer with the least squared error on `values` (float32), per scale of spec.scaling: of the candidate ranges, which
 /// are the percentiles {.97 ... .99999, 1} and shrunken min-max ranges (of blocks and floating-point formats also stretched
 /// ones), and of all that the format fits to each. Scales are such as their own format can store; of block scales that follow
@@ -13,10 +18,6 @@ namespace eidolon {
 /// reparameterization folds away) it may be any integer below 2^20 in magnitude. Rows longer than some thousand values (65521
 /// for a whole tensor) are thinned for the squared error, but for their tails. Throws Fault for no values and for NaN or
 /// infinity.
-enum class Ranges {
-  of_least_squares,
-  of_extremes,  ///< the first candidate: from the smallest value to the largest
-};
 Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, bool free_zero_point = false,
                        Ranges ranges = Ranges::of_least_squares);
 

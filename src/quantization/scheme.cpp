@@ -6,6 +6,7 @@
 #include "base/bounded_json.h"
 #include "base/error.h"
 #include "quantization/bit_rules.h"
+#include "quantization/low_rank.h"
 #include "quantization/named_formats.h"
 #include "quantization/recipe.h"
 
@@ -103,7 +104,7 @@ QuantizerSpec spec_from(const json& entry, const std::string& name) {
                            .symmetric = entry.at("symmetric").get<bool>(),
                            .scaling = scaling_from(entry.at("scale"), name),
                            .branch_bits = entry.value("low_rank_bits", int64_t{0})};
-  if (spec.branch_bits != 0 && spec.branch_bits != 8 && spec.branch_bits != 16)
+  if (spec.branch_bits != 0 && spec.branch_bits != byte_bits && spec.branch_bits != half_bits)
     refuse_entry(name, "low-rank factors of unknown bits");
   const bool sound = format.fixed_bits > 0 ? spec.bits == format.fixed_bits : spec.bits >= 2 && spec.bits <= 8;
   if (!sound) refuse_entry(name, "bits out of range");
@@ -145,7 +146,7 @@ Scheme scheme_of(const QuantizationJob& job, const Plan& plan) {
     apply(rule, plan, scheme);
   }
   refuse_blocks_of_maps(scheme, plan);
-  if (job.correction == "low_rank") give_branches(scheme, plan, job.low_rank.precision == "int8" ? 8 : 16);
+  if (job.correction == "low_rank") give_branches(scheme, plan, job.low_rank.precision == "int8" ? byte_bits : half_bits);
   return scheme;
 }
 

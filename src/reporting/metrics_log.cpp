@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -79,6 +80,16 @@ void MetricsLog::cut_back(const std::string& stage, int64_t step) {
     if (keeps(line, stage, step)) after += line + "\n";
   }
   if (after != before) write_text_atomically(file_, after);
+}
+
+void for_metrics(const std::filesystem::path& file, const std::function<void(const nlohmann::ordered_json&)>& look) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = bounded_json<nlohmann::ordered_json>(line);
+    const bool is_metric = json.is_object() && json.contains("stage") && json["stage"].is_string() && json.contains("step") &&
+                           json["step"].is_number_integer();
+    if (is_metric) look(json);
+  }
 }
 
 }  // namespace eidolon

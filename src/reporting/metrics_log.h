@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "reporting/progress.h"
@@ -23,5 +25,8 @@ class MetricsLog {
   std::filesystem::path file_;
   bool active_;
 };
+
+/// Calls `look` for each line of such a file that is whole and has a "stage" and a "step". Nothing if the file is not there.
+void for_metrics(const std::filesystem::path& file, const std::function<void(const nlohmann::ordered_json&)>& look);
 
 }  // namespace eidolon

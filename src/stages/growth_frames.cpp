@@ -26,25 +26,28 @@ bool is_first_optimised(const SynthesisJob& job, const Unit& unit) {
 
 }  // namespace
 
+int64_t growth_iteration(const SynthesisJob& job) {
+  return std::max<int64_t>(iterations_of(job) / 4, 1);
+}
+
 void keep_growth_frame(const RunContext& context, const Unit& unit, const UnitState& state) {
   const SynthesisJob& job = context.job.synthesis;
-  if (state.iteration != std::max<int64_t>(iterations_of(job) / 4, 1) || !is_first_optimised(job, unit)) return;
+  if (state.iteration != growth_iteration(job) || !is_first_optimised(job, unit)) return;
   const std::filesystem::path file = frame_file(context.shard(unit), unit);
   std::filesystem::create_directories(file.parent_path());
   const Tensor pixels = state.pixels.narrow(0, 0, std::min(growth_images, unit.images));
   write_archive(file, "eidolon growth frame",
-                {.tensors = {{"images", to_bytes(context.teacher.preprocessing, pixels).cpu()}},
-                 .attributes = {{"iteration", std::to_string(state.iteration)}}});
+                {.tensors = {{"images", to_bytes(context.teacher.preprocessing, pixels).cpu()}}, .attributes = {}});
 }
 
-std::optional<GrowthFrame> read_growth_frame(const std::filesystem::path& shard, const Unit& unit) {
+Tensor read_growth_frame(const std::filesystem::path& shard, const Unit& unit) {
   const std::filesystem::path file = frame_file(shard, unit);
-  if (verify_archive(file) != ArchiveState::sound) return std::nullopt;
+  if (verify_archive(file) != ArchiveState::sound) return {};
   const TensorArchive archive = read_archive(file);
   const auto images = archive.tensors.find("images");
-  const auto iteration = archive.attributes.find("iteration");
-  if (images == archive.tensors.end() || iteration == archive.attributes.end()) return std::nullopt;
-  return GrowthFrame{.iteration = std::stoll(iteration->second), .images = images->second};
+  const bool is_frame =
+      images != archive.tensors.end() && images->second.dim() == 4 && images->second.scalar_type() == at::kByte;
+  return is_frame ? images->second : Tensor();
 }
 
 }  // namespace eidolon

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 
 #include "base/tensor.h"
 #include "stages/run_context.h"
@@ -13,15 +12,13 @@ namespace eidolon {
 
 inline constexpr int64_t growth_images = 4;  ///< the first of a unit
 
-struct GrowthFrame {
-  int64_t iteration = 0;  ///< iterations done
-  Tensor images;          ///< uint8 n x C x S x S
-};
+/// A quarter of a unit's iterations.
+int64_t growth_iteration(const SynthesisJob& job);
 
-/// Writes the frame if the unit is the run's first optimised one and stands at a quarter of its iterations.
+/// Writes the frame if the unit is the run's first optimised one and stands at that iteration.
 void keep_growth_frame(const RunContext& context, const Unit& unit, const UnitState& state);
 
-/// Of the unit whose shard is or will be `shard`. Nothing if there is none, or it is damaged.
-std::optional<GrowthFrame> read_growth_frame(const std::filesystem::path& shard, const Unit& unit);
+/// uint8 n x C x S x S, of the unit whose shard is or will be `shard`. Undefined if there is no such frame, or no sound one.
+Tensor read_growth_frame(const std::filesystem::path& shard, const Unit& unit);
 
 }  // namespace eidolon

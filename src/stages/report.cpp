@@ -52,6 +52,8 @@ void gather(const std::array<Part<Run>, count>& wanted, const Run& run, ordered_
       json[part.name] = part.gather(run);
     } catch (const Error& error) {
       json["missing"][part.name] = error.what();
+    } catch (const ordered_json::exception&) {
+      json["missing"][part.name] = "a file of the run has other fields than this program writes";
     }
   }
 }

@@ -2,7 +2,8 @@
 //
 // Round r makes images from those of round r - 1, against the student of round r - 1, and then a student of its own. Each is
 // what the same job with synthesis.psaq_v2.cycles = r makes, and has a run directory of its own, rounds/<r>; the last round is
-// the run itself. Its identity holds that of the student before, so a change anywhere makes all that follows anew.
+// the run itself. Its identity holds that of the student before, so what follows a change is another job's, and refused as
+// such.
 #pragma once
 
 #include <memory>

@@ -135,8 +135,7 @@ ShardOwner RunContext::shard_owner() const {
 }
 
 std::filesystem::path RunContext::shard(const Unit& unit) const {
-  const std::filesystem::path own = run.shard(unit.first, unit.last());
-  return job.run.shards.empty() ? own : job.run.shards / own.filename();
+  return shard_file(run, job, unit.first, unit.last());
 }
 
 std::filesystem::path RunContext::claim_of(const Unit& unit) const {

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/bounded_json.h"
 #include "job/mixture.h"
 #include "storage/atomic_file.h"
 
@@ -76,7 +77,7 @@ std::string run_summary(const RunContext& context) {
   std::string text = "\n";
   text += row("run", shown(run.root)) + row("recipe", context.job.quantization.recipe);
   if (fs::exists(run.evaluation())) {
-    const auto figures = ordered_json::parse(read_text(run.evaluation()), nullptr, /*allow_exceptions=*/false);
+    const auto figures = bounded_json<ordered_json>(read_text(run.evaluation()));
     if (figures.is_object()) text += reached(figures);
   }
   const std::vector<int64_t> steps = checkpoint_steps(run);

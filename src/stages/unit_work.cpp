@@ -78,17 +78,6 @@ bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& obj
   return true;
 }
 
-/// The unit's pixels before its first step: its start, or what the round before made of it. On the device.
-Tensor first_pixels(const UnitWorkshop& workshop, const Unit& unit) {
-  const RunContext& context = workshop.context;
-  const Preprocessing& preprocessing = context.teacher.preprocessing;
-  if (context.round_before == nullptr) return start_pixels(context.job.synthesis, preprocessing, unit).to(context.device());
-  std::vector<int64_t> indices(static_cast<size_t>(unit.images));
-  std::iota(indices.begin(), indices.end(), unit.first);
-  const ShardFiles files{{{context.round_before->shard(unit), unit.first, unit.last()}}, context.job.run.shard_wait_seconds};
-  return normalise(preprocessing, read_images(files, indices).bytes.to(context.device()));
-}
-
 /// The state another start left, or a new one from `first`.
 UnitState state_of(UnitWorkshop& workshop, const Unit& unit, const Tensor& first) {
   const RunContext& context = workshop.context;
@@ -107,7 +96,7 @@ UnitState state_of(UnitWorkshop& workshop, const Unit& unit, const Tensor& first
 /// Nothing if it was stopped.
 std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& unit) {
   const SynthesisJob& job = workshop.context.job.synthesis;
-  const Tensor first = first_pixels(workshop, unit);
+  const Tensor first = first_pixels(workshop.context, unit);
   const UnitObjective objective = draw_objective(workshop.teacher, job, unit, first);
   UnitState state = state_of(workshop, unit, first);
   workshop.progress.done_before(static_cast<double>(state.iteration) * views_per_iteration(job, unit));
@@ -116,6 +105,15 @@ std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& un
 }
 
 }  // namespace
+
+Tensor first_pixels(const RunContext& context, const Unit& unit) {
+  const Preprocessing& preprocessing = context.teacher.preprocessing;
+  if (context.round_before == nullptr) return start_pixels(context.job.synthesis, preprocessing, unit).to(context.device());
+  std::vector<int64_t> indices(static_cast<size_t>(unit.images));
+  std::iota(indices.begin(), indices.end(), unit.first);
+  const ShardFiles files{{{context.round_before->shard(unit), unit.first, unit.last()}}, context.job.run.shard_wait_seconds};
+  return normalise(preprocessing, read_images(files, indices).bytes.to(context.device()));
+}
 
 UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   const RunContext& context = workshop.context;

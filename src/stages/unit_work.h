@@ -27,6 +27,9 @@ struct UnitWorkshop {
   Progress progress;
 };
 
+/// The unit's pixels before its first step: its start, or what the round before made of it. Normalised, on the device.
+Tensor first_pixels(const RunContext& context, const Unit& unit);
+
 /// Fault naming unit, iteration and term if a loss is not finite.
 UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit);
 

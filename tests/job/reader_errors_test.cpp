@@ -194,6 +194,9 @@ TEST_F(ReaderErrors, ValuesThatContradictEachOther) {
       of_line("synthesis", "method = \"gaussian\"\nstart = \"pink\""),
       "job.toml: 'synthesis.method' is 'gaussian', which is noise alone, but 'synthesis.start' is 'pink'; for other starts "
       "alone set synthesis.iterations = 0 instead");
+  EXPECT_EQ(of_line("synthesis", "method = \"psaq_v2\"\niterations = 0\noptimised_share = 0.5"),
+            "job.toml: 'synthesis.iterations' is 0, so that the first round optimises nothing, but 'synthesis.psaq_v2.cycles' "
+            "goes on with a share of its units; set 'synthesis.optimised_share' to 1, or the iterations to 1 or more");
   EXPECT_EQ(of_file(""),
             "job.toml: 'teacher.weights' is missing; give the folder that holds model.safetensors and config.json");
 }

@@ -2,14 +2,14 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "base/bounded_json.h"
+#include "reporting/metrics_log.h"
 #include "stages/report/parts.h"
 #include "storage/tensor_archive.h"
 #include "synthesis/unit.h"
@@ -23,15 +23,6 @@ using nlohmann::ordered_json;
 constexpr size_t most_points = 100;  ///< of a curve; longer ones are means of neighbours
 constexpr size_t most_shards = 64;   ///< whose losses are read
 
-/// Calls `look` for each line of a file of JSON objects that is whole.
-void for_lines(const fs::path& path, const std::function<void(const ordered_json&)>& look) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    const auto json = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("stage") && json.contains("step")) look(json);
-  }
-}
-
 struct Mean {
   double sum = 0;
   int64_t count = 0;
@@ -44,7 +35,7 @@ ordered_json growth_of_losses(const RunDirectory& run) {
   std::map<std::string, std::map<int64_t, Mean>> curves;
   std::error_code none;
   for (const auto& launch : fs::directory_iterator(run.root / "log", none)) {
-    for_lines(run.synthesis_metrics(launch.path().filename().string()), [&](const ordered_json& line) {
+    for_metrics(run.synthesis_metrics(launch.path().filename().string()), [&](const ordered_json& line) {
       for (const auto& [name, value] : line.items()) {
         if (name != "step" && name != "time" && value.is_number())
           curves[name][line["step"].get<int64_t>()].add(value.get<double>());
@@ -73,7 +64,7 @@ ordered_json final_losses(const RecordedRun& run) {
     ++read;
     const Tensor& losses = archive.tensors.at("losses");
     int64_t column = 0;
-    for (const auto& name : ordered_json::parse(names->second))
+    for (const auto& name : bounded_json<ordered_json>(names->second))
       columns[name.get<std::string>()].push_back(losses.select(1, column++));
   }
   ordered_json json = ordered_json::object();
@@ -111,7 +102,7 @@ ordered_json phases(const fs::path& metrics) {
   std::vector<std::string> order;
   std::map<std::string, Curve> curves;
   std::map<std::string, ordered_json> outcomes;
-  for_lines(metrics, [&](const ordered_json& line) {
+  for_metrics(metrics, [&](const ordered_json& line) {
     std::string phase = line["stage"].get<std::string>();
     if (!phase.starts_with(training)) return;
     phase = phase.substr(training.size());

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "quantization/low_rank.h"
 #include "quantization/scheme.h"
 #include "stages/report/kinds.h"
 #include "stages/report/parts.h"
@@ -67,7 +68,7 @@ double bytes_of_scale(ScaleFormat format) {
   return format == ScaleFormat::float16 ? 2 : 1;
 }
 
-/// A weight's codes, scales and zero points; float channels as float32 beside them.
+/// A weight's codes, scales and zero points; float channels as float32 and low-rank factors beside them.
 double stored_bytes(const Quantizer& quantizer, int64_t elements, int64_t outputs) {
   constexpr double float_bytes = 4, bits_per_byte = 8;
   const auto scales = static_cast<double>(quantizer.scale.numel());
@@ -78,7 +79,7 @@ double stored_bytes(const Quantizer& quantizer, int64_t elements, int64_t output
   if (quantizer.companding.defined()) bytes += scales * float_bytes;
   if (quantizer.float_channels.defined())
     bytes += static_cast<double>(quantizer.float_channels.numel() * outputs) * float_bytes;
-  return bytes;
+  return bytes + branch_bits(quantizer) / bits_per_byte;
 }
 
 /// One group of values that share a grid: the one with the largest share of noise.

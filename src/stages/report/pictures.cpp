@@ -14,8 +14,8 @@
 #include "reporting/picture.h"
 #include "stages/growth_frames.h"
 #include "stages/report/parts.h"
+#include "stages/unit_work.h"
 #include "storage/image_shard.h"
-#include "synthesis/start.h"
 #include "synthesis/unit.h"
 
 namespace eidolon::parts {
@@ -129,9 +129,9 @@ ordered_json growth(const MeasuredRun& run) {
   if (!unit) throw BadInput("no optimised image is on disk");
   const std::filesystem::path shard = run.recorded.shard(*unit);
   const Tensor end = read_shard(shard).images;
-  const Unit shown{.first = unit->first, .images = std::min<int64_t>(growth_images, end.size(0))};
-  const Tensor start = to_bytes(run.context.teacher.preprocessing, start_pixels(job, run.context.teacher.preprocessing, shown));
-  const auto quarter = read_growth_frame(shard, *unit);
+  const int64_t shown = std::min<int64_t>(growth_images, end.size(0));
+  const Tensor start = to_bytes(run.context.teacher.preprocessing, first_pixels(run.context, *unit).narrow(0, 0, shown));
+  const Tensor quarter = read_growth_frame(shard, *unit);
   ordered_json frames = ordered_json::array();
   const auto add = [&](int64_t iteration, const Tensor& images) {
     const Tensor answers = has_classes(run) ? probabilities_of(run, images) : Tensor();
@@ -143,11 +143,11 @@ ordered_json growth(const MeasuredRun& run) {
     }
     frames.push_back({{"iteration", iteration}, {"pictures", shown_images}});
   };
-  add(0, start);
-  if (quarter) add(quarter->iteration, quarter->images);
-  add(iterations_of(job), end.narrow(0, 0, shown.images));
+  add(0, start.cpu());
+  if (quarter.defined()) add(growth_iteration(job), quarter);
+  add(iterations_of(job), end.narrow(0, 0, shown));
   ordered_json json{{"first_index", unit->first}, {"frames", frames}};
-  if (!quarter) json["note"] = "no frame between was kept when these images were made";
+  if (!quarter.defined()) json["note"] = "no frame between was kept when these images were made";
   return json;
 }
 

@@ -76,8 +76,7 @@ std::optional<Checkpoint> checkpoint_at(const RunContext& context, int64_t step,
 }  // namespace
 
 std::filesystem::path RecordedRun::shard(const Unit& unit) const {
-  const std::filesystem::path own = run.shard(unit.first, unit.last());
-  return job().run.shards.empty() ? own : job().run.shards / own.filename();
+  return shard_file(run, job(), unit.first, unit.last());
 }
 
 const ReportedStudent* MeasuredRun::find(const std::string& name) const {

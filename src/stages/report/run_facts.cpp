@@ -7,6 +7,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/bounded_json.h"
 #include "job/reader.h"
 #include "stages/report/parts.h"
 #include "storage/atomic_file.h"
@@ -23,7 +24,7 @@ using nlohmann::ordered_json;
 ordered_json json_in(const fs::path& file) {
   std::error_code unreadable;
   if (!fs::is_regular_file(file, unreadable)) return nullptr;
-  auto json = ordered_json::parse(read_text(file), nullptr, /*allow_exceptions=*/false);
+  auto json = bounded_json<ordered_json>(read_text(file));
   return json.is_discarded() ? ordered_json() : json;
 }
 

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include <system_error>
 #include <vector>
 
+#include "reporting/metrics_log.h"
 #include "stages/report/parts.h"
 
 namespace eidolon::parts {
@@ -45,12 +45,10 @@ ordered_json times(const RecordedRun& run) {
     for (const fs::path& path : sorted_entries(folder)) {
       const std::optional<int> rank = rank_of(path.filename().string());
       if (!rank) continue;
-      std::ifstream file(path);
-      for (std::string line; std::getline(file, line);) {
-        const auto json = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
-        if (json.is_object() && json.contains("stage") && json.contains("seconds"))
-          entries.push_back({{"rank", *rank}, {"stage", json["stage"]}, {"seconds", json["seconds"]}});
-      }
+      for_metrics(path, [&](const ordered_json& line) {
+        if (line.contains("seconds"))
+          entries.push_back({{"rank", *rank}, {"stage", line["stage"]}, {"seconds", line["seconds"]}});
+      });
     }
     if (!entries.empty()) launches.push_back({{"launch", folder.filename().string()}, {"entries", entries}});
   }
