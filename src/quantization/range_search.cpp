@@ -64,7 +64,7 @@ Tensor squared_error(const Sample& sample, Quantizer quantizer) {
 /// hold 0.
 std::vector<Range> candidate_ranges(const Tensor& rows, const std::vector<Range>& at_levels, bool around_mean, double step,
                                     double widest) {
-  const Range extremes = at_levels.back();
+  const Range& extremes = at_levels.back();
   const Tensor anchor = around_mean ? rows.mean(1) : at::zeros_like(extremes.low);
   std::vector<Range> candidates{extremes};
   const auto add = [&](double share) {
