@@ -69,6 +69,9 @@ std::vector<Trainable> Distillation::begin() {
     const double rate = plan().is_weight(node) ? job.scales.weight_learning_rate : job.scales.activation_learning_rate;
     for (Trainable& scale : trainable_scales(student, calibrated, {node}, rate)) trainables.push_back(std::move(scale));
   }
+  if (job.distill.optimizer == "sgd") {
+    for (Trainable& entry : trainables) entry.rate = at::full_like(entry.rate, length.learning_rate);
+  }
   trained = student_tensors_of(trainables);
   before = held_out_divergence(0);
   if (before) best.offer(*before, trained);
@@ -86,8 +89,10 @@ Tensor Distillation::loss(const std::vector<int64_t>& of, int64_t step) const {
   const std::vector<Tensor> given = forward_outputs(student.model, input, quantizing_tap(student));
   const Tensor features = job.distill.feature_weight * relative_error(plan(), wanted, given);
   const Tensor expected = output_of(teacher, wanted).detach(), output = output_of(student.model, given);
-  const Tensor distance = job.distill.distance == "mae" ? mean_absolute_error(plan().output, expected, output)
-                                                        : divergence(plan().output, expected, output);
+  const double temperature = job.distill.temperature;
+  const Tensor distance = job.distill.distance == "mae"
+                              ? mean_absolute_error(plan().output, expected, output)
+                              : divergence(plan().output, expected, output, temperature) * (temperature * temperature);
   return (distance + features).sum();
 }
 
@@ -142,17 +147,18 @@ void Distillation::restore(const TensorMap& state) {
 
 Phase distillation_phase(const FinetuningJob& job, const DistillationLength& length, const Models& models,
                          const PhaseImages& images, const Communicator& communicator, int64_t cache_bytes) {
-  const auto shared = std::make_shared<Distillation>(
-      Distillation{.job = job,
-                   .length = length,
-                   .models = models,
-                   .images = images,
-                   .communicator = communicator,
-                   .stream = {images.training, images.preprocessing, mixture_cycle(job.distill.images), job.seed},
-                   .held_out_outputs = Prefix(models.teacher, {}, images.held_out, images.preprocessing, cache_bytes)});
+  const auto shared = std::make_shared<Distillation>(Distillation{
+      .job = job,
+      .length = length,
+      .models = models,
+      .images = images,
+      .communicator = communicator,
+      .stream = {images.training, images.preprocessing, mixture_cycle(job.distill.images), job.seed, images.generated},
+      .held_out_outputs = Prefix(models.teacher, {}, images.held_out, images.preprocessing, cache_bytes)});
   Phase phase;
   phase.name = "distill";
   phase.iterations = length.iterations;
+  phase.optimizer = job.distill.optimizer == "sgd" ? Optimizer::sgd : Optimizer::adam;
   phase.begin = [shared] { return shared->begin(); };
   phase.loss = [shared](const std::vector<int64_t>& of, int64_t step) { return shared->loss(of, step); };
   phase.after_step = [shared](int64_t step) { shared->after_step(step); };

@@ -22,17 +22,26 @@ Tensor images_of_step(const ImageStream& stream, const std::vector<int64_t>& ima
   const Preprocessing& preprocessing = stream.preprocessing;
   const Tensor mean = preprocessing.mean_tensor(), std = preprocessing.std_tensor();
   const Tensor rows = stream.stored.rows(images);
-  std::vector<Tensor> batch;
+  std::vector<Tensor> batch(images.size());
+  std::vector<int64_t> generated;
+  std::vector<size_t> places;  ///< of the generated ones in the batch
   for (size_t i = 0; i < images.size(); ++i) {
     RandomStream random(stream.seed, Purpose::image_stream, images[i], step);
     const std::string& kind = stream.kinds[static_cast<size_t>(random.below(static_cast<int64_t>(stream.kinds.size())))];
     if (kind == "stored") {
       const Tensor bytes = stream.stored.bytes[rows[static_cast<int64_t>(i)].item<int64_t>()].unsqueeze(0);
-      batch.push_back(shifted_and_mirrored(normalise(preprocessing, bytes), random));
+      batch[i] = shifted_and_mirrored(normalise(preprocessing, bytes), random);
+    } else if (kind == "generator") {
+      generated.push_back(images[i]);
+      places.push_back(i);
     } else {
       const Tensor image = procedural_image(kind, random, preprocessing.channels(), preprocessing.image_size);
-      batch.push_back((image.unsqueeze(0) - mean) / std);
+      batch[i] = (image.unsqueeze(0) - mean) / std;
     }
+  }
+  if (!generated.empty()) {  // at once, since a generator is fastest with many
+    const Tensor made = stream.generated(generated, step).cpu();
+    for (size_t i = 0; i < places.size(); ++i) batch[places[i]] = made.narrow(0, static_cast<int64_t>(i), 1);
   }
   return at::cat(batch);
 }

@@ -4,6 +4,7 @@
 // anew at every step, and stored ones are shifted and mirrored. A student that sees an image once cannot learn it by heart.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,16 @@
 
 namespace eidolon {
 
+/// Normalised images on the device, one for each of the global indices, in that order: a function of (index, step) that no
+/// other step gives again.
+using GeneratedImages = std::function<Tensor(const std::vector<int64_t>& images, int64_t step)>;
+
 struct ImageStream {
   const SyntheticImages& stored;  ///< this rank's
   const Preprocessing& preprocessing;
-  std::vector<std::string> kinds;  ///< a cycle of "stored" and procedural families, from which each image draws one
+  std::vector<std::string> kinds;  ///< a cycle of "stored", "generator" and procedural families; each image draws one
   uint64_t seed;
+  GeneratedImages generated = {};  ///< must be there if "generator" is among the kinds
 };
 
 /// Normalised float32 B x C x S x S on the CPU, one for each of this rank's global image indices, in that order. A function of

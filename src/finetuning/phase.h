@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/communicator.h"
+#include "finetuning/image_stream.h"
 #include "finetuning/synthetic_images.h"
 #include "finetuning/trainable.h"
 #include "job/job.h"
@@ -21,10 +22,13 @@ struct PhaseOutcome {
   bool kept = true;                 ///< false: no improvement, the former were put back
 };
 
+enum class Optimizer { adam, sgd };
+
 /// Functions of one phase. All but `loss` are collective. Phases come in order, but a resumed run may begin with any.
 struct Phase {
   std::string name;  ///< "reconstruct/blocks.3", "distill"; stands in checkpoints
   int64_t iterations = 0;
+  Optimizer optimizer = Optimizer::adam;
 
   std::function<std::vector<Trainable>()> begin;
 
@@ -54,6 +58,7 @@ struct PhaseImages {
   const SyntheticImages& training;
   const SyntheticImages& held_out;  ///< its share of them
   const Preprocessing& preprocessing;
+  GeneratedImages generated = {};  ///< none where no generator made the images
 };
 
 /// job.method: "blockwise" (finetuning/reconstruction.h; with iterations of its own, finetuning/distillation.h follows),

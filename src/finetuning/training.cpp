@@ -2,12 +2,15 @@
 
 #include <vector>
 
+#include "numerics/sgd.h"
+
 namespace eidolon {
 namespace {
 
 constexpr AdamSettings adam{0.9, 0.999, 1e-8};
+constexpr SgdSettings sgd{0.9, 1e-4};  ///< GDFQ's
 
-void update(std::vector<Trainable>& trainables, double rate_factor) {
+void update_by_adam(std::vector<Trainable>& trainables, double rate_factor) {
   std::vector<Tensor> gradients, rates;
   std::vector<AdamMoments*> moments;
   for (Trainable& entry : trainables) {
@@ -16,6 +19,16 @@ void update(std::vector<Trainable>& trainables, double rate_factor) {
     moments.push_back(&entry.moments);
   }
   adam_steps(parameters_of(trainables), gradients, moments, rates, adam);
+}
+
+/// The velocity lives in the first of Adam's moments.
+void update_by_sgd(std::vector<Trainable>& trainables, double rate_factor) {
+  for (Trainable& entry : trainables)
+    sgd_step(entry.parameter, entry.parameter.grad(), entry.moments.exp_avg, entry.rate * rate_factor, sgd);
+}
+
+void update(std::vector<Trainable>& trainables, double rate_factor, Optimizer optimizer) {
+  optimizer == Optimizer::adam ? update_by_adam(trainables, rate_factor) : update_by_sgd(trainables, rate_factor);
   const at::NoGradGuard no_grad;
   for (Trainable& entry : trainables) {
     if (entry.lowest.defined()) entry.parameter.clamp_min_(entry.lowest);
@@ -33,7 +46,7 @@ Tensor train_step(const Phase& phase, std::vector<Trainable>& trainables, Gradie
     share = loss.detach();
   }
   reducer.finish();
-  update(trainables, step.rate_factor);
+  update(trainables, step.rate_factor, phase.optimizer);
   return share;
 }
 

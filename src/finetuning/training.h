@@ -15,9 +15,9 @@ struct TrainingStep {
   double rate_factor = 1;       ///< multiplies each trainable's rate
 };
 
-/// Gradients of this rank's share of the loss (sum over `images` / `batch`), summed over ranks, then one Adam step, no farther
-/// down than each trainable's lowest value. Every rank must call it, also with no images. Returns this rank's share of the
-/// loss, detached, on its device; the sum over ranks is the loss of the step.
+/// Gradients of this rank's share of the loss (sum over `images` / `batch`), summed over ranks, then one step of the phase's
+/// optimizer, no farther down than each trainable's lowest value. Every rank must call it, also with no images. Returns this
+/// rank's share of the loss, detached, on its device; the sum over ranks is the loss of the step.
 Tensor train_step(const Phase& phase, std::vector<Trainable>& trainables, GradientReducer& reducer, const TrainingStep& step);
 
 std::vector<Tensor> parameters_of(const std::vector<Trainable>& trainables);

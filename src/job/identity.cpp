@@ -105,6 +105,7 @@ std::string synthesis_facts(const Job& job, const IdentityContext& context) {
   facts["network"] = parsed(context.network);
   facts["preprocessing"] = parsed(context.preprocessing);
   facts["teacher_hash"] = context.teacher_hash;
+  if (!context.generator.empty()) facts["generator"] = context.generator;
   if (!context.opponent.empty()) facts["opponent"] = context.opponent;
   if (computes_on_cpu(context)) facts["threads"] = context.threads;
   return canonical(facts);
@@ -119,7 +120,9 @@ std::string student_facts(const Job& job, const IdentityContext& context) {
 IdentityContext computed_as(const IdentityContext& context, const std::string& facts) {
   IdentityContext result = context;
   const json there = bounded_json(facts);
-  if (!there.is_object() || !there.contains("device") || !there["device"].is_string()) return result;
+  if (!there.is_object()) return result;
+  if (there.contains("generator") && there["generator"].is_string()) result.generator = there["generator"];
+  if (!there.contains("device") || !there["device"].is_string()) return result;
   result.device = there["device"];
   if (computes_on_cpu(result) && there.contains("threads") && there["threads"].is_number_integer()) {
     result.threads = there["threads"];

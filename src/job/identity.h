@@ -10,13 +10,14 @@ namespace eidolon {
 
 /// What an identity depends on besides the job itself.
 struct IdentityContext {
-  std::string teacher_hash;   ///< SHA-256 over names, shapes, dtypes and bytes of the weights
-  std::string network;        ///< canonical JSON: Plan::facts, what was made of the weights
-  std::string preprocessing;  ///< canonical JSON
-  std::string device;         ///< "cpu", or "cuda" and the kind of GPU: "cuda (NVIDIA H100 80GB HBM3)"
-  int64_t threads = 1;        ///< per rank; decides the bits of images made on CPUs alone
-  std::string opponent = {};  ///< student_id of the student that the images are set against; empty: none
-  std::string given = {};     ///< facts of images that were given (synthesis.method = "given"), which stand for all others
+  std::string teacher_hash;    ///< SHA-256 over names, shapes, dtypes and bytes of the weights
+  std::string network;         ///< canonical JSON: Plan::facts, what was made of the weights
+  std::string preprocessing;   ///< canonical JSON
+  std::string device;          ///< "cpu", or "cuda" and the kind of GPU: "cuda (NVIDIA H100 80GB HBM3)"
+  int64_t threads = 1;         ///< per rank; decides the bits of images made on CPUs alone
+  std::string opponent = {};   ///< student_id of the student that the images are set against; empty: none
+  std::string generator = {};  ///< hash of the generator that makes the images; empty: none, or it is not trained yet
+  std::string given = {};      ///< facts of images that were given (synthesis.method = "given"), which stand for all others
 };
 
 /// Sorted-key canonical JSON of everything that decides the bytes of a synthesized image: context, those [synthesis] keys that
@@ -27,8 +28,8 @@ std::string synthesis_facts(const Job& job, const IdentityContext& context);
 /// The same for the student: synthesis_id, image counts, [quantization], [finetuning].
 std::string student_facts(const Job& job, const IdentityContext& context);
 
-/// `context` with the device and the threads that `facts`, another's synthesis_facts(), were computed with, if it states them.
-/// Images made elsewhere are as good for a student as its own, so these two alone are no reason to refuse them.
+/// `context` with the device, the threads and the generator that `facts`, another's synthesis_facts(), were computed with, if
+/// it states them. Images made elsewhere are as good for a student as its own, so these alone are no reason to refuse them.
 IdentityContext computed_as(const IdentityContext& context, const std::string& facts);
 
 /// SHA-256 of the facts, 64 hex digits.

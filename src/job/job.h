@@ -47,7 +47,6 @@ struct PsaqJob {
   double head_similarity_weight = 0.0;  ///< of MimiQ's inter-head similarity, which goes well with it
 };
 
-/// The defaults are those of the method "views"; job/synthesis_methods.h has those of the others.
 /// Of synthesis.method = "psaq_v2" (arXiv 2209.05687).
 struct PsaqV2Job {
   int64_t cycles = 3;                ///< images set against the student of the cycle before, and a student of these
@@ -56,14 +55,24 @@ struct PsaqV2Job {
   bool adaptive = true;              ///< in units of what the student has left to learn
 };
 
+/// Of synthesis.method = "generator" (GDFQ, arXiv 2003.03603; ACQ, arXiv 2301.07266); weights of 0 leave a loss out.
+struct GeneratorJob {
+  int64_t batch = 64;               ///< images of a training step, over all ranks: whole groups of unit_images
+  double class_weight = 1.0;        ///< of the cross entropy
+  double centre_weight = 1.0;       ///< of the distance between wanted and found centre of attention
+  double pair_weight = 0.1;         ///< of the likeness of images that share class and centre
+  double consistency_weight = 1.0;  ///< of the difference of attention between BatchNorm's two modes
+};
+
+/// The defaults are those of the method "views"; job/synthesis_methods.h has those of the others.
 struct SynthesisJob {
-  std::string method = "views";                    ///< views | sardfq | psaq | gaussian | given (run.shards has them)
+  std::string method = "views";                    ///< job/synthesis_methods.h lists them
   std::string start = "leaves, scenes, textures";  ///< what the pixels start from
   int64_t images = 256;                            ///< decides the student, but no image: raising it only adds units
   int64_t held_out_images = 32;  ///< further images, never trained on, at least so many; decides the student, but no image
   int64_t unit_images = 16;      ///< consecutive images optimised together, one shard
   double optimised_share = 0.5;  ///< of the units; the images of the others are their starts
-  int64_t iterations = 100;      ///< of an optimised unit; 0: none is optimised
+  int64_t iterations = 100;      ///< of an optimised unit, or of the generator; 0: none is optimised
   uint64_t seed = 1;
   std::optional<std::string> precision;  ///< auto | fp32 | bf16
   double learning_rate = 0.05;           ///< of Adam, in units of ImageNet-normalised pixels (std 0.226)
@@ -73,6 +82,7 @@ struct SynthesisJob {
   SardfqJob sardfq;
   PsaqJob psaq;
   PsaqV2Job psaq_v2;
+  GeneratorJob generator;
 };
 
 /// Of quantization.correction = "low_rank" (ASER, arXiv 2411.07762).
@@ -118,11 +128,13 @@ struct AdaroundJob {
 
 /// End-to-end distillation.
 struct DistillJob {
-  int64_t iterations = 0;         ///< after the blocks
-  double learning_rate = 1e-3;    ///< of these, as finetuning.learning_rate
-  std::string distance = "kl";    ///< kl | mae: of the outputs
-  double feature_weight = 1.0;    ///< of the relative squared error of block outputs, beside KL in nats
-  std::string images = "stored";  ///< a mixture of "stored" (the shards', shifted and mirrored) and procedural families
+  int64_t iterations = 0;          ///< after the blocks
+  double learning_rate = 1e-3;     ///< of these, as finetuning.learning_rate
+  std::string optimizer = "adam";  ///< adam | sgd, whose rate is one for all and not in quantizer steps
+  std::string distance = "kl";     ///< kl | mae: of the outputs
+  double temperature = 1.0;        ///< of the softmax in the divergence, which counts T^2 times
+  double feature_weight = 1.0;     ///< of the relative squared error of block outputs, beside KL in nats
+  std::string images = "stored";   ///< a mixture of "stored" (the shards', shifted and mirrored) and procedural families
 };
 
 struct FinetuningJob {

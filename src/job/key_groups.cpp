@@ -45,6 +45,7 @@ constexpr std::array groups{
     KeyGroup{"synthesis.views", "synthesis.method", {"views"}, synthesis_method},
     KeyGroup{"synthesis.sardfq", "synthesis.method", {"sardfq"}, synthesis_method},
     KeyGroup{"synthesis.psaq", "synthesis.method", {"psaq", "psaq_v2"}, synthesis_method},
+    KeyGroup{"synthesis.generator", "synthesis.method", {"generator"}, synthesis_method},
     KeyGroup{"synthesis.psaq_v2", "synthesis.method", {"psaq_v2"}, synthesis_method},
     KeyGroup{"quantization.int4_scales", "quantization.recipe", {"w4a8", "w4a16"}, recipe},
     KeyGroup{"quantization.float_channels", "quantization.recipe", {"int8", "w4a8"}, recipe},

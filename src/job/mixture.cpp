@@ -63,6 +63,11 @@ std::vector<std::string> mixture_cycle(std::string_view text) {
   return cycle;
 }
 
+bool has_entry(std::string_view text, std::string_view name) {
+  const std::vector<std::string> cycle = mixture_cycle(text);
+  return std::ranges::find(cycle, name) != cycle.end();
+}
+
 std::vector<std::string> listed_names(std::string_view text) {
   std::vector<std::string> names;
   if (trimmed(text).empty()) return names;

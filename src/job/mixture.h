@@ -20,6 +20,9 @@ std::optional<std::vector<MixtureShare>> mixture_shares(std::string_view text);
 /// more or less often than n times its share of the whole. BadInput if the text is no mixture.
 std::vector<std::string> mixture_cycle(std::string_view text);
 
+/// Whether one of the entries has this name. BadInput if the text is no mixture.
+bool has_entry(std::string_view text, std::string_view name);
+
 /// "onnx, packed": the names between commas; none in an empty text.
 std::vector<std::string> listed_names(std::string_view text);
 

@@ -11,6 +11,7 @@
 #include "base/trimmed.h"
 #include "job/assign.h"
 #include "job/key_groups.h"
+#include "job/mixture.h"
 #include "job/nearest.h"
 #include "job/schema.h"
 #include "job/synthesis_methods.h"
@@ -179,6 +180,18 @@ void check(const Job& job, const std::vector<Setting>& settings) {
     throw BadInput(
         "'synthesis.iterations' is 0, so that the first round optimises nothing, but 'synthesis.psaq_v2.cycles' goes "
         "on with a share of its units; set 'synthesis.optimised_share' to 1, or the iterations to 1 or more");
+  }
+  if (synthesis.method == "generator" &&
+      (synthesis.unit_images % 2 != 0 || synthesis.generator.batch % synthesis.unit_images != 0)) {
+    throw BadInput("'synthesis.generator.batch' is " + std::to_string(synthesis.generator.batch) +
+                   ", but a step has whole groups of 'synthesis.unit_images' = " + std::to_string(synthesis.unit_images) +
+                   " images in pairs; set it to a multiple of that, which is even");
+  }
+  if (has_entry(job.finetuning.distill.images, "generator") && !trains_generator(synthesis)) {
+    throw BadInput(
+        "'finetuning.distill.images' names \"generator\", which only 'synthesis.method' = \"generator\" trains; set one of "
+        "them "
+        "otherwise");
   }
   check_formats(job, settings);
 }

@@ -31,7 +31,8 @@ struct RunDirectory {
   std::filesystem::path times(const std::string& launch, int rank) const;    ///< log/<launch>/rank-0003.times.jsonl
   std::filesystem::path heartbeats(const std::string& launch) const { return heartbeats() / launch; }
 
-  std::filesystem::path unit_state(int64_t first) const;           ///< units/unit-00000016.h5
+  std::filesystem::path unit_state(int64_t first) const;  ///< units/unit-00000016.h5
+  std::filesystem::path generator_state() const { return root / "units" / "generator.h5"; }
   std::filesystem::path shard(int64_t first, int64_t last) const;  ///< shards/images-00000016-00000031.h5 (last inclusive)
   std::filesystem::path checkpoint(int64_t step) const;            ///< checkpoints/step-00001200.h5
 };

@@ -112,7 +112,7 @@ void visit_synthesis_keys(AnyJob& job, Visitor&& visit) {
   const auto key = [](std::string_view name, Allowed allowed, std::string_view help, Decides decides = Decides::images) {
     return Key{"synthesis", name, decides, std::move(allowed), help};
   };
-  visit(key("method", one_of({"views", "sardfq", "psaq", "psaq_v2", "gaussian", "given"}),
+  visit(key("method", one_of({"views", "sardfq", "psaq", "psaq_v2", "generator", "gaussian", "given"}),
             "how images are made; gaussian: noise; given: run.shards has them"),
         synthesis.method);
   visit(key("start", mixture_of({"gaussian", "pink", "leaves", "scenes", "textures"}), "what the pixels start from"),
@@ -124,7 +124,8 @@ void visit_synthesis_keys(AnyJob& job, Visitor&& visit) {
   visit(key("unit_images", between(1, 4096), "consecutive images optimised together, one shard"), synthesis.unit_images);
   visit(key("optimised_share", between(0, 1), "share of the units that are optimised; the others stay as they start"),
         synthesis.optimised_share);
-  visit(key("iterations", between(0, large), "optimisation steps of a unit; 0: the start is the image"), synthesis.iterations);
+  visit(key("iterations", between(0, large), "optimisation steps of a unit, or of the generator; 0: the start is the image"),
+        synthesis.iterations);
   visit(key("seed", at_least(0), "of every random draw of the images"), synthesis.seed);
   visit(key("precision", one_of({"fp32", "bf16"}), "of the teacher's forward and backward pass"), synthesis.precision);
   visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels"), synthesis.learning_rate);
@@ -170,6 +171,21 @@ void visit_synthesis_group_keys(AnyJob& job, Visitor&& visit) {
         psaq_v2.disagreement_weight);
   visit(key("synthesis.psaq_v2", "adaptive", anything(), "the distance counts in units of what is left to learn"),
         psaq_v2.adaptive);
+  auto& generator = job.synthesis.generator;
+  visit(key("synthesis.generator", "batch", between(2, 65536),
+            "images of a training step over all ranks, in whole groups of synthesis.unit_images"),
+        generator.batch);
+  visit(key("synthesis.generator", "class_weight", between(0, large), "of the cross entropy with the image's class"),
+        generator.class_weight);
+  visit(key("synthesis.generator", "centre_weight", between(0, large),
+            "of the distance of attention's centre from the place it was given (ACQ); 0: no place is given"),
+        generator.centre_weight);
+  visit(key("synthesis.generator", "pair_weight", between(0, large),
+            "of how much two images of one class and place differ (ACQ)"),
+        generator.pair_weight);
+  visit(key("synthesis.generator", "consistency_weight", between(0, large),
+            "of the likeness of attention under BatchNorm's batch and kept statistics (ACQ)"),
+        generator.consistency_weight);
 }
 
 template <class AnyJob, class Visitor>
@@ -273,11 +289,16 @@ void visit_finetuning_group_keys(AnyJob& job, Visitor&& visit) {
   visit(key("finetuning.distill", "iterations", between(0, large), "end-to-end steps after the blocks"), distill.iterations);
   visit(key("finetuning.distill", "learning_rate", between(0, large), "of these, as finetuning.learning_rate"),
         distill.learning_rate);
+  visit(key("finetuning.distill", "optimizer", one_of({"adam", "sgd"}),
+            "of the end-to-end steps; sgd: with Nesterov's momentum, all at the learning rate as it stands"),
+        distill.optimizer);
   visit(key("finetuning.distill", "distance", one_of({"kl", "mae"}), "of the outputs: divergence, or mean absolute error"),
         distill.distance);
+  visit(key("finetuning.distill", "temperature", between(0.1, 100), "of the softmax in the divergence of classes"),
+        distill.temperature);
   visit(key("finetuning.distill", "feature_weight", between(0, large), "of the block outputs' error, beside the logits' KL"),
         distill.feature_weight);
-  visit(key("finetuning.distill", "images", mixture_of({"stored", "pink", "leaves", "scenes", "textures"}),
+  visit(key("finetuning.distill", "images", mixture_of({"stored", "generator", "pink", "leaves", "scenes", "textures"}),
             "what these steps see; stored: the shards' images, shifted and mirrored; others: made anew at every step"),
         distill.images);
 }

@@ -45,6 +45,19 @@ SynthesisJob sardfq() {
   return job;
 }
 
+// ACQ (arXiv 2301.07266) on GDFQ's generator and rate (arXiv 2003.03603). GDFQ trains 400 epochs of 200 steps of 16 images;
+// number and size of the steps and the weights of ACQ's losses are ours.
+SynthesisJob generator() {
+  SynthesisJob job;
+  job.method = "generator";
+  job.start = "gaussian";
+  job.optimised_share = 1.0;
+  job.iterations = 1000;
+  job.learning_rate = 1e-3;
+  job.batchnorm_weight = 1.0;
+  return job;
+}
+
 // Noise as a baseline: nothing is optimised.
 SynthesisJob gaussian() {
   SynthesisJob job;
@@ -66,6 +79,10 @@ int64_t cycles_of(const SynthesisJob& job) {
   return job.method == "psaq_v2" ? job.psaq_v2.cycles : 0;
 }
 
+bool trains_generator(const SynthesisJob& job) {
+  return job.method == "generator" && job.iterations > 0 && job.optimised_share > 0;
+}
+
 int64_t iterations_of(const SynthesisJob& job) {
   return cycles_of(job) > 0 ? job.psaq_v2.iterations : job.iterations;
 }
@@ -76,6 +93,7 @@ const std::vector<SynthesisMethod>& synthesis_methods() {
       {.name = "sardfq", .rounds = {.count = 2, .warmup_iterations = 100}, .defaults = sardfq},
       {.name = "psaq", .rounds = {.count = 2, .warmup_iterations = 100}, .defaults = psaq},
       {.name = "psaq_v2", .rounds = {.count = 1, .warmup_iterations = 100}, .defaults = psaq_v2},
+      {.name = "generator", .rounds = {}, .defaults = generator},
       {.name = "gaussian", .rounds = {}, .defaults = gaussian},
       {.name = "given", .rounds = {}, .defaults = given}};
   return methods;

@@ -27,6 +27,9 @@ int64_t cycles_of(const SynthesisJob& job);
 /// Optimisation steps of a unit: those of a cycle in jobs that have any.
 int64_t iterations_of(const SynthesisJob& job);
 
+/// A generator is trained, and makes the images of the units that are not starts.
+bool trains_generator(const SynthesisJob& job);
+
 /// In the order in which the documentation names them; the first is the default.
 const std::vector<SynthesisMethod>& synthesis_methods();
 

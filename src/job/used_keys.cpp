@@ -22,6 +22,11 @@ bool optimises(const Job& job) {
   return draws(job) && synthesis.method != "gaussian" && has_steps && synthesis.optimised_share > 0;
 }
 
+/// Some image begins, or stays, as a start.
+bool has_starts(const Job& job) {
+  return draws(job) && !(trains_generator(job.synthesis) && job.synthesis.optimised_share == 1);
+}
+
 bool has_cycles(const Job& job) {
   return cycles_of(job.synthesis) > 0;
 }
@@ -73,7 +78,7 @@ using Condition = bool (*)(const Job&);
 
 /// Keys that are not always used, and when they are.
 const std::map<std::string_view, Condition> conditions = {
-    {"synthesis.start", draws},
+    {"synthesis.start", has_starts},
     {"synthesis.seed", draws},
     {"synthesis.precision", optimises},
     {"synthesis.optimised_share", optimises},
@@ -89,6 +94,11 @@ const std::map<std::string_view, Condition> conditions = {
     {"synthesis.psaq.entropy_weight", optimises},
     {"synthesis.psaq.entropy_form", [](const Job& job) { return optimises(job) && job.synthesis.psaq.entropy_weight != 0.0; }},
     {"synthesis.psaq.head_similarity_weight", optimises},
+    {"synthesis.generator.batch", optimises},
+    {"synthesis.generator.class_weight", optimises},
+    {"synthesis.generator.centre_weight", optimises},
+    {"synthesis.generator.pair_weight", optimises},
+    {"synthesis.generator.consistency_weight", optimises},
     {"synthesis.psaq_v2.iterations", has_cycles},
     {"synthesis.psaq_v2.disagreement_weight", has_cycles},
     {"synthesis.psaq_v2.adaptive",
@@ -113,7 +123,9 @@ const std::map<std::string_view, Condition> conditions = {
     {"finetuning.adaround.learning_rate", reconstructs},
     {"finetuning.distill.iterations", is_blockwise},
     {"finetuning.distill.learning_rate", [](const Job& job) { return is_blockwise(job) && distils(job); }},
+    {"finetuning.distill.optimizer", distils},
     {"finetuning.distill.distance", distils},
+    {"finetuning.distill.temperature", [](const Job& job) { return distils(job) && job.finetuning.distill.distance == "kl"; }},
     {"finetuning.distill.feature_weight", distils},
     {"finetuning.distill.images", distils},
 };

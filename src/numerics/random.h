@@ -30,6 +30,11 @@ enum class Purpose : uint64_t {
   activation_drop = 11,
   image_stream = 12,
   views = 13,
+  generator_start = 14,
+  generator_noise = 15,
+  generator_pairs = 16,
+  generated_noise = 17,
+  generated_images = 18,
 };
 
 class RandomStream {

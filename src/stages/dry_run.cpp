@@ -10,6 +10,7 @@
 #include "job/synthesis_methods.h"
 #include "quantization/calibration.h"
 #include "reporting/result.h"
+#include "stages/generator_training.h"
 #include "stages/labelled_set.h"
 #include "stages/stages.h"
 #include "stages/stopwatch.h"
@@ -79,6 +80,10 @@ Estimate time_synthesis(const RunContext& context) {
   const auto rounds = static_cast<double>(1 + cycles_of(job));
   Estimate estimate{0, rounds * static_cast<double>(units.size()) * static_cast<double>(job.unit_images) * image_megabytes};
   if (images_are_starts(job)) return estimate;
+  if (trains_generator(job)) {
+    estimate.seconds = seconds_of_generator_step(context) * static_cast<double>(job.iterations);
+    return estimate;
+  }
 
   const int64_t iterations = iterations_of(job);
   const SynthesisTeacher teacher = context.synthesis_teacher();

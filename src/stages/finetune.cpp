@@ -8,12 +8,14 @@
 #include "cluster/log.h"
 #include "finetuning/sampler.h"
 #include "finetuning/training.h"
+#include "job/mixture.h"
 #include "numerics/schedule.h"
 #include "reporting/metrics_log.h"
 #include "reporting/progress.h"
 #include "stages/checkpoint_clock.h"
 #include "stages/checkpoint_store.h"
 #include "stages/finetuning_owner.h"
+#include "stages/generator_training.h"
 #include "stages/held_out_figures.h"
 #include "stages/shard_set.h"
 #include "stages/stage_times.h"
@@ -177,10 +179,11 @@ ExitCode finetune(RunContext& context) {
   const SyntheticImages images = read_images(shards, sampler.own_images());
   const SyntheticImages held_out = read_images(shards, held_out_share(context));
   const Network teacher = context.teacher_on_device();
-  const std::vector<Phase> phases =
-      phases_of(job, {.teacher = teacher, .student = student, .calibrated = calibrated},
-                {.training = images, .held_out = held_out, .preprocessing = context.teacher.preprocessing},
-                cluster.communicator, context.job.run.cache_megabytes << 20);
+  const GeneratedImages generated = has_entry(job.distill.images, "generator") ? generated_stream(context) : GeneratedImages();
+  const std::vector<Phase> phases = phases_of(
+      job, {.teacher = teacher, .student = student, .calibrated = calibrated},
+      {.training = images, .held_out = held_out, .preprocessing = context.teacher.preprocessing, .generated = generated},
+      cluster.communicator, context.job.run.cache_megabytes << 20);
 
   int64_t steps = 0;
   for (const Phase& phase : phases) steps += phase.iterations;

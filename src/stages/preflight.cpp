@@ -8,13 +8,16 @@
 #include "base/error.h"
 #include "base/pulse.h"
 #include "cluster/on_root.h"
+#include "job/synthesis_methods.h"
 #include "stages/finetuning_owner.h"
+#include "stages/generator_training.h"
 #include "stages/given_images.h"
 #include "stages/rounds.h"
 #include "stages/shard_set.h"
 #include "stages/student_source.h"
 #include "stages/unit_work.h"
 #include "storage/tensor_archive.h"
+#include "synthesis/generator_loss.h"
 #include "synthesis/objective.h"
 #include "synthesis/unit.h"
 
@@ -113,6 +116,7 @@ void refuse_other_checkpoints(const RunContext& context) {
 /// Terms that the teacher cannot serve refuse when they are drawn.
 void require_servable_terms(const RunContext& context) {
   const SynthesisJob& job = context.job.synthesis;
+  if (trains_generator(job)) generator_shape(*context.teacher.model.plan, job);
   if (!images_are_starts(job))
     draw_objective({context.teacher.model, context.teacher.preprocessing}, job, {0, job.unit_images});
 }
@@ -150,8 +154,12 @@ Intent intent_of(const std::string& command, bool teacher_only) {
 }
 
 void adopt_recorded_identity(RunContext& context) {
-  const IdentityContext own = context.identity;
-  context.identity = computed_as(own, from_root(context.cluster.communicator, [&] { return recorded_facts(context); }));
+  IdentityContext own = context.identity;
+  const Communicator& communicator = context.cluster.communicator;
+  context.identity = computed_as(own, from_root(communicator, [&] { return recorded_facts(context); }));
+  if (trains_generator(context.job.synthesis) && context.identity.generator.empty())
+    context.identity.generator = from_root(communicator, [&] { return finished_generator_hash(context); });
+  own.generator = context.identity.generator;
   context.made_otherwise = difference_in_making(context, own);
 }
 

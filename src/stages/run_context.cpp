@@ -28,9 +28,16 @@
 namespace eidolon {
 namespace {
 
-/// bf16 where the device multiplies it faster than fp32: GPUs from Ampere on, and CPUs with matrix tiles.
+bool cpu_multiplies_bfloat16() {
+  const auto capabilities = at::cpu::get_cpu_capabilities();
+  const auto dot_products = capabilities.find("avx512_bf16");
+  return at::cpu::init_amx() || (dot_products != capabilities.end() && dot_products->second.toBool());
+}
+
+/// bf16 where the device multiplies it faster than fp32: GPUs from Ampere on, and CPUs with matrix tiles or dot products of it
+/// (docs/lab/families.md: twice as fast on a Zen 4).
 std::string fastest_precision(const at::Device& device) {
-  const bool faster = device.is_cpu() ? at::cpu::init_amx() : multiplies_bfloat16(device);
+  const bool faster = device.is_cpu() ? cpu_multiplies_bfloat16() : multiplies_bfloat16(device);
   return faster ? "bf16" : "fp32";
 }
 

@@ -7,6 +7,7 @@
 #include "cluster/log.h"
 #include "cluster/on_root.h"
 #include "job/synthesis_methods.h"
+#include "stages/generator_training.h"
 #include "stages/rounds.h"
 #include "stages/shard_set.h"
 #include "stages/stages.h"
@@ -15,10 +16,18 @@
 namespace eidolon {
 namespace {
 
-double views_of(const SynthesisJob& job, const std::vector<Unit>& units) {
+/// What progress counts: images where none is optimised by itself, else what the teacher sees.
+struct Work {
+  double amount = 0;
+  std::string unit = "views";
+};
+
+Work work_of(const SynthesisJob& job, const std::vector<Unit>& units) {
+  if (images_are_starts(job) || trains_generator(job))
+    return {.amount = static_cast<double>(units.size()) * static_cast<double>(job.unit_images), .unit = "images"};
   double views = 0;
   for (const Unit& unit : units) views += static_cast<double>(iterations_of(job)) * views_per_iteration(job, unit);
-  return views;
+  return {.amount = views};
 }
 
 void announce(const SynthesisJob& job, const Cluster& cluster, const std::vector<Unit>& missing) {
@@ -64,13 +73,12 @@ bool make_units(RunContext& context, std::vector<Unit> missing) {
   const Cluster& cluster = context.cluster;
   const Communicator& communicator = cluster.communicator;
   const SynthesisJob& job = context.job.synthesis;
-  const bool starts = images_are_starts(job);
-  const double work =
-      starts ? static_cast<double>(missing.size()) * static_cast<double>(job.unit_images) : views_of(job, missing);
+  const Work work = work_of(job, missing);
   SynthesisTeacher teacher = context.synthesis_teacher();
   teacher.opponent = opponent_of(context);
   UnitWorkshop workshop{context, std::move(teacher), CheckpointClock(context.job.run),
-                        Progress("synthesize", work / cluster.size(), starts ? "images" : "views", cluster.is_root())};
+                        Progress("synthesize", work.amount / cluster.size(), work.unit, cluster.is_root())};
+  if (trains_generator(job)) workshop.generator = finished_generator(context);
   for (int waits = 0; !missing.empty();) {
     const Pass own = make_free_units(workshop, missing);
     cluster.wait_for_all();
@@ -93,6 +101,9 @@ void require_all_given(const RunContext& context, const std::vector<Unit>& missi
 
 ExitCode synthesize(RunContext& context) {
   if (const ExitCode code = finish_earlier_rounds(context); code != ExitCode::done) return code;
+  if (trains_generator(context.job.synthesis)) {
+    if (const ExitCode code = train_generator(context); code != ExitCode::done) return code;
+  }
   const std::vector<Unit> units = units_of(context.job.synthesis);
   const std::vector<Unit> missing = units_without_shard(context, units);
   if (context.job.synthesis.method == "given") {

@@ -33,6 +33,12 @@ std::string unit_name(const Unit& unit) {
   return "unit " + std::to_string(unit.first);
 }
 
+std::vector<int64_t> global_indices(const Unit& unit) {
+  std::vector<int64_t> indices(static_cast<size_t>(unit.images));
+  std::iota(indices.begin(), indices.end(), unit.first);
+  return indices;
+}
+
 Claimant maker(const RunContext& context) {
   return context.claimant(synthesis_facts(context.job, context.identity));
 }
@@ -104,15 +110,26 @@ std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& un
   return finished_shard(workshop.teacher, unit, objective, state);
 }
 
+/// Nothing of it is optimised: an image is what the generator makes of its index.
+ImageShard generated_shard(const UnitWorkshop& workshop, const Unit& unit) {
+  const at::NoGradGuard no_grad;
+  const SynthesisJob& job = workshop.context.job.synthesis;
+  const SynthesisTeacher& teacher = workshop.teacher;
+  const UnitObjective objective = draw_objective(teacher, job, unit);
+  Conditions conditions = image_conditions(job.seed, teacher.plan().output.size, global_indices(unit), 0);
+  conditions.classes = objective.semantics.classes.select(1, 0).to(at::kLong);
+  const Tensor pixels =
+      generate(*workshop.generator, conditions.to(teacher.device()), teacher.preprocessing, teacher.precision());
+  return finished_shard(teacher, unit, objective, start_unit(teacher, pixels));
+}
+
 }  // namespace
 
 Tensor first_pixels(const RunContext& context, const Unit& unit) {
   const Preprocessing& preprocessing = context.teacher.preprocessing;
   if (context.round_before == nullptr) return start_pixels(context.job.synthesis, preprocessing, unit).to(context.device());
-  std::vector<int64_t> indices(static_cast<size_t>(unit.images));
-  std::iota(indices.begin(), indices.end(), unit.first);
   const ShardFiles files{{{context.round_before->shard(unit), unit.first, unit.last()}}, context.job.run.shard_wait_seconds};
-  return normalise(preprocessing, read_images(files, indices).bytes.to(context.device()));
+  return normalise(preprocessing, read_images(files, global_indices(unit)).bytes.to(context.device()));
 }
 
 UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
@@ -126,10 +143,11 @@ UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
     remove_parts(file.parent_path(), file.filename().string());
   }
 
-  std::optional<ImageShard> shard =
-      is_optimised(job, unit) ? optimised_shard(workshop, unit) : start_shard(workshop.teacher, job, unit);
+  std::optional<ImageShard> shard = !is_optimised(job, unit) ? start_shard(workshop.teacher, job, unit)
+                                    : workshop.generator     ? generated_shard(workshop, unit)
+                                                             : optimised_shard(workshop, unit);
   if (!shard) return UnitOutcome::stopped;
-  if (images_are_starts(job)) workshop.progress.advance(static_cast<double>(unit.images));
+  if (images_are_starts(job) || workshop.generator) workshop.progress.advance(static_cast<double>(unit.images));
   stamp(*shard, job, unit, context.teacher.preprocessing, context.shard_owner());
   write_shard(context.shard(unit), *shard);
   write_time(context, "synthesize/" + unit_name(unit), watch.seconds());

@@ -1,11 +1,13 @@
 // One unit of synthesis, from its claim to its shard.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "reporting/progress.h"
 #include "stages/checkpoint_clock.h"
 #include "stages/run_context.h"
+#include "synthesis/generator.h"
 
 namespace eidolon {
 
@@ -25,6 +27,7 @@ struct UnitWorkshop {
   SynthesisTeacher teacher;
   CheckpointClock clock;
   Progress progress;
+  std::optional<Generator> generator = {};  ///< which makes the images of the units that are not starts
 };
 
 /// The unit's pixels before its first step: its start, or what the round before made of it. Normalised, on the device.

@@ -63,8 +63,9 @@ std::vector<NodeId> map_nodes(const Plan& plan) {
     const int64_t places = before.shape.at(1) * before.shape.at(2);
     if (places < fewest_places || places > most_places) continue;
     for (const NodeId node : plan.nodes_of(section)) {
-      if (plan.role(node) != Role::input) continue;
-      nodes.push_back(node);
+      const Product* product = plan.role(node) == Role::input ? plan.product_reading(node) : nullptr;
+      if (product == nullptr) continue;
+      if (product->convolution) nodes.push_back(node);  // a head pools its maps before it multiplies
       break;
     }
   }

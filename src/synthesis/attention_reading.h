@@ -29,7 +29,7 @@ struct AttentionReading {
                       ///< 1 x D, their places
 };
 
-/// The nodes at which sections are given maps of a moderate number of places: what stands for the heads' outputs in a network
+/// The nodes at which sections of convolutions are given maps of a moderate number of places: what stands for the heads' outputs in a network
 /// without attention.
 std::vector<NodeId> map_nodes(const Plan& plan);
 

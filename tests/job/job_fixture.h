@@ -103,11 +103,12 @@ inline Job resolved_job() {
 /// of these jobs.
 inline std::vector<Job> jobs_that_use_every_key() {
   std::vector<Job> jobs;
-  for (const char* method : {"views", "sardfq", "psaq", "psaq_v2"}) {
+  for (const char* method : {"views", "sardfq", "psaq", "psaq_v2", "generator"}) {
     Job job = resolved_job();
     job.quantization.recipe = std::string_view(method) == "sardfq" ? "w4a8" : "research";
     job.synthesis = synthesis_method(method).defaults();
     job.synthesis.precision = "fp32";
+    if (std::string_view(method) == "generator") job.synthesis.optimised_share = 0.5;  // so that starts are used
     job.synthesis.variation_weight = 1;
     job.synthesis.batchnorm_weight = 1;
     job.synthesis.sardfq.prior_weight = 2;

@@ -108,6 +108,18 @@ TEST_F(ReaderErrors, KeysOfMethodsThatAreNotChosen) {
             "\"none\" in this job; leave the key out, or choose \"blockwise\" or \"distill\"");
 }
 
+TEST_F(ReaderErrors, GeneratorsWithoutWholeGroupsOfPairs) {
+  const std::string said =
+      ", but a step has whole groups of 'synthesis.unit_images' = 16 images in pairs; set it to a multiple of that, which is "
+      "even";
+  EXPECT_EQ(of_line("synthesis", "method = \"generator\"\n[synthesis.generator]\nbatch = 24"),
+            "job.toml: 'synthesis.generator.batch' is 24" + said);
+  EXPECT_EQ(of_line("synthesis", "method = \"generator\"\n[synthesis.generator]\nbatch = 32"), "(accepted)");
+  EXPECT_EQ(of_line("finetuning.distill", "images = \"generator, stored\""),
+            "job.toml: 'finetuning.distill.images' names \"generator\", which only 'synthesis.method' = \"generator\" trains; "
+            "set one of them otherwise");
+}
+
 TEST_F(ReaderErrors, UnknownSections) {
   EXPECT_EQ(of_line("synthesys", "images = 3"), "job.toml:3: unknown section 'synthesys'; nearest is 'synthesis'");
   EXPECT_EQ(of_file("[runs]\n"), "job.toml:1: unknown section 'runs'; nearest is 'run'");
@@ -129,7 +141,8 @@ TEST_F(ReaderErrors, WrongTypes) {
   expect("finetuning", "token_units = 1", "'finetuning.token_units' is 1, but must be true or false");
   expect("synthesis", "learning_rate = true", "'synthesis.learning_rate' is true, but must be a number from 0 to 1e+09");
   expect("synthesis", "method = 3",
-         "'synthesis.method' is 3, but must be \"views\", \"sardfq\", \"psaq\", \"psaq_v2\", \"gaussian\" or \"given\"");
+         "'synthesis.method' is 3, but must be \"views\", \"sardfq\", \"psaq\", \"psaq_v2\", \"generator\", \"gaussian\" or "
+         "\"given\"");
   expect("evaluation", "images = 3", "'evaluation.images' is 3, but must be a path in quotes");
   expect("synthesis", "images = \"auto\"", "'synthesis.images' is 'auto', but must be an integer from 1 to 99999999");
   expect("run", "threads = \"all\"", "'run.threads' is 'all', but must be an integer from 1 to 4096 or \"auto\"");
@@ -173,9 +186,9 @@ TEST_F(ReaderErrors, ValuesOutOfRange) {
   expect("synthesis", "unit_images = 0", "'synthesis.unit_images' is 0, but must be an integer from 1 to 4096");
   expect("synthesis", "iterations = -1", "'synthesis.iterations' is -1, but must be an integer from 0 to 1000000000");
   expect("synthesis", "seed = -1", "'synthesis.seed' is -1, but must be an integer of at least 0");
-  expect(
-      "synthesis", "method = \"gausian\"",
-      "'synthesis.method' is 'gausian', but must be \"views\", \"sardfq\", \"psaq\", \"psaq_v2\", \"gaussian\" or \"given\"");
+  expect("synthesis", "method = \"gausian\"",
+         "'synthesis.method' is 'gausian', but must be \"views\", \"sardfq\", \"psaq\", \"psaq_v2\", \"generator\", "
+         "\"gaussian\" or \"given\"");
   for (const char* start : {"leafs", "", "pink:0", "pink:1.5", "pink:1,", "leaves:2, leafs:1", "pink leaves"}) {
     expect("synthesis", std::string("start = \"") + start + "\"",
            std::string("'synthesis.start' is '") + start +

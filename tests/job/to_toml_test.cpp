@@ -24,7 +24,7 @@ void expect_equal(const Job& expected, const Job& actual) {
 }
 
 TEST_F(ToToml, EveryKeyChangedFromItsDefaultSurvivesTheRoundTrip) {
-  for (const char* method : {"views", "sardfq", "psaq", "gaussian", "given"}) {
+  for (const char* method : {"views", "sardfq", "psaq", "psaq_v2", "generator", "gaussian", "given"}) {
     Job job;
     visit_keys(job, [](const Key& key, auto& field) { change(key, field); });
     job.synthesis.method = method;

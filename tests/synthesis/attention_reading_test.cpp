@@ -104,9 +104,9 @@ TEST(AttentionReading, OfQueriesAndKeysInWindowsIsOneSetPerWindow) {
   }
 }
 
-/// A ResNet of 64 x 64 pixels has maps of 16, 8, 4 and 2 places a side behind its blocks.
-TEST(MapReading, ShowsThePlacesOfModerateMapsWhereThereIsNoAttention) {
-  const auto folder = std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / "timm_resnet_basic";
+void expect_places_of_moderate_maps(const char* family) {
+  SCOPED_TRACE(family);
+  const auto folder = std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / family;
   const Network network = read_teacher(folder).model.to(test_device(), at::kFloat);
   const Plan& plan = *network.plan;
   const std::vector<NodeId> nodes = map_nodes(plan);
@@ -128,6 +128,13 @@ TEST(MapReading, ShowsThePlacesOfModerateMapsWhereThereIsNoAttention) {
       EXPECT_TRUE(at::equal(readings[i].output.select(1, place).squeeze(1), expected));
     }
   }
+}
+
+/// A ResNet of 64 x 64 pixels has maps of 16, 8, 4 and 2 places a side behind its blocks. One for CIFAR ends in maps of 8 x 8,
+/// which its head pools before it multiplies.
+TEST(MapReading, ShowsThePlacesOfModerateMapsWhereThereIsNoAttention) {
+  expect_places_of_moderate_maps("timm_resnet_basic");
+  expect_places_of_moderate_maps("cifar_resnet");
 }
 
 }  // namespace
