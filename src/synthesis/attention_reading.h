@@ -29,8 +29,8 @@ struct AttentionReading {
                       ///< 1 x D, their places
 };
 
-/// The nodes at which sections of convolutions are given maps of a moderate number of places: what stands for the heads' outputs in a network
-/// without attention.
+/// The nodes at which sections of convolutions are given maps of a moderate number of places: what stands for the heads'
+/// outputs in a network without attention.
 std::vector<NodeId> map_nodes(const Plan& plan);
 
 /// A Tap that fills `readings`, one entry per attention of the network or, without any, per map_nodes(), from the first

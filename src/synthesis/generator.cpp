@@ -1,6 +1,7 @@
 #include "synthesis/generator.h"
 
 #include <cmath>
+#include <map>
 #include <string>
 
 #include "base/error.h"

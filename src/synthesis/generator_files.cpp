@@ -1,6 +1,7 @@
 #include "synthesis/generator_files.h"
 
 #include <span>
+#include <vector>
 
 #include "base/error.h"
 #include "job/identity.h"

@@ -28,6 +28,9 @@ TEST_F(ToToml, EveryKeyChangedFromItsDefaultSurvivesTheRoundTrip) {
     Job job;
     visit_keys(job, [](const Key& key, auto& field) { change(key, field); });
     job.synthesis.method = method;
+    job.synthesis.unit_images = 8;
+    job.synthesis.generator.batch = 24;  // whole units
+    job.finetuning.distill.images = "leaves";
     const Job read = read_job(write("round_trip.toml", to_toml(job)), {});
     expect_equal(job, read);
     EXPECT_EQ(read.name, "round_trip");
