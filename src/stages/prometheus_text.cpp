@@ -105,7 +105,8 @@ std::vector<Sample> losses(const RunStatus& status) {
 }  // namespace
 
 std::string prometheus_text(const std::filesystem::path& run_directory, const RunStatus& status) {
-  Text text({{"job", status.job.name}, {"run", std::filesystem::weakly_canonical(run_directory).string()}});
+  const std::filesystem::path run = std::filesystem::weakly_canonical(run_directory);
+  Text text({{"job", run.filename().string()}, {"run", run.string()}});
   const auto flag = [&](const char* name, const char* help, bool value) { text.gauge(name, help, {{{}, value ? 1.0 : 0.0}}); };
   flag("running", "Whether a launch was heard of within the last minute.", is_running(status));
   flag("finished", "Whether the newest checkpoint is the finished student.", is_finished(status));

@@ -8,8 +8,8 @@
 
 namespace eidolon {
 
-/// Gauges "eidolon_..." with HELP and TYPE. Every sample has the labels `job` and `run`, the latter the absolute path of the
-/// directory. What is not known has no sample.
+/// Gauges "eidolon_..." with HELP and TYPE. Every sample has the labels `run`, the absolute path of the directory, and `job`,
+/// its name, which is the job's unless --run-dir named another. What is not known has no sample.
 std::string prometheus_text(const std::filesystem::path& run_directory, const RunStatus& status);
 
 }  // namespace eidolon

@@ -3,6 +3,7 @@ import glob
 import json
 import math
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,8 @@ except ImportError as error:
 
 
 def status(run, *words, code=0):
-    result = subprocess.run([BINARY, "status", run, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT)
+    result = subprocess.run([BINARY, "status", run, *map(str, words)], capture_output=True, text=True, errors="replace",
+                            env=ENVIRONMENT)
     assert result.returncode == code, result.stdout + result.stderr
     return result
 
@@ -133,7 +135,7 @@ class Prometheus(ProgramTest):
             self.assertIn(f"`{family.name}`", page)
             for sample in family.samples:
                 labels = dict(sample.labels)
-                self.assertEqual((labels.pop("job"), labels.pop("run")), ("job", label or str(run)))
+                self.assertEqual((labels.pop("job"), labels.pop("run")), (pathlib.Path(label or run).name, label or str(run)))
                 gauges.setdefault(sample.name.removeprefix("eidolon_"), []).append((labels, sample.value))
         self.assertEqual([path.name for path in self.folder.glob("eidolon.prom*")], ["eidolon.prom"])
         return gauges
