@@ -86,8 +86,13 @@ void define_commands(CLI::App& app, CommandLine& line) {
   };
   CLI::App* status =
       add_look("status", "run_dir", "what is done, what is missing, speed and time left, while the job runs or after");
-  CLI::Option* as_json = status->add_flag("--json", line.evaluate.json, "as one JSON object");
-  status->add_flag("--watch", line.watch, "look again every two seconds, until no launch is running")->excludes(as_json);
+  CLI::Option* as_json = status->add_flag("--json", line.looking.json, "as one JSON object");
+  status->add_flag("--watch", line.looking.watch, "look again every two seconds, until no launch is running")
+      ->excludes(as_json);
+  status->add_option("--prometheus", line.looking.prometheus,
+                     "also write it to this file, NAME.prom for node_exporter's textfile collector");
+  status->add_option("--tensorboard", line.looking.tensorboard,
+                     "also write the curves of fine-tuning into this folder, as event files");
   add_look("inspect", "file", "what a file of this program or a weight file holds, and whether it is sound");
   add_report(app, line);
   CLI::App* doctor = app.add_subcommand("doctor", "check ranks, devices, collectives and a shared folder, before a first run");

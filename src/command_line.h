@@ -20,7 +20,7 @@ struct CommandLine {
   ExportOptions exporting;
   ReportOptions reporting;
   bool all_keys = false;
-  bool watch = false;              ///< of status
+  StatusOptions looking;
   std::string shell;               ///< whose completion is asked for
   std::vector<std::string> words;  ///< as they were given
   std::string answer;              ///< to --help, --version, completion or man; nothing else is to be done then

@@ -120,7 +120,7 @@ bool uses_ranks(const CommandLine& line) {
 
 ExitCode dispatch(const CommandLine& line, int argc, char** argv) {
   if (uses_ranks(line)) return run_on_cluster(line, argc, argv);
-  if (line.command == "status") return eidolon::status(line.target, {.json = line.evaluate.json, .watch = line.watch});
+  if (line.command == "status") return eidolon::status(line.target, line.looking);
   if (line.command == "inspect") return eidolon::inspect(line.target);
   print_result(line.command == "keys" ? describe_keys(line.all_keys ? WhichKeys::all : WhichKeys::common) : line.answer);
   return ExitCode::done;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <functional>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "job/reader.h"
 #include "job/run_directory.h"
 #include "job/synthesis_methods.h"
+#include "reporting/metrics_log.h"
 #include "storage/tensor_archive.h"
 #include "synthesis/unit.h"
 
@@ -35,9 +37,8 @@ SynthesisStatus synthesis_status(const Job& job, const RunDirectory& run, const 
   SynthesisStatus status;
   status.units = static_cast<int64_t>(units.size());
   for (const Unit& unit : units) {
-    std::filesystem::path path = run.shard(unit.first, unit.last());
-    if (!job.run.shards.empty()) path = job.run.shards / path.filename();
-    if (std::filesystem::exists(path)) {
+    status.views += views_per_iteration(job.synthesis, unit) * static_cast<double>(iterations_of(job.synthesis));
+    if (std::filesystem::exists(shard_file(run, job, unit.first, unit.last()))) {
       ++status.shards;
       continue;
     }
@@ -101,6 +102,44 @@ std::vector<LaunchStatus> launches_of(const RunDirectory& run) {
   return launches;
 }
 
+/// Of the file's last line that has figures of training; none where no line has.
+std::vector<LossStatus> last_losses(const std::filesystem::path& metrics) {
+  std::vector<LossStatus> losses;
+  for_metrics(metrics, [&](const nlohmann::ordered_json& line) {
+    const std::string stage = line["stage"].get<std::string>();
+    if (stage.ends_with("/held_out")) return;
+    losses.clear();
+    for (const auto& [name, value] : line.items()) {
+      if (name != "step" && name != "time" && value.is_number())
+        losses.push_back({.stage = stage, .step = line["step"].get<int64_t>(), .term = name, .value = value.get<double>()});
+    }
+  });
+  return losses;
+}
+
+std::vector<LossStatus> losses_of(const RunDirectory& run, const std::vector<LaunchStatus>& launches) {
+  std::vector<LossStatus> losses;
+  for (const LaunchStatus& launch : launches) {
+    losses = last_losses(run.synthesis_metrics(launch.name));
+    if (!losses.empty()) break;
+  }
+  const std::vector<LossStatus> of_finetuning = last_losses(run.metrics());
+  losses.insert(losses.end(), of_finetuning.begin(), of_finetuning.end());
+  return losses;
+}
+
+std::optional<bool> is_data_free(const RunStatus& status, const RunDirectory& run) {
+  const Unit first = units_of(status.job.synthesis).at(0);
+  const bool student = status.checkpoint && status.checkpoint->sound;
+  const std::filesystem::path file =
+      student ? std::filesystem::path(status.checkpoint->file) : shard_file(run, status.job, first.first, first.last());
+  if (!student && verify_archive(file) != ArchiveState::sound) return std::nullopt;
+  const auto attributes = read_attributes(file, false);
+  const auto stated = attributes.find("data_free");
+  if (stated == attributes.end()) return std::nullopt;
+  return stated->second == "true";
+}
+
 }  // namespace
 
 RunStatus status_of(const std::filesystem::path& directory) {
@@ -108,9 +147,21 @@ RunStatus status_of(const std::filesystem::path& directory) {
   if (!std::filesystem::exists(run.resolved_job())) {
     throw BadInput(directory.string() + " holds no job.resolved.toml; it is not a run directory, or its first start failed");
   }
-  RunStatus status{read_resolved_job(run.resolved_job()), {}, newest_checkpoint(run), launches_of(run)};
+  RunStatus status{
+      .job = read_resolved_job(run.resolved_job()), .checkpoint = newest_checkpoint(run), .launches = launches_of(run)};
   status.synthesis = synthesis_status(status.job, run, status.launches);
+  status.losses = losses_of(run, status.launches);
+  status.data_free = is_data_free(status, run);
   return status;
+}
+
+bool is_running(const RunStatus& status) {
+  return std::ranges::any_of(status.launches,
+                             [](const LaunchStatus& launch) { return launch.state == LaunchStatus::State::running; });
+}
+
+bool is_finished(const RunStatus& status) {
+  return status.checkpoint && status.checkpoint->sound && status.checkpoint->phase == "finished";
 }
 
 std::optional<Beat> running_root(const RunStatus& status, const std::string& stage) {

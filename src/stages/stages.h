@@ -56,10 +56,12 @@ ExitCode doctor(const Cluster& cluster, const std::filesystem::path& folder, boo
 
 struct StatusOptions {
   bool json = false;
-  bool watch = false;  ///< again and again, until no launch is running
+  bool watch = false;                      ///< again and again, until no launch is running
+  std::filesystem::path prometheus = {};   ///< file for the same as text for Prometheus; empty: none
+  std::filesystem::path tensorboard = {};  ///< folder for the curves of fine-tuning as event files; empty: none
 };
 
-/// What a run directory holds, from its files alone.
+/// What a run directory holds, from its files alone. Nothing is written there.
 ExitCode status(const std::filesystem::path& run_directory, const StatusOptions& options);
 
 struct ReportOptions {

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -8,10 +7,14 @@
 #include <string>
 #include <thread>
 
+#include "job/run_directory.h"
+#include "reporting/event_file.h"
 #include "reporting/progress_text.h"
 #include "reporting/result.h"
+#include "stages/prometheus_text.h"
 #include "stages/run_status.h"
 #include "stages/stages.h"
+#include "storage/atomic_file.h"
 
 namespace eidolon {
 namespace {
@@ -96,15 +99,20 @@ ordered_json json_of(const RunStatus& status) {
                      {{"shards", s.shards},
                       {"units", s.units},
                       {"begun", s.begun},
+                      {"views", s.views},
                       {"views_left", s.views_left},
                       {"views_per_second", s.views_per_second}}},
                     {"checkpoint", nullptr},
+                    {"losses", ordered_json::array()},
                     {"launches", ordered_json::array()}};
+  if (status.data_free) json["data_free"] = *status.data_free;
   if (const auto& c = status.checkpoint) {
     json["checkpoint"] = {{"file", c->file},   {"sound", c->sound},
                           {"phase", c->phase}, {"phase_step", c->phase_step},
                           {"step", c->step},   {"age_seconds", c->age_seconds}};
   }
+  for (const LossStatus& loss : status.losses)
+    json["losses"].push_back({{"stage", loss.stage}, {"step", loss.step}, {"term", loss.term}, {"value", loss.value}});
   for (const LaunchStatus& launch : status.launches) json["launches"].push_back(json_of(launch));
   return json;
 }
@@ -118,15 +126,18 @@ std::string text_of(const std::filesystem::path& directory, const RunStatus& sta
   return text.str();
 }
 
-bool is_running(const RunStatus& status) {
-  return std::ranges::any_of(status.launches,
-                             [](const LaunchStatus& launch) { return launch.state == LaunchStatus::State::running; });
+/// Looks, and brings the files for other watchers up to date.
+RunStatus look(const std::filesystem::path& directory, const StatusOptions& options) {
+  RunStatus status = status_of(directory);
+  if (!options.tensorboard.empty()) follow_metrics(RunDirectory{directory}.metrics(), options.tensorboard);
+  if (!options.prometheus.empty()) write_text_atomically(options.prometheus, prometheus_text(directory, status));
+  return status;
 }
 
 }  // namespace
 
 ExitCode status(const std::filesystem::path& directory, const StatusOptions& options) {
-  RunStatus status = status_of(directory);
+  RunStatus status = look(directory, options);
   if (options.json) {
     print_result(json_text(json_of(status)) + "\n");
     return ExitCode::done;
@@ -134,7 +145,7 @@ ExitCode status(const std::filesystem::path& directory, const StatusOptions& opt
   print_result(text_of(directory, status));
   while (options.watch && is_running(status)) {
     std::this_thread::sleep_for(between_looks);
-    status = status_of(directory);
+    status = look(directory, options);
     print_anew(text_of(directory, status));
   }
   return ExitCode::done;

@@ -66,6 +66,10 @@ PosixFile PosixFile::create(const std::filesystem::path& path) {
   return PosixFile(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, "create");
 }
 
+PosixFile PosixFile::open_for_appending(const std::filesystem::path& path) {
+  return PosixFile(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, "open");
+}
+
 PosixFile::PosixFile(PosixFile&& other) noexcept
     : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 

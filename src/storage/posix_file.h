@@ -18,7 +18,8 @@ class PosixFile {
  public:
   static PosixFile open_for_reading(const std::filesystem::path& path);
   static PosixFile open_folder(const std::filesystem::path& path);
-  static PosixFile create(const std::filesystem::path& path);  ///< truncates an existing file; follows no link
+  static PosixFile create(const std::filesystem::path& path);              ///< truncates an existing file; follows no link
+  static PosixFile open_for_appending(const std::filesystem::path& path);  ///< creates a missing file; follows no link
 
   PosixFile(PosixFile&& other) noexcept;
   PosixFile& operator=(PosixFile&& other) noexcept;

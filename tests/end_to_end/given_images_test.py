@@ -6,7 +6,7 @@ import unittest
 
 import h5py
 
-from program import SOURCE, TEACHER, ProgramTest
+from program import BINARY, ENVIRONMENT, SOURCE, TEACHER, ProgramTest
 
 
 class GivenImages(ProgramTest):
@@ -22,6 +22,10 @@ class GivenImages(ProgramTest):
     def test_a_student_of_real_images_is_never_called_data_free(self):
         result = json.loads(self.succeed("run", *self.given, "--json", ranks=2).stdout)
         self.assertIs(result["data_free"], False)
+        look = [BINARY, "status", self.folder / "run", "--json", "--prometheus", self.folder / "eidolon.prom"]
+        said = subprocess.run(look, capture_output=True, check=True, env=ENVIRONMENT).stdout
+        self.assertIs(json.loads(said)["data_free"], False)
+        self.assertRegex((self.folder / "eidolon.prom").read_text(), r"\neidolon_data_free\{.*\} 0\n")
         for checkpoint in self.files("checkpoints/step-*.h5"):
             with h5py.File(checkpoint) as file:
                 self.assertEqual(file.attrs["data_free"], "false")

@@ -28,10 +28,6 @@ ordered_json json_in(const fs::path& file) {
   return json.is_discarded() ? ordered_json() : json;
 }
 
-bool is_finished(const RunStatus& status) {
-  return status.checkpoint && status.checkpoint->sound && status.checkpoint->phase == "finished";
-}
-
 std::string state_text(const RunStatus& status) {
   const SynthesisStatus& images = status.synthesis;
   if (is_finished(status)) return "finished";
