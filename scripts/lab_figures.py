@@ -74,8 +74,8 @@ def points(folder, name, series):
 def plain(text):
     """Short enough for a figure, without Markdown."""
     for old, new in (("**", ""), ("every second 16 then optimised, seen whole, 40 iterations", "half optimised whole"),
-                     (" (not data-free)", ""), ("companded, reconstructed, inputs mixed, rate 0.002", "former default"),
-                     ("importance by gradient (APHQ)", "importance"), (", 100 iterations", ""), (", 60 iterations", ""),
+                     (" (not data-free)", ""), ("importance by gradient (APHQ)", "importance"), (", 100 iterations", ""),
+                     (", 60 iterations", ""),
                      ("(MSE, log-sqrt2 attention, even steps)", "(even steps)"), ("leaves, scenes, textures", "made by rule"),
                      ("half optimised whole", "half optimised"), ("made by rule, half", "half")):
         text = text.replace(old, new)

@@ -5,10 +5,11 @@
 #include <sstream>
 #include <string>
 
-#include "command_pages.h"      // defines: completion, man_page
+#include "completion.h"
 #include "exporting/targets.h"  // defines: export_targets, export_target
 #include "job/nearest.h"        // defines: nearest, printable
 #include "job/provenance.h"     // defines: program_version
+#include "man_page.h"
 
 namespace eidolon {
 namespace {
@@ -30,7 +31,15 @@ void add_result_flag(CLI::App& app, const char* command, const char* flag, bool&
   stage->add_flag(flag, value, help)->excludes(stage->get_option("--print-config"))->excludes(stage->get_option("--dry-run"));
 }
 
-void add_export(CLI::App& app, CommandLine& line) {
+void add_evaluate_flags(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.get_subcommand("evaluate");
+  command->add_option("--logits", line.evaluate.logits, "also write the logits of teacher and student to this safetensors file")
+      ->excludes(command->get_option("--print-config"))
+      ->excludes(command->get_option("--dry-run"));
+  add_result_flag(app, "evaluate", "--teacher-only", line.evaluate.teacher_only, "evaluate the teacher alone");
+}
+
+void add_export_flags(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.get_subcommand("export");
   std::string help = "what the files are for, one or several of:";
   for (const Target& target : export_targets())
@@ -51,6 +60,38 @@ void add_export(CLI::App& app, CommandLine& line) {
   command->add_option("--out", line.exporting.folder, "folder for the targets' folders (default RUN_DIR/export)");
 }
 
+/// The stages, and what runs them in order.
+void add_job_commands(CLI::App& app, CommandLine& line) {
+  add_job_command(app, line, "run", "synthesize, finetune and evaluate, in order");
+  add_job_command(app, line, "synthesize", "make the images, as HDF5 shards");
+  add_job_command(app, line, "finetune", "calibrate the student and fine-tune it on the shards");
+  add_job_command(app, line, "evaluate", "compare teacher and student on labelled images");
+  add_job_command(app, line, "export", "write the finished student as files that other programs run");
+  add_job_command(app, line, "sensitivity", "which node of the calibrated student costs how much, for quantization.bits_for");
+  for (const char* command : {"run", "evaluate", "sensitivity"})
+    add_result_flag(app, command, "--json", line.evaluate.json, "the result as one JSON object on standard output");
+  add_evaluate_flags(app, line);
+  add_export_flags(app, line);
+}
+
+void add_status(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      app.add_subcommand("status", "what is done, what is missing, speed and time left, while the job runs or after");
+  command->add_option("run_dir", line.target)->required();
+  CLI::Option* json = command->add_flag("--json", line.looking.json, "as one JSON object");
+  command->add_flag("--watch", line.looking.watch, "look again every two seconds, until no launch is running")->excludes(json);
+  command->add_option("--prometheus", line.looking.prometheus,
+                      "also write it to this file, NAME.prom for node_exporter's textfile collector");
+  command->add_option("--tensorboard", line.looking.tensorboard,
+                      "also write the curves of fine-tuning into this folder, as event files");
+}
+
+void add_inspect(CLI::App& app, CommandLine& line) {
+  app.add_subcommand("inspect", "what a file of this program or a weight file holds, and whether it is sound")
+      ->add_option("file", line.target)
+      ->required();
+}
+
 void add_report(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("report", "one page about a run, or about several side by side");
   command->add_option("run_dir", line.reporting.runs)->required();
@@ -63,49 +104,32 @@ void add_report(CLI::App& app, CommandLine& line) {
       ->check(CLI::NonNegativeNumber);
 }
 
-void define_commands(CLI::App& app, CommandLine& line) {
-  add_job_command(app, line, "run", "synthesize, finetune and evaluate, in order");
-  add_job_command(app, line, "synthesize", "make the images, as HDF5 shards");
-  add_job_command(app, line, "finetune", "calibrate the student and fine-tune it on the shards");
-  add_job_command(app, line, "evaluate", "compare teacher and student on labelled images");
-  add_job_command(app, line, "export", "write the finished student as files that other programs run");
-  add_job_command(app, line, "sensitivity", "which node of the calibrated student costs how much, for quantization.bits_for");
-  for (const char* command : {"run", "evaluate", "sensitivity"})
-    add_result_flag(app, command, "--json", line.evaluate.json, "the result as one JSON object on standard output");
-  app.get_subcommand("evaluate")
-      ->add_option("--logits", line.evaluate.logits, "also write the logits of teacher and student to this safetensors file")
-      ->excludes(app.get_subcommand("evaluate")->get_option("--print-config"))
-      ->excludes(app.get_subcommand("evaluate")->get_option("--dry-run"));
-  add_export(app, line);
-  add_result_flag(app, "evaluate", "--teacher-only", line.evaluate.teacher_only, "evaluate the teacher alone");
+void add_doctor(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("doctor", "check ranks, devices, collectives and a shared folder, before a first run");
+  command->add_option("folder", line.target, "where run directories will lie (default: here)")->default_val(".");
+  command->add_flag("--json", line.evaluate.json, "as one JSON object");
+}
 
-  const auto add_look = [&](const char* name, const char* argument, const char* help) {
-    CLI::App* command = app.add_subcommand(name, help);
-    command->add_option(argument, line.target)->required();
-    return command;
-  };
-  CLI::App* status =
-      add_look("status", "run_dir", "what is done, what is missing, speed and time left, while the job runs or after");
-  CLI::Option* as_json = status->add_flag("--json", line.looking.json, "as one JSON object");
-  status->add_flag("--watch", line.looking.watch, "look again every two seconds, until no launch is running")
-      ->excludes(as_json);
-  status->add_option("--prometheus", line.looking.prometheus,
-                     "also write it to this file, NAME.prom for node_exporter's textfile collector");
-  status->add_option("--tensorboard", line.looking.tensorboard,
-                     "also write the curves of fine-tuning into this folder, as event files");
-  add_look("inspect", "file", "what a file of this program or a weight file holds, and whether it is sound");
-  add_report(app, line);
-  CLI::App* doctor = app.add_subcommand("doctor", "check ranks, devices, collectives and a shared folder, before a first run");
-  doctor->add_option("folder", line.target, "where run directories will lie (default: here)")->default_val(".");
-  doctor->add_flag("--json", line.evaluate.json, "as one JSON object");
-  CLI::App* keys = app.add_subcommand("keys", "the keys of a job that people set, with default and meaning");
-  keys->add_flag("--all", line.all_keys, "every key");
+/// What the program says of itself.
+void add_pages(CLI::App& app, CommandLine& line) {
+  app.add_subcommand("keys", "the keys of a job that people set, with default and meaning")
+      ->add_flag("--all", line.all_keys, "every key");
   app.add_subcommand("completion", "a script by which a shell completes commands, flags, keys and targets")
       ->add_option("shell", line.shell, "bash, zsh or fish: source <(eidolon completion bash)")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   app.add_subcommand("man", "this manual for man(1): eidolon man | man -l -");
   app.set_version_flag("--version", program_version());
+}
+
+/// In the order of the help.
+void define_commands(CLI::App& app, CommandLine& line) {
+  add_job_commands(app, line);
+  add_status(app, line);
+  add_inspect(app, line);
+  add_report(app, line);
+  add_doctor(app, line);
+  add_pages(app, line);
   app.require_subcommand(1);
 }
 

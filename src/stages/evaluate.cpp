@@ -56,9 +56,8 @@ AllLogits room_for_logits(const EvaluateOptions& options, int64_t images, int64_
 }
 
 /// Writes what all ranks have seen, in the order of the list. Collective.
-void write_logits(const RunContext& context, const EvaluateOptions& options, const std::vector<LabelledImage>& images,
-                  const std::vector<NamedStudent>& students, AllLogits& logits) {
-  const Communicator& communicator = context.cluster.communicator;
+void write_logits(const Communicator& communicator, const EvaluationJob& job, const std::filesystem::path& file,
+                  const std::vector<LabelledImage>& images, const std::vector<NamedStudent>& students, AllLogits& logits) {
   communicator.all_reduce_sum(logits.seen);
   for (Tensor& rows : logits.of_model) communicator.all_reduce_sum(rows);
   on_root(communicator, [&] {
@@ -69,16 +68,16 @@ void write_logits(const RunContext& context, const EvaluateOptions& options, con
          std::vector<int64_t>(rows.const_data_ptr<int64_t>(), rows.const_data_ptr<int64_t>() + rows.numel())) {
       const LabelledImage& image = images[static_cast<size_t>(row)];
       labels.push_back(image.label);
-      names.push_back(image.path.lexically_relative(context.job.evaluation.images).generic_string());
+      names.push_back(image.path.lexically_relative(job.images).generic_string());
     }
     TensorMap tensors{{"labels", at::tensor(labels, at::kLong)}, {"teacher", logits.of_model[0].index_select(0, rows)}};
     for (size_t s = 0; s < students.size(); ++s) tensors[students[s].name] = logits.of_model[1 + s].index_select(0, rows);
-    write_safetensors(options.logits, tensors, {{"images", json_text(names)}});
+    write_safetensors(file, tensors, {{"images", json_text(names)}});
   });
 }
 
 /// Counts of the teacher alone (first) and of each student against it, over all ranks; nothing if a stop was requested.
-std::optional<std::vector<EvaluationCounts>> count_all(RunContext& context, const std::vector<LabelledImage>& images,
+std::optional<std::vector<EvaluationCounts>> count_all(const RunContext& context, const std::vector<LabelledImage>& images,
                                                        const std::vector<NamedStudent>& students,
                                                        std::vector<std::string>& undecodable, AllLogits& logits) {
   const Network teacher = context.teacher_on_device();
@@ -146,22 +145,22 @@ void require_finite(const Communicator& communicator, const EvaluationCounts& co
 }
 
 /// Said, and put beside the other warnings, if the teacher knows nothing of these labels.
-void warn_at_chance(const RunContext& context, const EvaluationFigures& teacher, std::vector<std::string>& warnings) {
-  const int64_t classes = context.teacher.model.plan->output.size;
+void warn_at_chance(const Cluster& cluster, int64_t classes, const EvaluationFigures& teacher,
+                    std::vector<std::string>& warnings) {
   if (!is_at_chance(static_cast<double>(teacher.teacher_correct), static_cast<double>(teacher.images), classes)) return;
   warnings.push_back("the teacher is right on " + std::to_string(teacher.teacher_correct) + " of " +
                      std::to_string(teacher.images) + " images, no better than guessing among " + std::to_string(classes) +
                      " classes: the labels may not fit the model; see evaluation.classes, where a class's line is its index, "
                      "and the folders of evaluation.images");
-  if (context.cluster.is_root()) log::warn(warnings.back());
+  if (cluster.is_root()) log::warn(warnings.back());
 }
 
-ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
+ExitCode evaluate_labelled(const RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
   const EvaluationJob& job = context.job.evaluation;
   const std::vector<NamedStudent> students = options.teacher_only ? std::vector<NamedStudent>{} : students_of(context);
   std::vector<std::string> undecodable;
-  AllLogits logits = room_for_logits(options, static_cast<int64_t>(labelled.images.size()),
-                                     context.teacher.model.plan->output.size, 1 + students.size());
+  const int64_t classes = context.teacher.model.plan->output.size;
+  AllLogits logits = room_for_logits(options, static_cast<int64_t>(labelled.images.size()), classes, 1 + students.size());
   const auto all_counts = count_all(context, labelled.images, students, undecodable, logits);
   if (!all_counts) return ExitCode::again;
   const std::vector<EvaluationCounts>& counts = *all_counts;
@@ -173,7 +172,7 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, 
 
   const EvaluationFigures teacher = figures_of(counts[0]);
   std::vector<std::string> warnings = labelled.warnings;
-  warn_at_chance(context, teacher, warnings);
+  warn_at_chance(context.cluster, classes, teacher, warnings);
   ordered_json object{
       {"images", teacher.images},
       {"skipped",
@@ -190,14 +189,15 @@ ExitCode evaluate_labelled(RunContext& context, const EvaluateOptions& options, 
     text += student_lines(students[s].name, figures);
   }
   add_branch_bits(students, object, text);
-  if (!options.logits.empty()) write_logits(context, options, labelled.images, students, logits);
+  if (!options.logits.empty())
+    write_logits(context.cluster.communicator, job, options.logits, labelled.images, students, logits);
   keep_figures(context, object);
   print_figures(context.cluster.communicator, options, object, text);
   return ExitCode::done;
 }
 
 /// Without labelled images: the student against the teacher on held-out synthetic images.
-ExitCode evaluate_synthetic(RunContext& context, const EvaluateOptions& options) {
+ExitCode evaluate_synthetic(const RunContext& context, const EvaluateOptions& options) {
   const std::vector<NamedStudent> students = students_of(context);
   const SynthesisJob& synthesis = context.job.synthesis;
   const std::string kinds = kinds_of(synthesis, held_out_units(synthesis));
@@ -276,7 +276,7 @@ void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, 
   }
 }
 
-ExitCode evaluate(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
+ExitCode evaluate(const RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled) {
   if (context.heartbeat) context.heartbeat->set({"evaluate", ""});
   context.cluster.communicator.barrier();
   if (context.job.evaluation.images.empty()) return evaluate_synthetic(context, options);

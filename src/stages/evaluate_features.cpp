@@ -23,7 +23,7 @@ struct Gathered {
 };
 
 /// Nothing is gathered where a stop was requested.
-bool gather(RunContext& context, const std::vector<LabelledImage>& images, const std::vector<NamedStudent>& students,
+bool gather(const RunContext& context, const std::vector<LabelledImage>& images, const std::vector<NamedStudent>& students,
             std::vector<std::string>& undecodable, Gathered& all) {
   const Network teacher = context.teacher_on_device();
   const Output& output = teacher.plan->output;
@@ -86,7 +86,7 @@ std::string text_of(const std::string& name, const std::vector<PartFigures>& par
 
 }  // namespace
 
-ExitCode evaluate_features(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled,
+ExitCode evaluate_features(const RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled,
                            const std::vector<NamedStudent>& students) {
   const Communicator& communicator = context.cluster.communicator;
   if (!options.logits.empty()) throw_once(communicator, BadInput("--logits: the teacher has no classes and gives no logits"));

@@ -33,7 +33,7 @@ void print_figures(const Communicator& communicator, const EvaluateOptions& opti
                    const std::string& text);
 
 /// Of a teacher without classes: cosine and relative error of its features, and the accuracy of the nearest class mean.
-ExitCode evaluate_features(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled,
+ExitCode evaluate_features(const RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled,
                            const std::vector<NamedStudent>& students);
 
 }  // namespace eidolon

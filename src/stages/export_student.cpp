@@ -21,8 +21,8 @@ namespace eidolon {
 namespace {
 
 /// What `run` measured with this student at its end; empty if it did not, or with another.
-std::string measured_figures(const RunContext& context, const std::string& student) {
-  const std::filesystem::path file = context.run.evaluation();
+std::string measured_figures(const RunDirectory& run, const std::string& student) {
+  const std::filesystem::path file = run.evaluation();
   if (!std::filesystem::is_regular_file(file)) return {};
   const auto figures = bounded_json<nlohmann::ordered_json>(read_text(file));
   const bool ours = figures.is_object() && figures.contains("student_id") && figures["student_id"] == student;
@@ -42,7 +42,7 @@ ExportFacts facts_of(const RunContext& context) {
           .data_free = context.data_free,
           .preprocessing = context.teacher.preprocessing,
           .class_names = context.teacher.class_names,
-          .figures = measured_figures(context, student)};
+          .figures = measured_figures(context.run, student)};
 }
 
 /// "11.8 MB": of all files in the folder.
@@ -64,8 +64,8 @@ std::vector<std::string> distinct(const std::vector<std::string>& names) {
   return result;
 }
 
-std::filesystem::path folder_of(const RunContext& context, const ExportOptions& options, const std::string& target) {
-  return options.folder.empty() ? context.run.exported(target) : options.folder / target;
+std::filesystem::path folder_of(const RunDirectory& run, const ExportOptions& options, const std::string& target) {
+  return options.folder.empty() ? run.exported(target) : options.folder / target;
 }
 
 void write_target(const std::string& target, const Export& content, const std::filesystem::path& folder, bool prints) {
@@ -86,7 +86,7 @@ void export_on_root(const RunContext& context, const Student& student, const Exp
   std::string refusal;
   for (const std::string& name : distinct(options.targets)) {
     try {
-      require_place(folder_of(context, options, name));
+      require_place(folder_of(context.run, options, name));
       export_target(name).check(content);
       taken.push_back(name);
     } catch (const BadInput& error) {
@@ -97,7 +97,7 @@ void export_on_root(const RunContext& context, const Student& student, const Exp
   }
   for (const std::string& name : taken) {
     content.facts.target = name;
-    write_target(name, content, folder_of(context, options, name), options.prints);
+    write_target(name, content, folder_of(context.run, options, name), options.prints);
   }
   if (!refusal.empty()) throw BadInput(refusal);
 }

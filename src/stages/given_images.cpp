@@ -14,9 +14,8 @@ namespace {
 
 using nlohmann::json;
 
-/// {"identity": ..., "data_free": ...} of the first shard.
-std::string facts_of_first_shard(const RunContext& context) {
-  const std::filesystem::path path = context.shard(units_of(context.job.synthesis).at(0));
+/// {"identity": ..., "data_free": ...} of a shard of images of that side.
+std::string facts_of(const std::filesystem::path& path, int64_t side) {
   if (verify_archive(path) != ArchiveState::sound) {
     throw BadInput(path.string() +
                    " is absent or damaged, but synthesis.method = \"given\" takes images from there; "
@@ -25,9 +24,8 @@ std::string facts_of_first_shard(const RunContext& context) {
   const auto attributes = read_attributes(path, false);
   const auto identity = attributes.find("identity"), data_free = attributes.find("data_free");
   const json facts = identity == attributes.end() ? json() : bounded_json(identity->second);
-  if (!facts.is_object() || facts.value("side", json()) != json(context.teacher.preprocessing.image_size)) {
-    throw BadInput(path.string() + " does not state images of side " +
-                   std::to_string(context.teacher.preprocessing.image_size) +
+  if (!facts.is_object() || facts.value("side", json()) != json(side)) {
+    throw BadInput(path.string() + " does not state images of side " + std::to_string(side) +
                    ", the teacher's; make it with scripts/real_images_to_shards and this teacher");
   }
   const bool free = data_free != attributes.end() && data_free->second == "true";
@@ -37,7 +35,10 @@ std::string facts_of_first_shard(const RunContext& context) {
 }  // namespace
 
 void adopt_given_images(RunContext& context) {
-  const json facts = json::parse(from_root(context.cluster.communicator, [&] { return facts_of_first_shard(context); }));
+  const std::string first = from_root(context.cluster.communicator, [&] {
+    return facts_of(context.shard(units_of(context.job.synthesis).at(0)), context.teacher.preprocessing.image_size);
+  });
+  const json facts = json::parse(first);
   context.identity.given = facts.at("identity");
   context.data_free = facts.at("data_free");
 }

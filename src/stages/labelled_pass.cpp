@@ -23,7 +23,7 @@ Tensor rows_in_list(const Cluster& cluster, int64_t first, const std::vector<int
 
 }  // namespace
 
-bool pass_over(RunContext& context, const std::vector<LabelledImage>& images, std::vector<std::string>& undecodable,
+bool pass_over(const RunContext& context, const std::vector<LabelledImage>& images, std::vector<std::string>& undecodable,
                const std::function<void(const LabelledInput&)>& look) {
   const at::NoGradGuard no_grad;
   const Preprocessing& preprocessing = context.teacher.preprocessing;

@@ -18,7 +18,7 @@ struct LabelledInput {
 
 /// Calls `look` for every batch of this rank; images that cannot be decoded are left out and named in `undecodable`. False if
 /// a stop was requested. Collective.
-bool pass_over(RunContext& context, const std::vector<LabelledImage>& images, std::vector<std::string>& undecodable,
+bool pass_over(const RunContext& context, const std::vector<LabelledImage>& images, std::vector<std::string>& undecodable,
                const std::function<void(const LabelledInput&)>& look);
 
 }  // namespace eidolon

@@ -35,14 +35,14 @@ std::string passed_over(const ImageListing& listing, const std::filesystem::path
 }
 
 /// Classes that labels may name; of an encoder as many as there may be.
-int64_t class_count(const RunContext& context) {
+int64_t class_count(const Teacher& teacher) {
   constexpr int64_t many = 1 << 20;
-  const Output& output = context.teacher.model.plan->output;
+  const Output& output = teacher.model.plan->output;
   return output.kind == Output::Kind::classes ? output.size : many;
 }
 
-std::vector<std::string> doubts(const RunContext& context, const ImageListing& listing, int64_t unsupported) {
-  const EvaluationJob& job = context.job.evaluation;
+std::vector<std::string> doubts(const EvaluationJob& job, const Teacher& teacher, const ImageListing& listing,
+                                int64_t unsupported) {
   std::vector<std::string> warnings;
   if (unsupported > 0) warnings.push_back(passed_over(listing, job.images, unsupported));
   if (listing.misplaced > 0) {
@@ -50,8 +50,7 @@ std::vector<std::string> doubts(const RunContext& context, const ImageListing& l
                        " do not lie directly in a class folder and are left out");
   }
   if (!job.classes.empty()) {
-    const std::string contradiction =
-        contradiction_of(read_class_list(job.classes, class_count(context)), context.teacher.class_names);
+    const std::string contradiction = contradiction_of(read_class_list(job.classes, class_count(teacher)), teacher.class_names);
     if (!contradiction.empty()) {
       warnings.push_back("evaluation.classes: " + job.classes.string() + " contradicts the model: " + contradiction +
                          "; a class's line is its index, so the labels may be wrong");
@@ -67,10 +66,10 @@ LabelledSet labelled_images(const RunContext& context) {
   if (job.images.empty()) return {};
   LabelledSet set;
   const std::string text = from_root(context.cluster.communicator, [&] {
-    const ImageListing listing = list_labelled_images(job.images, job.classes, class_count(context));
+    const ImageListing listing = list_labelled_images(job.images, job.classes, class_count(context.teacher));
     for (const auto& [extension, count] : listing.unsupported) set.unsupported += count;
     set.misplaced = listing.misplaced;
-    set.warnings = doubts(context, listing, set.unsupported);
+    set.warnings = doubts(job, context.teacher, listing, set.unsupported);
     for (const std::string& warning : set.warnings) log::warn(warning);
     return text_of(listing.images);
   });

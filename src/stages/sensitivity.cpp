@@ -63,7 +63,7 @@ double mean_divergence(const Tensor& teacher, const Student& student, const Tens
 }
 
 /// Each rank measures every size-th node.
-std::vector<NodeCost> measure(RunContext& context, const Student& student, const Tensor& images) {
+std::vector<NodeCost> measure(const RunContext& context, const Student& student, const Tensor& images) {
   const at::NoGradGuard no_grad;
   const Cluster& cluster = context.cluster;
   const Tensor teacher = forward(context.teacher_on_device(), images);
@@ -146,7 +146,7 @@ Student calibrated_student(const RunContext& context, const ShardFiles& shards) 
 
 }  // namespace
 
-ExitCode sensitivity(RunContext& context, bool json) {
+ExitCode sensitivity(const RunContext& context, bool json) {
   const QuantizationJob& quantization = context.job.quantization;
   if (quantization.correction == "low_rank" && quantization.low_rank.smoothed_channels > 0) {
     throw_once(context.cluster.communicator,

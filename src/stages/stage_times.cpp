@@ -10,7 +10,7 @@ void write_time(const RunContext& context, const std::string& stage, double seco
   MetricsLog(context.run.times(context.cluster.launch, context.cluster.rank())).append(stage, 0, {{"seconds", seconds}});
 }
 
-ExitCode timed(RunContext& context, const std::string& stage, const std::function<ExitCode()>& work) {
+ExitCode timed(const RunContext& context, const std::string& stage, const std::function<ExitCode()>& work) {
   const Stopwatch watch;
   const ExitCode code = work();
   write_time(context, stage, watch.seconds());

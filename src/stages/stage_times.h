@@ -14,6 +14,6 @@ namespace eidolon {
 void write_time(const RunContext& context, const std::string& stage, double seconds);
 
 /// The same for all of `work`, waiting for other ranks included.
-ExitCode timed(RunContext& context, const std::string& stage, const std::function<ExitCode()>& work);
+ExitCode timed(const RunContext& context, const std::string& stage, const std::function<ExitCode()>& work);
 
 }  // namespace eidolon

@@ -28,7 +28,7 @@ ExitCode synthesize(RunContext& context);
 ExitCode finetune(RunContext& context);
 
 /// Compares teacher and students on the labelled images or, without any, on held-out synthetic ones. Writes nothing.
-ExitCode evaluate(RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled);
+ExitCode evaluate(const RunContext& context, const EvaluateOptions& options, const LabelledSet& labelled);
 
 /// BadInput if the job leaves evaluate() nothing to look at. Before anything is made or written, since that would be in vain.
 void require_images_to_evaluate(const Job& job, const EvaluateOptions& options, const Communicator& communicator);
@@ -46,7 +46,7 @@ ExitCode run(RunContext& context, const EvaluateOptions& options, const Labelled
 
 /// What each node of the calibrated student costs, in KL on held-out synthetic images: quantized alone, and spared alone.
 /// Prints a table (or JSON), the dearest node first, and writes sensitivity.json. Calibrates if nothing is calibrated yet.
-ExitCode sensitivity(RunContext& context, bool json);
+ExitCode sensitivity(const RunContext& context, bool json);
 
 /// Checks all that can be checked, times three iterations of each stage, prints expected time, memory and disk; writes nothing.
 ExitCode dry_run(RunContext& context, const LabelledSet& labelled);

@@ -85,7 +85,7 @@ bool is_optimised(const SynthesisJob& job, const Unit& unit) {
 }
 
 double views_per_iteration(const SynthesisJob& job, const Unit& unit) {
-  if (!is_optimised(job, unit)) return 0;
+  if (!is_optimised(job, unit) || trains_generator(job)) return 0;
   const int64_t crops = most_crops(job);
   int64_t views = unit.images;
   for (int64_t image = unit.first; crops > 0 && image <= unit.last(); ++image) views += 1 + image % crops;

@@ -41,7 +41,7 @@ bool images_are_starts(const SynthesisJob& job);
 /// of such units, rounded down, so that raising job.images changes none of the units there were.
 bool is_optimised(const SynthesisJob& job, const Unit& unit);
 
-/// One iteration's forward passes with input gradient: of each image and each of its crops. 0 where nothing is optimised.
+/// One iteration's forward passes with input gradient: of each image and each of its crops. 0 where no pixels are optimised.
 double views_per_iteration(const SynthesisJob& job, const Unit& unit);
 
 /// The same units, beginning with this rank's share and going round: ranks that take what is free in this order seldom meet.

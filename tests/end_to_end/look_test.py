@@ -1,10 +1,11 @@
-"""The commands that look: doctor before a first run, status while a job runs and after it died."""
+"""What is seen of a run in a terminal: doctor before the first, status while it runs and after it died, and its last words."""
 import json
 import signal
 import subprocess
 import unittest
 
 from program import BINARY, ENVIRONMENT, ProgramTest
+from reported import SETTINGS
 
 
 class Doctor(ProgramTest):
@@ -58,6 +59,36 @@ class Status(ProgramTest):
         self.assertIsNone(dead["checkpoint"])
         text = subprocess.run([BINARY, "status", str(self.folder / "run")], capture_output=True, text=True, env=ENVIRONMENT).stdout
         self.assertIn("0 of 3 shards", text)
+
+    def test_a_watched_status_goes_on_until_nothing_runs(self):
+        launch = self.start("synthesize", "--set", "synthesis.iterations=3000")
+        launch.wait_until(lambda: self.files("heartbeat/*/rank-*.json") and self.files("job.resolved.toml"))
+        with subprocess.Popen([BINARY, "status", str(self.folder / "run"), "--watch"], stdout=subprocess.PIPE, text=True,
+                              env=ENVIRONMENT) as watching:
+            first = [watching.stdout.readline() for _ in range(4)]
+            launch.signal(signal.SIGUSR2, rank=0)
+            self.assertEqual(launch.code(), 75, launch.output())
+            rest = watching.stdout.read()
+            self.assertEqual(watching.wait(60), 0)
+        self.assertEqual(first[0], str(self.folder / "run") + "\n")
+        self.assertIn(": running, 1 rank", first[3])
+        self.assertIn(": ended, 1 rank", rest.rpartition(str(self.folder / "run"))[2])
+
+
+class Run(ProgramTest):
+    def test_a_run_ends_with_a_table_of_80_columns(self):
+        result = subprocess.run([BINARY, "run", "job.toml", "--run-dir", "run", *SETTINGS], cwd=self.folder, env=ENVIRONMENT,
+                                capture_output=True, text=True, timeout=300)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        table = result.stdout.rpartition("\n\n")[2].splitlines()
+        figures = json.loads((self.folder / "run" / "evaluation.json").read_text())
+        self.assertTrue(all(len(line) <= 80 and line == line.rstrip() for line in table), table)
+        rows = {line[:11].strip(): line[12:] for line in table}
+        self.assertEqual(rows["run"], "run")
+        self.assertIn(f"KL {figures['student']['kl']:.4f}", rows["student"])
+        self.assertIn("8 held-out synthetic images", rows["measured on"])
+        self.assertTrue((self.folder / rows["checkpoint"]).is_file())
+        self.assertEqual(rows["next"], "eidolon report run")
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ ordered_json flips_json(const MeasuredRun& run, const Answers& answers) {
 }  // namespace
 
 ordered_json labelled(const MeasuredRun& run) {
-  RunContext& context = run.context;
+  const RunContext& context = run.context;
   if (context.job.evaluation.images.empty()) throw BadInput("the job names no labelled images");
   if (run.labelled_limit == 0) throw BadInput("--labelled-images 0 left them out");
   if (context.teacher.model.plan->output.kind != Output::Kind::classes)

@@ -94,7 +94,7 @@ RecordedRun recorded_run(const std::filesystem::path& directory) {
   return {.run = {directory}, .status = status_of(directory)};
 }
 
-MeasuredRun measured_run(const RecordedRun& recorded, RunContext& context, int64_t labelled_limit,
+MeasuredRun measured_run(const RecordedRun& recorded, const RunContext& context, int64_t labelled_limit,
                          std::vector<std::string>& warnings) {
   MeasuredRun measured{.recorded = recorded,
                        .context = context,

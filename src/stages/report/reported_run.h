@@ -38,7 +38,7 @@ struct ReportedStudent {
 /// With the teacher loaded. What a stage has not made yet is not there.
 struct MeasuredRun {
   const RecordedRun& recorded;
-  RunContext& context;
+  const RunContext& context;
   std::optional<ReportedImages> images;   ///< held out or, where there are none, trained on
   std::vector<ReportedStudent> students;  ///< calibrated, then the newest checkpoint's
   int64_t labelled_limit = 0;             ///< labelled images that are looked at, at most
@@ -51,7 +51,7 @@ struct MeasuredRun {
 RecordedRun recorded_run(const std::filesystem::path& directory);
 
 /// Reads images and checkpoints. What is damaged or of another job is left out, and said in `warnings`.
-MeasuredRun measured_run(const RecordedRun& recorded, RunContext& context, int64_t labelled_limit,
+MeasuredRun measured_run(const RecordedRun& recorded, const RunContext& context, int64_t labelled_limit,
                          std::vector<std::string>& warnings);
 
 /// Units whose shards are on disk.

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/loading/fields/readers.h"
+#include "model/loading/fields/rows.h"
 
 namespace eidolon {
 namespace {
@@ -60,19 +61,16 @@ void read_rotation(const json& value, Reading& reading) {
 }  // namespace
 
 void fields::add_description(std::vector<Field>& fields) {
-  constexpr Form form = Form::description;
-  fields.push_back(honoured(form, "heads", "the number of heads of every block",
-                            [](const json& v, Reading& r) { r.config.heads = whole(v); }));
-  fields.push_back(honoured(form, "pooling_heads", "the number of heads of attention pooling",
-                            [](const json& v, Reading& r) { r.config.pooling_heads = whole(v); }));
-  fields.push_back(honoured(form, "activation", "gelu, gelu_tanh, quick_gelu, silu, relu or relu6",
-                            [](const json& v, Reading& r) { r.config.activation = activation(v); }));
-  fields.push_back(
-      honoured(form, "epsilon", "of every norm", [](const json& v, Reading& r) { r.config.epsilon = positive(v); }));
-  fields.push_back(honoured(form, "pooling", "token, avg, map, none or \"token and mean\"", read_pooling));
-  fields.push_back(honoured(form, "rotation",
-                            "of queries and keys: kind, temperature, reference, offset, columns_first, halves", read_rotation));
-  fields.push_back(honoured(form, "head", "what its outputs are: \"classes\" or \"embedding\"", read_head));
+  Rows rows{.list = fields, .form = Form::description};
+  rows.honoured("heads", "the number of heads of every block", [](const json& v, Reading& r) { r.config.heads = whole(v); });
+  rows.honoured("pooling_heads", "the number of heads of attention pooling",
+                [](const json& v, Reading& r) { r.config.pooling_heads = whole(v); });
+  rows.honoured("activation", "gelu, gelu_tanh, quick_gelu, silu, relu or relu6",
+                [](const json& v, Reading& r) { r.config.activation = activation(v); });
+  rows.honoured("epsilon", "of every norm", [](const json& v, Reading& r) { r.config.epsilon = positive(v); });
+  rows.honoured("pooling", "token, avg, map, none or \"token and mean\"", read_pooling);
+  rows.honoured("rotation", "of queries and keys: kind, temperature, reference, offset, columns_first, halves", read_rotation);
+  rows.honoured("head", "what its outputs are: \"classes\" or \"embedding\"", read_head);
 }
 
 }  // namespace eidolon

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "model/loading/fields/readers.h"
+#include "model/loading/fields/rows.h"
 
 namespace eidolon {
 namespace {

@@ -2,6 +2,7 @@
 // docs/reference/model_folder.md is printed from it.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -45,9 +46,9 @@ struct Field {
   Form form;
   std::string name;
   Treatment treatment;
-  std::string text;                                         ///< for the reference
-  std::vector<std::string> values = {};                     ///< of a restricted field: JSON of the values that are built
-  void (*read)(const nlohmann::json&, Reading&) = nullptr;  ///< of an honoured field; throws BadInput with the cause alone
+  std::string text;                                                ///< for the reference
+  std::vector<std::string> values = {};                            ///< of a restricted field: JSON of the values that are built
+  std::function<void(const nlohmann::json&, Reading&)> read = {};  ///< of an honoured field; BadInput has the cause alone
 };
 
 const std::vector<Field>& config_fields();

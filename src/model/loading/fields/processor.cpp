@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "model/loading/fields/readers.h"
+#include "model/loading/fields/rows.h"
 
 namespace eidolon {
 namespace {
@@ -72,63 +73,53 @@ int64_t crop_side(const json& value) {
 }  // namespace
 
 void fields::add_processor(std::vector<Field>& fields) {
-  constexpr Form form = Form::processor;
-  for (const char* name : {"image_processor_type", "feature_extractor_type"}) {
-    fields.push_back(honoured(form, name,
-                              "ImageProcessor(Fast) or FeatureExtractor of ViT, DeiT, Beit, CLIP, Bit, Siglip, DINOv3ViT or "
-                              "ConvNext; gives absent fields",
-                              [](const json& v, Reading&) {
-                                if (!processor_of_class(word(v)))
-                                  throw BadInput(
-                                      "is not built; those of ViT, DeiT, Beit, CLIP, Bit, Siglip, DINOv3ViT and ConvNext are");
-                              }));
-  }
-  fields.push_back(honoured(form, "do_resize", "must be true, since a model takes one size only",
-                            [](const json& v, Reading& r) { r.processor.does_resize = flag(v); }));
-  fields.push_back(honoured(form, "size",
-                            "height and width: both sides are resized, to a square; shortest_edge: with do_center_crop",
-                            [](const json& v, Reading& r) { read_size(v, r.processor); }));
-  fields.push_back(honoured(form, "default_to_square", "whether a plain number in size means height and width",
-                            [](const json& v, Reading& r) { r.processor.whole_number_is_a_square = flag(v); }));
-  fields.push_back(honoured(form, "resample",
-                            "0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming, as Pillow has them",
-                            [](const json& v, Reading& r) {
-                              if (v != json(0)) whole(v);
-                              r.processor.resample = v.get<int64_t>();
-                              if (r.processor.resample > 5) throw BadInput("is not one of Pillow's filters, 0 to 5");
-                            }));
-  fields.push_back(honoured(form, "do_center_crop", "whether crop_size is cut from the centre",
-                            [](const json& v, Reading& r) { r.processor.does_crop = flag(v); }));
-  fields.push_back(honoured(form, "crop_size", "the side that is cut out, at most the resized side",
-                            [](const json& v, Reading& r) { r.processor.crop = crop_side(v); }));
-  fields.push_back(honoured(form, "crop_pct", "of ConvNext's: below 384 pixels size / crop_pct is resized, and size cut out",
-                            [](const json& v, Reading& r) {
-                              if (r.processor.share == 0) throw BadInput("is of ConvNext's processor alone");
-                              r.processor.share = positive(v);
-                              if (r.processor.share < 0.05 || r.processor.share > 20)
-                                throw BadInput("does not lie between 0.05 and 20");
-                            }));
-  fields.push_back(honoured(form, "do_rescale", "goes into mean and std",
-                            [](const json& v, Reading& r) { r.processor.does_rescale = flag(v); }));
-  fields.push_back(honoured(form, "rescale_factor", "goes into mean and std",
-                            [](const json& v, Reading& r) { r.processor.rescale_factor = positive(v); }));
-  fields.push_back(honoured(form, "do_normalize", "false: mean 0 and std 1",
-                            [](const json& v, Reading& r) { r.processor.does_normalize = flag(v); }));
-  fields.push_back(honoured(form, "image_mean", "one per channel, or one for all",
-                            [](const json& v, Reading& r) { r.processor.mean = per_channel(v); }));
-  fields.push_back(honoured(form, "image_std", "one per channel, or one for all",
-                            [](const json& v, Reading& r) { r.processor.std = all_positive(per_channel(v)); }));
-  fields.push_back(restricted(form, "do_pad", {"false"}, "padding"));
-  fields.push_back(restricted(form, "do_reduce_labels", {"false"}, "labels that count from one"));
-  fields.push_back(restricted(form, "reduce_labels", {"false"}, "labels that count from one"));
-  fields.push_back(restricted(form, "do_flip_channel_order", {"false"}, "blue before red"));
-  fields.push_back(restricted(form, "auto_map", {}, "code of the model's own"));
-  for (const char* name : {"data_format", "input_data_format"}) {
-    fields.push_back(restricted(form, name, {"\"channels_first\""}, "tensors with the channels last"));
-  }
-  add_silent(fields, form,
-             {"_processor_class", "_valid_processor_keys", "device", "disable_grouping", "do_convert_rgb", "image_seq_length",
-              "pad_size", "processor_class", "return_tensors", "transformers_version"});
+  Rows rows{.list = fields, .form = Form::processor};
+  rows.honoured({"image_processor_type", "feature_extractor_type"},
+                "ImageProcessor(Fast) or FeatureExtractor of ViT, DeiT, Beit, CLIP, Bit, Siglip, DINOv3ViT or "
+                "ConvNext; gives absent fields",
+                [](const json& v, Reading&) {
+                  if (!processor_of_class(word(v)))
+                    throw BadInput("is not built; those of ViT, DeiT, Beit, CLIP, Bit, Siglip, DINOv3ViT and ConvNext are");
+                });
+  rows.honoured("do_resize", "must be true, since a model takes one size only",
+                [](const json& v, Reading& r) { r.processor.does_resize = flag(v); });
+  rows.honoured("size", "height and width: both sides are resized, to a square; shortest_edge: with do_center_crop",
+                [](const json& v, Reading& r) { read_size(v, r.processor); });
+  rows.honoured("default_to_square", "whether a plain number in size means height and width",
+                [](const json& v, Reading& r) { r.processor.whole_number_is_a_square = flag(v); });
+  rows.honoured("resample", "0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming, as Pillow has them",
+                [](const json& v, Reading& r) {
+                  if (v != json(0)) whole(v);
+                  r.processor.resample = v.get<int64_t>();
+                  if (r.processor.resample > 5) throw BadInput("is not one of Pillow's filters, 0 to 5");
+                });
+  rows.honoured("do_center_crop", "whether crop_size is cut from the centre",
+                [](const json& v, Reading& r) { r.processor.does_crop = flag(v); });
+  rows.honoured("crop_size", "the side that is cut out, at most the resized side",
+                [](const json& v, Reading& r) { r.processor.crop = crop_side(v); });
+  rows.honoured("crop_pct", "of ConvNext's: below 384 pixels size / crop_pct is resized, and size cut out",
+                [](const json& v, Reading& r) {
+                  if (r.processor.share == 0) throw BadInput("is of ConvNext's processor alone");
+                  r.processor.share = positive(v);
+                  if (r.processor.share < 0.05 || r.processor.share > 20) throw BadInput("does not lie between 0.05 and 20");
+                });
+  rows.honoured("do_rescale", "goes into mean and std", [](const json& v, Reading& r) { r.processor.does_rescale = flag(v); });
+  rows.honoured("rescale_factor", "goes into mean and std",
+                [](const json& v, Reading& r) { r.processor.rescale_factor = positive(v); });
+  rows.honoured("do_normalize", "false: mean 0 and std 1",
+                [](const json& v, Reading& r) { r.processor.does_normalize = flag(v); });
+  rows.honoured("image_mean", "one per channel, or one for all",
+                [](const json& v, Reading& r) { r.processor.mean = per_channel(v); });
+  rows.honoured("image_std", "one per channel, or one for all",
+                [](const json& v, Reading& r) { r.processor.std = all_positive(per_channel(v)); });
+  rows.restricted("do_pad", {"false"}, "padding");
+  rows.restricted("do_reduce_labels", {"false"}, "labels that count from one");
+  rows.restricted("reduce_labels", {"false"}, "labels that count from one");
+  rows.restricted("do_flip_channel_order", {"false"}, "blue before red");
+  rows.restricted("auto_map", {}, "code of the model's own");
+  rows.restricted({"data_format", "input_data_format"}, {"\"channels_first\""}, "tensors with the channels last");
+  rows.silent({"_processor_class", "_valid_processor_keys", "device", "disable_grouping", "do_convert_rgb", "image_seq_length",
+               "pad_size", "processor_class", "return_tensors", "transformers_version"});
 }
 
 std::optional<Processor> processor_of_class(const std::string& name) {

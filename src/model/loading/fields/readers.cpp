@@ -108,11 +108,11 @@ std::string activation(const json& value) {
   throw BadInput("is not built; gelu, gelu_tanh, quick_gelu, silu, relu and relu6 are");
 }
 
-void state(Reading& reading, const char* what, int64_t value, const char* field) {
+void state(Reading& reading, const char* what, int64_t value, const std::string& field) {
   reading.config.stated.push_back({what, value, field});
 }
 
-void state(Reading& reading, const char* what, bool value, const char* field) {
+void state(Reading& reading, const char* what, bool value, const std::string& field) {
   state(reading, what, int64_t{value}, field);
 }
 
@@ -122,22 +122,6 @@ bool state_list(Reading& reading, const char* what, const json& value, const cha
   for (const json& entry : value) values.push_back(whole(entry));
   reading.config.stated_lists.push_back({what, values, field});
   return true;
-}
-
-Field honoured(Form form, const char* name, const char* text, void (*read)(const json&, Reading&)) {
-  return {form, name, Treatment::honoured, text, {}, read};
-}
-
-Field told_by_weights(Form form, const char* name) {
-  return {form, name, Treatment::honoured, "the weights tell", {}, [](const json&, Reading&) {}};
-}
-
-Field restricted(Form form, const char* name, std::vector<std::string> values, const char* text) {
-  return {form, name, Treatment::restricted, text, std::move(values)};
-}
-
-void add_silent(std::vector<Field>& fields, Form form, const std::vector<const char*>& names) {
-  for (const char* name : names) fields.push_back({form, name, Treatment::silent, ""});
 }
 
 }  // namespace eidolon::fields

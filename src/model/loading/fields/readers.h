@@ -28,27 +28,12 @@ std::vector<std::string> class_names(const nlohmann::json& labels);
 std::string activation(const nlohmann::json& value);
 
 /// A number that the weights must have.
-void state(Reading& reading, const char* what, int64_t value, const char* field);
+void state(Reading& reading, const char* what, int64_t value, const std::string& field);
 
 /// Whether the weights must have it.
-void state(Reading& reading, const char* what, bool value, const char* field);
+void state(Reading& reading, const char* what, bool value, const std::string& field);
 
 /// A list that the weights must have; true if the value is one.
 bool state_list(Reading& reading, const char* what, const nlohmann::json& value, const char* field);
-
-// Rows of the list of fields.
-Field honoured(Form form, const char* name, const char* text, void (*read)(const nlohmann::json&, Reading&));
-Field told_by_weights(Form form, const char* name);  ///< the parameters' names and shapes say the same
-/// `text` says what another value would ask for.
-Field restricted(Form form, const char* name, std::vector<std::string> values, const char* text);
-void add_silent(std::vector<Field>& fields, Form form, const std::vector<const char*>& names);
-
-// The rows of each form.
-void add_timm(std::vector<Field>& fields);
-void add_pretrained_cfg(std::vector<Field>& fields);
-void add_model_args(std::vector<Field>& fields);
-void add_hugging_face(std::vector<Field>& fields);
-void add_processor(std::vector<Field>& fields);
-void add_description(std::vector<Field>& fields);
 
 }  // namespace eidolon::fields
