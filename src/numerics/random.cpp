@@ -4,7 +4,6 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
-#include <utility>
 
 namespace eidolon {
 
@@ -25,7 +24,11 @@ int64_t RandomStream::below(int64_t bound) {
 }
 
 double RandomStream::normal() {
-  if (spare_normal_) return *std::exchange(spare_normal_, std::nullopt);
+  if (spare_normal_) {
+    const double spare = *spare_normal_;
+    spare_normal_.reset();
+    return spare;
+  }
   const double radius = std::sqrt(-2.0 * std::log(uniform()));
   const double angle = 2.0 * std::numbers::pi * uniform();
   spare_normal_ = radius * std::sin(angle);

@@ -331,7 +331,8 @@ double seconds_of_generator_step(const RunContext& context) {
   forward_and_back();
   wait_for_device(context.device());
   const int64_t groups = job.generator.batch / job.unit_images, ranks = context.cluster.size();
-  return watch.seconds() * static_cast<double>((groups + ranks - 1) / ranks);
+  const int64_t most_groups = (groups + ranks - 1) / ranks;  // of one rank
+  return watch.seconds() * static_cast<double>(most_groups);
 }
 
 }  // namespace eidolon

@@ -3,11 +3,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <functional>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -24,12 +26,20 @@ namespace {
 
 constexpr double silent_after = 60;  ///< seconds; a living rank is heard of every 10
 
+/// The count that an attribute states; 0 where it states none.
+int64_t count_in(const std::map<std::string, std::string>& attributes, const char* name) {
+  const auto stated = attributes.find(name);
+  if (stated == attributes.end()) return 0;
+  const std::string& text = stated->second;
+  int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  return error == std::errc() && end == text.data() + text.size() ? count : 0;
+}
+
 /// Iterations that the state of an unfinished unit holds; 0 without a sound state.
 int64_t iterations_done(const std::filesystem::path& state) {
   if (verify_archive(state) != ArchiveState::sound) return 0;
-  const auto attributes = read_attributes(state, false);
-  const auto iteration = attributes.find("iteration");
-  return iteration == attributes.end() ? 0 : std::atoll(iteration->second.c_str());
+  return count_in(read_attributes(state, false), "iteration");
 }
 
 SynthesisStatus synthesis_status(const Job& job, const RunDirectory& run, const std::vector<LaunchStatus>& launches) {
@@ -67,7 +77,7 @@ std::optional<CheckpointStatus> newest_checkpoint(const RunDirectory& run) {
   const auto attributes = read_attributes(path, false);
   const auto text = [&](const char* name) { return attributes.contains(name) ? attributes.at(name) : std::string(); };
   status.phase = text("phase");
-  status.phase_step = std::atoll(text("phase_step").c_str());
+  status.phase_step = count_in(attributes, "phase_step");
   return status;
 }
 
