@@ -111,15 +111,14 @@ std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& un
 }
 
 /// Nothing of it is optimised: an image is what the generator makes of its index.
-ImageShard generated_shard(const UnitWorkshop& workshop, const Unit& unit) {
+ImageShard generated_shard(const UnitWorkshop& workshop, const Generator& generator, const Unit& unit) {
   const at::NoGradGuard no_grad;
   const SynthesisJob& job = workshop.context.job.synthesis;
   const SynthesisTeacher& teacher = workshop.teacher;
   const UnitObjective objective = draw_objective(teacher, job, unit);
   Conditions conditions = image_conditions(job.seed, teacher.plan().output.size, global_indices(unit), 0);
   conditions.classes = objective.semantics.classes.select(1, 0).to(at::kLong);
-  const Tensor pixels =
-      generate(*workshop.generator, conditions.to(teacher.device()), teacher.preprocessing, teacher.precision());
+  const Tensor pixels = generate(generator, conditions.to(teacher.device()), teacher.preprocessing, teacher.precision());
   return finished_shard(teacher, unit, objective, start_unit(teacher, pixels));
 }
 
@@ -144,7 +143,7 @@ UnitOutcome make_unit(UnitWorkshop& workshop, const Unit& unit) {
   }
 
   std::optional<ImageShard> shard = !is_optimised(job, unit) ? start_shard(workshop.teacher, job, unit)
-                                    : workshop.generator     ? generated_shard(workshop, unit)
+                                    : workshop.generator     ? generated_shard(workshop, *workshop.generator, unit)
                                                              : optimised_shard(workshop, unit);
   if (!shard) return UnitOutcome::stopped;
   if (images_are_starts(job) || workshop.generator) workshop.progress.advance(static_cast<double>(unit.images));
