@@ -92,7 +92,7 @@ Tensor unit_length(const Tensor& rows) {
 
 Tap batch_mode_tap(const Network& network, Tap inner) {
   return [kept = kept_by_output(network), inner = std::move(inner)](NodeId node, const Tensor& tensor) {
-    const Tensor shown = seen(inner, node, tensor);
+    Tensor shown = seen(inner, node, tensor);
     const auto found = kept.find(node);
     if (found == kept.end()) return shown;
     const auto& [mean, deviation] = found->second;

@@ -68,9 +68,11 @@ std::string kinds_of(const SynthesisJob& job, const std::vector<Unit>& units) {
   int64_t optimised = 0, starts = 0;
   for (const Unit& unit : units) (is_optimised(job, unit) ? optimised : starts) += unit.images;
   if (job.method == "given") return std::to_string(optimised + starts) + " given";
-  const std::string as_started = std::to_string(starts) + " as they start" + " (" + job.start + ")";
-  if (optimised == 0) return as_started;
-  return std::to_string(optimised) + " optimised" + (starts == 0 ? "" : ", " + as_started);
+  std::string kinds;
+  if (optimised > 0) kinds = std::to_string(optimised) + (trains_generator(job) ? " generated" : " optimised");
+  if (optimised > 0 && starts > 0) kinds += ", ";
+  if (starts > 0) kinds += std::to_string(starts) + " as they start (" + job.start + ")";
+  return kinds;
 }
 
 bool images_are_starts(const SynthesisJob& job) {

@@ -60,9 +60,9 @@ TEST_F(ToToml, DefaultsAndAutosSurviveTheRoundTrip) {
 }
 
 TEST_F(ToToml, OddPathsSurviveTheRoundTrip) {
-  for (const char* path : {"/a \"quoted\"\\ path", "/a${HOME}b", "/$${x", "/line\nbreak\x01",
-                           "/gr\xc3\xbc\xc3\x9f"
-                           "e"}) {
+  const std::string umlauts = "/gr\xc3\xbc\xc3\x9f\x65";
+  for (const std::string& path : {std::string("/a \"quoted\"\\ path"), std::string("/a${HOME}b"), std::string("/$${x"),
+                                  std::string("/line\nbreak\x01"), umlauts}) {
     Job job;
     job.teacher.weights = path;
     EXPECT_EQ(read_job(write("job.toml", to_toml(job)), {}).teacher.weights, job.teacher.weights) << path;

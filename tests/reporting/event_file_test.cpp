@@ -77,7 +77,7 @@ TEST_F(EventFile, LinesThatWereCutBackMakeANextFile) {
 TEST_F(EventFile, IsNotWrittenThroughALink) {
   log.append("finetune", 1, {{"loss", 2}});
   fs::create_directories(curves);
-  std::ofstream(folder / "elsewhere");
+  std::ofstream(folder / "elsewhere").close();
   fs::create_symlink(folder / "elsewhere", first);
   EXPECT_THROW(follow_metrics(metrics, curves), Fault);
   EXPECT_EQ(fs::file_size(folder / "elsewhere"), 0U);
