@@ -71,7 +71,7 @@ std::string kinds_of(const SynthesisJob& job, const std::vector<Unit>& units) {
   std::string kinds;
   if (optimised > 0) kinds = std::to_string(optimised) + (trains_generator(job) ? " generated" : " optimised");
   if (optimised > 0 && starts > 0) kinds += ", ";
-  if (starts > 0) kinds += std::to_string(starts) + " as they start (" + job.start + ")";
+  if (starts > 0 || optimised == 0) kinds += std::to_string(starts) + " as they start (" + job.start + ")";
   return kinds;
 }
 
