@@ -15,7 +15,7 @@
 #include "stages/checkpoint_clock.h"
 #include "stages/checkpoint_store.h"
 #include "stages/finetuning_owner.h"
-#include "stages/generator_training.h"
+#include "stages/generator_source.h"
 #include "stages/held_out_figures.h"
 #include "stages/shard_set.h"
 #include "stages/stage_times.h"

@@ -3,8 +3,8 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -22,6 +22,7 @@
 #include "numerics/schedule.h"
 #include "reporting/metrics_log.h"
 #include "stages/checkpoint_clock.h"
+#include "stages/generator_source.h"
 #include "stages/stage_times.h"
 #include "stages/stopwatch.h"
 #include "stages/unit_work.h"
@@ -38,21 +39,6 @@ constexpr AdamSettings adam{0.5, 0.999, 1e-8};  ///< GDFQ's
 constexpr int64_t log_interval = 10;            ///< steps whose losses are looked at together
 constexpr int64_t settling_groups = 16;         ///< of images, whose statistics the finished generator keeps
 constexpr int seconds_between_words = 60;       ///< of a launch that waits for another
-
-fs::path generator_file(const RunContext& context) {
-  return shard_file(context.run, context.job, 0, 0).parent_path() / "generator.h5";
-}
-
-/// Whose a generator is: what decides it, which its own hash does not.
-ShardOwner owner_of(const RunContext& context) {
-  RunContext before = context;
-  before.identity.generator.clear();
-  return before.shard_owner();
-}
-
-GeneratorShape shape_of(const RunContext& context) {
-  return generator_shape(*context.teacher.model.plan, context.job.synthesis);
-}
 
 /// What a launch trains with.
 struct Training {
@@ -184,7 +170,7 @@ void settle_statistics(Training& training) {
 
 /// The state that another start left, or a new one; the same on every rank. Collective.
 GeneratorState first_state(const RunContext& context, const ShardOwner& owner) {
-  const GeneratorShape shape = shape_of(context);
+  const GeneratorShape shape = own_generator_shape(context);
   const fs::path file = context.run.generator_state();
   GeneratorState state = start_generator(shape, context.job.synthesis.seed, at::kCPU);
   const std::string step = from_root(context.cluster.communicator, [&] {
@@ -211,7 +197,7 @@ GeneratorState first_state(const RunContext& context, const ShardOwner& owner) {
 bool make_generator(RunContext& context) {
   const Communicator& communicator = context.cluster.communicator;
   const SynthesisJob& job = context.job.synthesis;
-  const ShardOwner owner = owner_of(context);
+  const ShardOwner owner = generator_owner(context);
   const Stopwatch watch;
   Training training{.context = context,
                     .teacher = context.synthesis_teacher(),
@@ -252,11 +238,6 @@ bool has_all_images(const RunContext& context) {
 
 }  // namespace
 
-std::string finished_generator_hash(const RunContext& context) {
-  const auto generator = read_generator(generator_file(context), shape_of(context), owner_of(context));
-  return generator ? generator_hash(*generator) : std::string();
-}
-
 ExitCode train_generator(RunContext& context) {
   const Communicator& communicator = context.cluster.communicator;
   if (!context.identity.generator.empty() && from_root(communicator, [&] { return has_all_images(context) ? "y" : ""; }) == "y")
@@ -270,7 +251,7 @@ ExitCode train_generator(RunContext& context) {
     }
     std::optional<Claim> claim;  // on rank 0
     const std::string own = from_root(communicator, [&] {
-      claim = Claim::take(claim_file, context.claimant(owner_of(context).facts), unit_stale_seconds);
+      claim = Claim::take(claim_file, context.claimant(generator_owner(context).facts), unit_stale_seconds);
       if (claim) remove_parts(file.parent_path(), file.filename().string());
       return std::string(claim ? "own" : "");
     });
@@ -282,42 +263,10 @@ ExitCode train_generator(RunContext& context) {
   }
 }
 
-Generator finished_generator(const RunContext& context) {
-  const Communicator& communicator = context.cluster.communicator;
-  Generator generator{.shape = shape_of(context), .parameters = {}};
-  on_root(communicator, [&] {
-    const fs::path file = generator_file(context);
-    auto found = read_generator(file, generator.shape, owner_of(context));
-    if (!found || generator_hash(*found) != context.identity.generator) {
-      throw Fault(file.string() +
-                  " is gone, damaged or not the generator of the images beside it; remove it with these images " +
-                  "and run again");
-    }
-    generator = std::move(*found);
-  });
-  for (TensorMap* tensors : {&generator.parameters, &generator.statistics}) {
-    broadcast_tensors(*tensors, communicator);
-    for (auto& [name, tensor] : *tensors) tensor = tensor.to(context.device());
-  }
-  return generator;
-}
-
-GeneratedImages generated_stream(const RunContext& context) {
-  const auto generator = std::make_shared<const Generator>(finished_generator(context));
-  const SynthesisJob& job = context.job.synthesis;
-  const at::ScalarType precision = job.precision == "bf16" ? at::kBFloat16 : at::kFloat;
-  return [generator, precision, seed = job.seed, preprocessing = context.teacher.preprocessing, device = context.device()](
-             const std::vector<int64_t>& images, int64_t step) {
-    const at::NoGradGuard no_grad;
-    const Conditions conditions = image_conditions(seed, generator->shape.classes, images, step + 1);
-    return generate(*generator, conditions.to(device), preprocessing, precision);
-  };
-}
-
 double seconds_of_generator_step(const RunContext& context) {
   const SynthesisJob& job = context.job.synthesis;
   const SynthesisTeacher teacher = context.synthesis_teacher();
-  GeneratorState state = start_generator(shape_of(context), job.seed, context.device());
+  GeneratorState state = start_generator(own_generator_shape(context), job.seed, context.device());
   for (auto& [name, parameter] : state.generator.parameters) parameter.requires_grad_(true);
   const Conditions conditions =
       training_conditions(job.seed, state.generator.shape.classes, 0, job.unit_images, 0).to(context.device());

@@ -10,14 +10,13 @@
 #include "cluster/on_root.h"
 #include "job/synthesis_methods.h"
 #include "stages/finetuning_owner.h"
-#include "stages/generator_training.h"
+#include "stages/generator_source.h"
 #include "stages/given_images.h"
 #include "stages/rounds.h"
 #include "stages/shard_set.h"
 #include "stages/student_source.h"
 #include "stages/unit_work.h"
 #include "storage/tensor_archive.h"
-#include "synthesis/generator_loss.h"
 #include "synthesis/objective.h"
 #include "synthesis/unit.h"
 
@@ -116,7 +115,7 @@ void refuse_other_checkpoints(const RunContext& context) {
 /// Terms that the teacher cannot serve refuse when they are drawn.
 void require_servable_terms(const RunContext& context) {
   const SynthesisJob& job = context.job.synthesis;
-  if (trains_generator(job)) generator_shape(*context.teacher.model.plan, job);
+  if (trains_generator(job)) own_generator_shape(context);
   if (!images_are_starts(job))
     draw_objective({context.teacher.model, context.teacher.preprocessing}, job, {0, job.unit_images});
 }

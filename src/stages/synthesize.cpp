@@ -7,6 +7,7 @@
 #include "cluster/log.h"
 #include "cluster/on_root.h"
 #include "job/synthesis_methods.h"
+#include "stages/generator_source.h"
 #include "stages/generator_training.h"
 #include "stages/rounds.h"
 #include "stages/shard_set.h"
