@@ -24,7 +24,7 @@ Tensor images_of_step(const ImageStream& stream, const std::vector<int64_t>& ima
   const Tensor rows = stream.stored.rows(images);
   std::vector<Tensor> batch(images.size());
   std::vector<int64_t> generated;
-  std::vector<size_t> places;  ///< of the generated ones in the batch
+  std::vector<size_t> places;  // of the generated ones in the batch
   for (size_t i = 0; i < images.size(); ++i) {
     RandomStream random(stream.seed, Purpose::image_stream, images[i], step);
     const std::string& kind = stream.kinds[static_cast<size_t>(random.below(static_cast<int64_t>(stream.kinds.size())))];
@@ -39,6 +39,7 @@ Tensor images_of_step(const ImageStream& stream, const std::vector<int64_t>& ima
       batch[i] = (image.unsqueeze(0) - mean) / std;
     }
   }
+  if (!generated.empty() && generated.size() == images.size()) return stream.generated(generated, step);
   if (!generated.empty()) {  // at once, since a generator is fastest with many
     const Tensor made = stream.generated(generated, step).cpu();
     for (size_t i = 0; i < places.size(); ++i) batch[places[i]] = made.narrow(0, static_cast<int64_t>(i), 1);

@@ -25,8 +25,8 @@ struct ImageStream {
   GeneratedImages generated = {};  ///< must be there if "generator" is among the kinds
 };
 
-/// Normalised float32 B x C x S x S on the CPU, one for each of this rank's global image indices, in that order. A function of
-/// (seed, image, step) and the stored images.
+/// Normalised float32 B x C x S x S on the CPU, or on the device where a generator makes all of them; one for each of this
+/// rank's global image indices, in that order. A function of (seed, image, step) and the stored images.
 Tensor images_of_step(const ImageStream& stream, const std::vector<int64_t>& images, int64_t step);
 
 }  // namespace eidolon

@@ -128,7 +128,8 @@ void visit_synthesis_keys(AnyJob& job, Visitor&& visit) {
         synthesis.iterations);
   visit(key("seed", at_least(0), "of every random draw of the images"), synthesis.seed);
   visit(key("precision", one_of({"fp32", "bf16"}), "of the teacher's forward and backward pass"), synthesis.precision);
-  visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels"), synthesis.learning_rate);
+  visit(key("learning_rate", between(0, large), "of Adam, in ImageNet-normalised pixels; of a generator, in its weights"),
+        synthesis.learning_rate);
   visit(key("variation_weight", between(0, large), "of the total-variation term, per image"), synthesis.variation_weight);
   visit(key("batchnorm_weight", between(0, large),
             "of the distance to BatchNorm's statistics; 0 counts as 1 where views has neither classes nor attention to go by"),

@@ -18,9 +18,12 @@ std::filesystem::path generator_file(const RunContext& context) {
 }
 
 ShardOwner generator_owner(const RunContext& context) {
-  RunContext before = context;
-  before.identity.generator.clear();
-  return before.shard_owner();
+  IdentityContext identity = context.identity;
+  identity.generator.clear();
+  ShardOwner owner = context.shard_owner();
+  owner.synthesis_id = synthesis_id(context.job, identity);
+  owner.facts = synthesis_facts(context.job, identity);
+  return owner;
 }
 
 GeneratorShape own_generator_shape(const RunContext& context) {

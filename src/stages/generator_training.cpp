@@ -250,16 +250,15 @@ ExitCode train_generator(RunContext& context) {
       return ExitCode::done;
     }
     std::optional<Claim> claim;  // on rank 0
-    const std::string own = from_root(communicator, [&] {
+    const std::string found = from_root(communicator, [&]() -> std::string {
       claim = Claim::take(claim_file, context.claimant(generator_owner(context).facts), unit_stale_seconds);
-      if (claim) remove_parts(file.parent_path(), file.filename().string());
-      return std::string(claim ? "own" : "");
+      if (!claim) return "claimed";
+      if (!finished_generator_hash(context).empty()) return "finished";  // since the look above, by who held the claim
+      remove_parts(file.parent_path(), file.filename().string());
+      return "free";
     });
-    if (own.empty()) {
-      wait_for_other(context, claim_file, waits);
-    } else if (!make_generator(context)) {
-      return ExitCode::again;
-    }
+    if (found == "claimed") wait_for_other(context, claim_file, waits);
+    if (found == "free" && !make_generator(context)) return ExitCode::again;
   }
 }
 

@@ -117,6 +117,7 @@ ImageShard generated_shard(const UnitWorkshop& workshop, const Generator& genera
   const SynthesisTeacher& teacher = workshop.teacher;
   const UnitObjective objective = draw_objective(teacher, job, unit);
   Conditions conditions = image_conditions(job.seed, teacher.plan().output.size, global_indices(unit), 0);
+  // The class is the one that the shard's labels state.
   conditions.classes = objective.semantics.classes.select(1, 0).to(at::kLong);
   const Tensor pixels = generate(generator, conditions.to(teacher.device()), teacher.preprocessing, teacher.precision());
   return finished_shard(teacher, unit, objective, start_unit(teacher, pixels));
