@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace eidolon {
 
@@ -10,9 +11,11 @@ int64_t outside(double level, int64_t size) {
   return static_cast<int64_t>((1.0 - level) * static_cast<double>(size - 1) + 0.5);
 }
 
-std::vector<Range> percentiles(Tensor& rows, at::ArrayRef<double> levels) {
+namespace {
+
+/// By selection in tails that shrink from level to level.
+std::vector<Range> by_selection(Tensor& rows, at::ArrayRef<double> levels) {
   const int64_t size = rows.size(1);
-  // By selection in tails that shrink from level to level.
   std::vector<Range> ranges;
   for (size_t i = 0; i < levels.size(); ++i) ranges.push_back({at::empty({rows.size(0)}), at::empty({rows.size(0)})});
 
@@ -33,6 +36,23 @@ std::vector<Range> percentiles(Tensor& rows, at::ArrayRef<double> levels) {
     }
   });
   return ranges;
+}
+
+std::vector<Range> by_sorting(Tensor& rows, at::ArrayRef<double> levels) {
+  const int64_t size = rows.size(1);
+  rows = std::get<0>(rows.sort(/*stable=*/true, /*dim=*/1));
+  std::vector<Range> ranges;
+  for (const double level : levels) {
+    const int64_t beyond = outside(level, size);
+    ranges.push_back({rows.select(1, beyond).clone(), rows.select(1, size - 1 - beyond).clone()});
+  }
+  return ranges;
+}
+
+}  // namespace
+
+std::vector<Range> percentiles(Tensor& rows, at::ArrayRef<double> levels) {
+  return rows.is_cpu() ? by_selection(rows, levels) : by_sorting(rows, levels);
 }
 
 }  // namespace eidolon

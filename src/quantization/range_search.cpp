@@ -18,14 +18,14 @@ constexpr double smallest_shrink = 0.3;    ///< of the ranges tried, as a share 
 constexpr double most_stretch = 1.5;       ///< 6 / 4: the largest value of E2M1 over the second largest
 constexpr double smallest_factor = 1e-30;  ///< of a tensor of zeros
 
-/// A row per scale, in fresh memory on the CPU.
+/// A row per scale, in fresh memory.
 Tensor as_rows(const Tensor& values, const QuantizerSpec& spec) {
   const Scaling& scaling = spec.scaling;
   const Tensor flat = scaling.granularity == Granularity::channel ? values.movedim(scaling.axis, 0).flatten(1)
                       : scaling.granularity == Granularity::block && !scaling.from_values
                           ? to_blocks(values, scaling).reshape({-1, scaling.block})
                           : values.reshape({1, -1});
-  const Tensor rows = at::empty(flat.sizes(), at::kFloat).copy_(flat);
+  const Tensor rows = at::empty(flat.sizes(), flat.options().dtype(at::kFloat)).copy_(flat);
   if (rows.numel() == 0) throw Fault("a quantizer's range was to be fitted to no values at all; give at least one image");
   if (!rows.isfinite().all().item<bool>()) {
     throw Fault("a quantizer's range was to be fitted to values with NaN or infinity; the model overflows on these images");
@@ -46,9 +46,10 @@ Sample thinned(const Tensor& rows) {
   if (size <= limit) return {rows, {}};
   const int64_t tail = std::min(outside(tail_level, size), limit / 4);
   const int64_t middle = size - 2 * tail, kept = limit - 2 * tail;
-  const Tensor picks = at::arange(kept, at::kLong).mul_(middle).floor_divide_(kept).add_(tail);
-  const Tensor columns = at::cat({at::arange(tail, at::kLong), picks, at::arange(size - tail, size, at::kLong)});
-  Tensor weights = at::ones({limit}, at::kDouble);
+  const at::TensorOptions places = rows.options().dtype(at::kLong);
+  const Tensor picks = at::arange(kept, places).mul_(middle).floor_divide_(kept).add_(tail);
+  const Tensor columns = at::cat({at::arange(tail, places), picks, at::arange(size - tail, size, places)});
+  Tensor weights = at::ones({limit}, rows.options().dtype(at::kDouble));
   weights.narrow(0, tail, kept).fill_(static_cast<double>(middle) / static_cast<double>(kept));
   return {rows.index_select(1, columns), weights};
 }
@@ -119,7 +120,7 @@ Tensor factor_of(const Tensor& values, const QuantizerSpec& spec) {
 Quantizer best_range(Tensor& rows, const QuantizerSpec& spec, bool free_zero_point, Ranges ranges) {
   const Tensor factor = factor_of(rows, spec);
   if (spec.scaling.granularity == Granularity::block && spec.scaling.from_values) {
-    return {.spec = spec, .scale = at::ones({1}), .zero_point = at::zeros({1}), .factor = factor};
+    return {.spec = spec, .scale = at::ones({1}, rows.options()), .zero_point = at::zeros({1}, rows.options()), .factor = factor};
   }
   const std::vector<Range> at_levels = percentiles(rows, mse_levels);
   const std::vector<Quantizer> all = candidates(rows, at_levels, spec, free_zero_point, factor);
@@ -148,7 +149,7 @@ Quantizer best_range(Tensor& rows, const QuantizerSpec& spec, bool free_zero_poi
 Quantizer search_range(const Tensor& values, const QuantizerSpec& spec, bool free_zero_point, Ranges ranges) {
   const at::NoGradGuard no_gradients;
   Tensor rows = as_rows(values, spec);
-  return best_range(rows, spec, free_zero_point, ranges).with([&](const Tensor& tensor) { return tensor.to(values.device()); });
+  return best_range(rows, spec, free_zero_point, ranges);
 }
 
 }  // namespace eidolon
