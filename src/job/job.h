@@ -148,6 +148,7 @@ struct FinetuningJob {
   std::string importance = "gradient";        ///< none | gradient: weights of a block's squared error
   bool token_units = true;                    ///< a token's error is relative to its deviation over channels
   bool train_low_rank = true;                 ///< the branches of quantization.correction = "low_rank", with the weights
+  std::optional<std::string> precision;       ///< auto | fp32 | tf32 | bf16: of float32 products in training
   uint64_t seed = 1;
   ScalesJob scales;
   AdaroundJob adaround;

@@ -269,6 +269,8 @@ void visit_finetuning_keys(AnyJob& job, Visitor&& visit) {
         finetuning.token_units);
   visit(key("train_low_rank", anything(), "the float products of quantization.low_rank too, with the weights"),
         finetuning.train_low_rank);
+  visit(key("precision", one_of({"fp32", "tf32", "bf16"}), "of the products of float32 matrices in a step of training"),
+        finetuning.precision);
   visit(key("seed", at_least(0), "of the order of the images and of what is dropped"), finetuning.seed);
 }
 

@@ -117,6 +117,7 @@ const std::map<std::string_view, Condition> conditions = {
     {"finetuning.importance", reconstructs},
     {"finetuning.token_units", is_blockwise},
     {"finetuning.train_low_rank", trains},
+    {"finetuning.precision", trains},
     {"finetuning.seed", trains},
     {"finetuning.scales.activation_learning_rate", trains_activation_scales},
     {"finetuning.scales.weight_learning_rate", trains_weight_scales},

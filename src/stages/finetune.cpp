@@ -9,6 +9,7 @@
 #include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "job/mixture.h"
+#include "numerics/product_precision.h"
 #include "numerics/schedule.h"
 #include "reporting/metrics_log.h"
 #include "reporting/progress.h"
@@ -104,6 +105,7 @@ bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>&
   MetricsLog metrics(context.run.metrics(), context.cluster.is_root());
   std::vector<Tensor> losses;
   Figures figures;
+  const ProductPrecision products(context.job.finetuning.precision.value());
 
   while (at.phase_step < phase.iterations) {
     const TrainingStep step{.images = sampler.at(at.step),

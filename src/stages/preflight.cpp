@@ -132,6 +132,13 @@ void require_some_shard(const RunContext& context) {
                  "; run `eidolon synthesize` with this job first");
 }
 
+void refuse_foreign_products(const RunContext& context) {
+  const std::string precision = context.job.finetuning.precision.value();
+  const bool on_cpu = context.device().is_cpu();
+  if (precision == "tf32" && on_cpu) throw BadInput("finetuning.precision: tf32 is for GPUs; on a CPU use bf16 or fp32");
+  if (precision == "bf16" && !on_cpu) throw BadInput("finetuning.precision: bf16 is for CPUs; on a GPU use tf32 or fp32");
+}
+
 /// Images, students and work of other jobs.
 void refuse_what_is_in_the_way(const RunContext& context, const Intent& intent) {
   const bool makes_images = intent.makes_images && context.job.synthesis.method != "given";
@@ -174,6 +181,7 @@ void check_before_start(RunContext& context, const Intent& intent) {
   if (intent.evaluates && !intent.trains) {
     on_root(communicator, [&] { require_some_checkpoint(context.run); });
   }
+  if (intent.trains) refuse_foreign_products(context);
   adopt_identity(context);
   const bool given = context.job.synthesis.method == "given";
   for (const RunContext& round : context.earlier_rounds) {

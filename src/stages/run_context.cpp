@@ -41,6 +41,12 @@ std::string fastest_precision(const at::Device& device) {
   return faster ? "bf16" : "fp32";
 }
 
+/// Of float32 products in a step of training: the fastest that the device has.
+std::string fastest_products(const at::Device& device) {
+  if (fastest_precision(device) == "fp32") return "fp32";
+  return device.is_cpu() ? "bf16" : "tf32";
+}
+
 at::ScalarType scalar_type(const std::string& precision) {
   return precision == "bf16" ? at::kBFloat16 : at::kFloat;
 }
@@ -57,6 +63,7 @@ double agreed_prior_weight(const RunContext& context) {
 void resolve_autos(RunContext& context, Access access) {
   Job& job = context.job;
   if (!job.synthesis.precision) job.synthesis.precision = fastest_precision(context.device());
+  if (!job.finetuning.precision) job.finetuning.precision = fastest_products(context.device());
   auto& prior_weight = job.synthesis.sardfq.prior_weight;
   if (job.synthesis.method == "sardfq" && !prior_weight && access != Access::look) {
     prior_weight = images_are_starts(job.synthesis) ? 0.0 : agreed_prior_weight(context);

@@ -150,7 +150,7 @@ TEST(Identity, IsTheHashOfSortedFactsWithoutSpaces) {
 }
 
 TEST(Identity, RefusesAutosThatAreNotResolved) {
-  for (const char* name : {"synthesis.precision", "synthesis.sardfq.prior_weight"}) {
+  for (const char* name : {"synthesis.precision", "synthesis.sardfq.prior_weight", "finetuning.precision"}) {
     Job job = jobs_that_use_every_key()[1];
     ASSERT_EQ(job.synthesis.method, "sardfq");
     visit_keys(job, [&](const Key& key, auto& field) {

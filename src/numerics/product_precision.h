@@ -1,0 +1,21 @@
+// The precision in which float32 matrices are multiplied.
+#pragma once
+
+#include <string>
+
+namespace eidolon {
+
+/// While it lives, products of float32 matrices and float32 convolutions, forward and backward, on all threads, take their
+/// factors in fewer bits. Sums and results stay float32, and so does everything else.
+///
+/// "fp32": as they are. "tf32": CUDA, 10 bits of mantissa. "bf16": CPUs, through oneDNN, 7 bits of mantissa; a CPU without
+/// instructions for it multiplies float32. Throws std::logic_error for another name.
+class ProductPrecision {
+ public:
+  explicit ProductPrecision(const std::string& precision);
+  ~ProductPrecision();
+  ProductPrecision(const ProductPrecision&) = delete;
+  ProductPrecision& operator=(const ProductPrecision&) = delete;
+};
+
+}  // namespace eidolon
