@@ -111,7 +111,7 @@ void synthesis(benchmark::State& state, const std::shared_ptr<const Plan>& plan,
   state.counters["peak_GiB"] = peak_memory_gib();
 }
 
-void finetuning(benchmark::State& state) {
+void finetuning(benchmark::State& state, const Recorder& recorder) {
   const Network teacher = random_model(deit_tiny());
   FinetuningJob job;
   SyntheticImages images, none;
@@ -129,14 +129,18 @@ void finetuning(benchmark::State& state) {
   const Phase phase = reconstruction_phases(job, models, phase_images, communicator, int64_t{1} << 30).at(6);
   std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
+  StepGraph graph(phase.name, recorder);
+  const auto step_once = [&] { train_step(phase, trainables, reducer, {.images = images.global, .batch = 16}, &graph); };
   gemm_rate(at::kFloat);
+  for (int step = 0; step < steps_per_wait(); ++step) step_once();  // a graph is recorded meanwhile
   for (auto _ : state) {
-    for (int step = 0; step < steps_per_wait(); ++step)
-      train_step(phase, trainables, reducer, {.images = images.global, .batch = 16});
+    for (int step = 0; step < steps_per_wait(); ++step) step_once();
     wait_for_device(test_device());
   }
   // One block forward and both gradients.
   report(state, "images/s", 16, 6.0 * deit_tiny()->macs / 12, at::kFloat);
+  state.counters["replayed"] = static_cast<double>(graph.replayed());
+  state.counters["peak_GiB"] = peak_memory_gib();
 }
 
 }  // namespace
@@ -162,7 +166,11 @@ int main(int argc, char** argv) {
   of_synthesis("", deit_tiny(), "sardfq");
   of_synthesis("/vit_b", vit_plan(vit_b), "views");
   of_synthesis("/swin_t", swin_plan({}), "views");
-  benchmark::RegisterBenchmark("finetuning/block", finetuning)->UseRealTime();
+  const auto of_finetuning = [](const char* name, const Recorder& recorder) {
+    benchmark::RegisterBenchmark(name, [recorder](benchmark::State& state) { finetuning(state, recorder); })->UseRealTime();
+  };
+  of_finetuning("finetuning/block", {});
+  if (const Recorder recorder = graph_recorder(test_device())) of_finetuning("finetuning/block/graph", recorder);
   benchmark::RunSpecifiedBenchmarks();
   MPI_Finalize();
 }
