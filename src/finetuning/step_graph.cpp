@@ -73,7 +73,6 @@ struct StepGraph::Recording {
   Replay replay;
 
   void start(const std::vector<Tensor>& gathered) {
-    const at::NoGradGuard no_gradients;
     at::_foreach_copy_(inputs, gathered);
     replay();
   }
