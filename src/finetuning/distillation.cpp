@@ -14,6 +14,7 @@
 #include "job/mixture.h"
 #include "model/readout.h"
 #include "model/token_units.h"
+#include "numerics/transfer.h"
 
 namespace eidolon {
 namespace {
@@ -81,7 +82,8 @@ std::vector<Trainable> Distillation::begin() {
 
 /// The images.
 std::vector<Tensor> Distillation::gather(const std::vector<int64_t>& of, int64_t step) const {
-  return {images_of_step(stream, of, step).to(models.student.model.device())};
+  const Tensor images_made = images_of_step(stream, of, step);
+  return {images_made.is_cpu() ? sent_to(models.student.model.device(), images_made) : images_made};
 }
 
 Tensor Distillation::loss_of(const std::vector<Tensor>& gathered) const {
