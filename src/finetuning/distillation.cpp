@@ -14,6 +14,7 @@
 #include "job/mixture.h"
 #include "model/readout.h"
 #include "model/token_units.h"
+#include "numerics/transfer.h"
 
 namespace eidolon {
 namespace {
@@ -49,7 +50,8 @@ struct Distillation {
   const Plan& plan() const { return *models.teacher.plan; }
 
   std::vector<Trainable> begin();
-  Tensor loss(const std::vector<int64_t>& of, int64_t step) const;
+  std::vector<Tensor> gather(const std::vector<int64_t>& of, int64_t step) const;
+  Tensor loss_of(const std::vector<Tensor>& gathered) const;
   void after_step(int64_t step);
   PhaseOutcome conclude();
   TensorMap state() const;
@@ -78,9 +80,15 @@ std::vector<Trainable> Distillation::begin() {
   return trainables;
 }
 
-Tensor Distillation::loss(const std::vector<int64_t>& of, int64_t step) const {
+/// The images.
+std::vector<Tensor> Distillation::gather(const std::vector<int64_t>& of, int64_t step) const {
+  const Tensor images_made = images_of_step(stream, of, step);
+  return {images_made.is_cpu() ? sent_to(models.student.model.device(), images_made) : images_made};
+}
+
+Tensor Distillation::loss_of(const std::vector<Tensor>& gathered) const {
   const auto& [teacher, student, calibrated] = models;
-  const Tensor input = images_of_step(stream, of, step).to(student.model.device());
+  const Tensor& input = gathered[0];
   std::vector<Tensor> wanted;
   {
     const at::NoGradGuard no_grad;
@@ -160,7 +168,9 @@ Phase distillation_phase(const FinetuningJob& job, const DistillationLength& len
   phase.iterations = length.iterations;
   phase.optimizer = job.distill.optimizer == "sgd" ? Optimizer::sgd : Optimizer::adam;
   phase.begin = [shared] { return shared->begin(); };
-  phase.loss = [shared](const std::vector<int64_t>& of, int64_t step) { return shared->loss(of, step); };
+  phase.loss = [shared](const std::vector<int64_t>& of, int64_t step) { return shared->loss_of(shared->gather(of, step)); };
+  phase.split = {.gather = [shared](const std::vector<int64_t>& of, int64_t step) { return shared->gather(of, step); },
+                 .loss_of = [shared](const std::vector<Tensor>& gathered) { return shared->loss_of(gathered); }};
   phase.after_step = [shared](int64_t step) { shared->after_step(step); };
   phase.conclude = [shared](std::vector<Trainable>&) { return shared->conclude(); };
   phase.state = [shared] { return shared->state(); };

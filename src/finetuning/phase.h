@@ -24,6 +24,16 @@ struct PhaseOutcome {
 
 enum class Optimizer { adam, sgd };
 
+/// A loss in two halves, so that a device can record the second one (finetuning/step_graph.h): loss(images, step) is
+/// loss_of(gather(images, step)).
+struct SplitLoss {
+  /// What the step reads besides the trainables: tensors on the device without gradients, whose shapes the number of images
+  /// decides. All draws of random numbers and all traffic with the host belong here.
+  std::function<std::vector<Tensor>(const std::vector<int64_t>& images, int64_t step)> gather;
+  /// A function of these tensors and of the trainables: the same kernels at every step of the phase.
+  std::function<Tensor(const std::vector<Tensor>& gathered)> loss_of;
+};
+
 /// Functions of one phase. All but `loss` are collective. Phases come in order, but a resumed run may begin with any.
 struct Phase {
   std::string name;  ///< "reconstruct/blocks.3", "distill"; stands in checkpoints
@@ -35,6 +45,7 @@ struct Phase {
   /// Sum of the loss over these images of this rank, global indices, in step `step` of the phase (from 0). Differentiable in
   /// the trainables.
   std::function<Tensor(const std::vector<int64_t>& images, int64_t step)> loss;
+  std::optional<SplitLoss> split{};  ///< of a loss that can be split
 
   std::function<void(int64_t step)> after_step = [](int64_t) {};
 

@@ -24,8 +24,7 @@ Prefix::Prefix(const Network& model, Tap tap, const SyntheticImages& images, con
     : model_(model), tap_(std::move(tap)), images_(images), preprocessing_(preprocessing), budget_bytes_(budget_bytes) {}
 
 Tensor Prefix::compute(const Tensor& numbers, int to_section) const {
-  const at::Device device = model_.device();
-  Tensor input = normalise(preprocessing_, images_.bytes.index_select(0, numbers).to(device));
+  Tensor input = normalise(preprocessing_, sent_to(model_.device(), images_.bytes.index_select(0, numbers)));
   for (int section = 0; section < to_section; ++section) input = forward_section(model_, section, input, tap_);
   return input;
 }

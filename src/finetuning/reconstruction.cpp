@@ -88,6 +88,8 @@ struct SectionTrainer {
   std::string name() const { return "reconstruct/" + plan().sections[static_cast<size_t>(section)].name; }
 
   std::vector<Trainable> begin();
+  std::vector<Tensor> gather(const std::vector<int64_t>& images, int64_t step) const;
+  Tensor loss_of(const std::vector<Tensor>& gathered) const;
   Tensor loss(const std::vector<int64_t>& images, int64_t step) const;
   PhaseOutcome conclude(const std::vector<Trainable>& trainables);
 
@@ -139,16 +141,24 @@ Tensor SectionTrainer::error_of(const Tensor& output, const Tensor& target) cons
   return shared->job.token_units ? in_token_units(output - target, target, layout()) : output - target;
 }
 
-Tensor SectionTrainer::loss(const std::vector<int64_t>& images, int64_t step) const {
+/// The section's input and its wanted output.
+std::vector<Tensor> SectionTrainer::gather(const std::vector<int64_t>& images, int64_t step) const {
   const FinetuningJob& job = shared->job;
-  const Student& student = shared->models.student;
   const Tensor rows = shared->images.training.rows(images);
   const StepImages at{.seed = job.seed, .images = images, .step = section * job.iterations + step};
+  return {training_input(rows, at), shared->training.targets.rows(rows)};
+}
+
+Tensor SectionTrainer::loss_of(const std::vector<Tensor>& gathered) const {
+  const Student& student = shared->models.student;
   const Tap tap = roundings.empty() ? quantizing_tap(student) : soft_weight_tap(student, roundings);
-  const Tensor output = forward_section(student.model, section, training_input(rows, at), tap);
-  const Tensor error = error_of(output, shared->training.targets.rows(rows));
-  Tensor loss = weighted_square(importance, error) / static_cast<double>(output.size(-1));
-  const std::optional<double> beta = penalty_exponent(step, job.iterations);
+  const Tensor output = forward_section(student.model, section, gathered[0], tap);
+  return weighted_square(importance, error_of(output, gathered[1])) / static_cast<double>(output.size(-1));
+}
+
+Tensor SectionTrainer::loss(const std::vector<int64_t>& images, int64_t step) const {
+  Tensor loss = loss_of(gather(images, step));
+  const std::optional<double> beta = penalty_exponent(step, shared->job.iterations);
   for (const LearnedRounding& rounding : roundings) {
     // Once per image, since train_step() divides by their number over all ranks.
     if (beta) loss = loss + rounding_weight * static_cast<double>(images.size()) * rounding_penalty(rounding.variable, *beta);
@@ -202,6 +212,10 @@ std::vector<Phase> reconstruction_phases(const FinetuningJob& job, const Models&
     phase.iterations = job.iterations;
     phase.begin = [trainer] { return trainer->begin(); };
     phase.loss = [trainer](const std::vector<int64_t>& of, int64_t step) { return trainer->loss(of, step); };
+    if (job.rounding != "adaround") {  // its penalty changes from step to step
+      phase.split = {.gather = [trainer](const std::vector<int64_t>& of, int64_t step) { return trainer->gather(of, step); },
+                     .loss_of = [trainer](const std::vector<Tensor>& gathered) { return trainer->loss_of(gathered); }};
+    }
     phase.conclude = [trainer](std::vector<Trainable>& trainables) { return trainer->conclude(trainables); };
     phases.push_back(std::move(phase));
   }

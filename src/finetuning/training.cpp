@@ -15,10 +15,10 @@ void update_by_adam(std::vector<Trainable>& trainables, double rate_factor) {
   std::vector<AdamMoments*> moments;
   for (Trainable& entry : trainables) {
     gradients.push_back(entry.parameter.grad());
-    rates.push_back(entry.rate * rate_factor);
+    rates.push_back(entry.rate);
     moments.push_back(&entry.moments);
   }
-  adam_steps(parameters_of(trainables), gradients, moments, rates, adam);
+  adam_steps(parameters_of(trainables), gradients, moments, at::_foreach_mul(rates, rate_factor), adam);
 }
 
 /// The velocity lives in the first of Adam's moments.
@@ -35,16 +35,27 @@ void update(std::vector<Trainable>& trainables, double rate_factor, Optimizer op
   }
 }
 
+/// This rank's share of the loss; its gradients are added to the parameters' grads.
+Tensor share_of_loss(const Phase& phase, const std::vector<Trainable>& trainables, const TrainingStep& step, StepGraph* graph) {
+  const auto batch = static_cast<double>(step.batch);
+  if (graph != nullptr && phase.split && static_cast<int64_t>(step.images.size()) == step.batch) {
+    const LossOf share_of = [batch, loss_of = phase.split->loss_of](const std::vector<Tensor>& gathered) {
+      return loss_of(gathered) / batch;
+    };
+    return graph->loss_and_gradients(share_of, phase.split->gather(step.images, step.number), parameters_of(trainables));
+  }
+  const Tensor loss = phase.loss(step.images, step.number) / batch;
+  torch::autograd::backward({loss}, {});
+  return loss.detach();
+}
+
 }  // namespace
 
-Tensor train_step(const Phase& phase, std::vector<Trainable>& trainables, GradientReducer& reducer, const TrainingStep& step) {
+Tensor train_step(const Phase& phase, std::vector<Trainable>& trainables, GradientReducer& reducer, const TrainingStep& step,
+                  StepGraph* graph) {
   reducer.zero();
-  Tensor share = at::zeros({}, trainables.front().parameter.options().requires_grad(false));
-  if (!step.images.empty()) {
-    const Tensor loss = phase.loss(step.images, step.number) / static_cast<double>(step.batch);
-    torch::autograd::backward({loss}, {});
-    share = loss.detach();
-  }
+  const Tensor share = step.images.empty() ? at::zeros({}, trainables.front().parameter.options().requires_grad(false))
+                                           : share_of_loss(phase, trainables, step, graph);
   reducer.finish();
   update(trainables, step.rate_factor, phase.optimizer);
   return share;

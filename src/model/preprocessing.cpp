@@ -3,11 +3,14 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "numerics/transfer.h"
+
 namespace eidolon {
 namespace {
 
 Tensor per_channel(const std::vector<double>& values, at::TensorOptions options) {
-  return at::tensor(values, at::kDouble).to(options.device(), options.dtype().toScalarType()).reshape({1, -1, 1, 1});
+  const Tensor host = at::tensor(values, at::kDouble).to(options.dtype().toScalarType());
+  return sent_to(options.device(), host).reshape({1, -1, 1, 1});
 }
 
 }  // namespace

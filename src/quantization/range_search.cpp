@@ -120,7 +120,8 @@ Tensor factor_of(const Tensor& values, const QuantizerSpec& spec) {
 Quantizer best_range(Tensor& rows, const QuantizerSpec& spec, bool free_zero_point, Ranges ranges) {
   const Tensor factor = factor_of(rows, spec);
   if (spec.scaling.granularity == Granularity::block && spec.scaling.from_values) {
-    return {.spec = spec, .scale = at::ones({1}, rows.options()), .zero_point = at::zeros({1}, rows.options()), .factor = factor};
+    return {
+        .spec = spec, .scale = at::ones({1}, rows.options()), .zero_point = at::zeros({1}, rows.options()), .factor = factor};
   }
   const std::vector<Range> at_levels = percentiles(rows, mse_levels);
   const std::vector<Quantizer> all = candidates(rows, at_levels, spec, free_zero_point, factor);

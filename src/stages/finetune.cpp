@@ -9,6 +9,7 @@
 #include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "job/mixture.h"
+#include "numerics/device_graph.h"
 #include "numerics/product_precision.h"
 #include "numerics/schedule.h"
 #include "reporting/metrics_log.h"
@@ -102,6 +103,7 @@ bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>&
   RunContext& context = training.context;
   const Sampler& sampler = training.sampler;
   GradientReducer reducer(parameters_of(trainables), context.cluster.communicator, Reduction::overlapped);
+  StepGraph graph(phase.name, graph_recorder(context.device()));
   MetricsLog metrics(context.run.metrics(), context.cluster.is_root());
   std::vector<Tensor> losses;
   Figures figures;
@@ -112,7 +114,7 @@ bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>&
                             .batch = sampler.batch(),
                             .number = at.phase_step,
                             .rate_factor = warmup_then_cosine(at.phase_step, phase.iterations, 0)};
-    losses.push_back(train_step(phase, trainables, reducer, step));
+    losses.push_back(train_step(phase, trainables, reducer, step, &graph));
     phase.after_step(at.phase_step);
     ++at.phase_step;
     ++at.step;

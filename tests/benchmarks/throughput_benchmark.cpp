@@ -6,7 +6,9 @@
 #include <mpi.h>
 
 #include <fstream>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "cluster/launch/accelerators.h"
 #include "finetuning/reconstruction.h"
@@ -14,6 +16,8 @@
 #include "job/synthesis_methods.h"
 #include "model/families/swin.h"
 #include "model/families/vit.h"
+#include "numerics/device_graph.h"
+#include "numerics/product_precision.h"
 #include "quantization/calibration.h"
 #include "synthesis/optimization.h"
 #include "tests/device/test_device.h"
@@ -111,8 +115,10 @@ void synthesis(benchmark::State& state, const std::shared_ptr<const Plan>& plan,
   state.counters["peak_GiB"] = peak_memory_gib();
 }
 
-void finetuning(benchmark::State& state) {
-  const Network teacher = random_model(deit_tiny());
+/// One section in the middle.
+void finetuning(benchmark::State& state, const std::shared_ptr<const Plan>& plan, const std::string& precision,
+                const Recorder& recorder) {
+  const Network teacher = random_model(plan);
   FinetuningJob job;
   SyntheticImages images, none;
   images.bytes = at::randint(0, 256, {16, 3, 224, 224}, at::kLong).to(at::kByte);
@@ -120,7 +126,7 @@ void finetuning(benchmark::State& state) {
     images.row_of[i] = i;
     images.global.push_back(i);
   }
-  const Student calibrated = calibrate(teacher, scheme_of(research_job(), *deit_tiny()),
+  const Student calibrated = calibrate(teacher, scheme_of(research_job(), *plan),
                                        normalise(imagenet, images.bytes.to(test_device())), {.reparameterize = false});
   Student student = calibrated.clone();
   const Communicator communicator = Communicator::world();
@@ -129,14 +135,19 @@ void finetuning(benchmark::State& state) {
   const Phase phase = reconstruction_phases(job, models, phase_images, communicator, int64_t{1} << 30).at(6);
   std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
+  StepGraph graph(phase.name, recorder);
+  const ProductPrecision products(precision);
+  const auto step_once = [&] { train_step(phase, trainables, reducer, {.images = images.global, .batch = 16}, &graph); };
   gemm_rate(at::kFloat);
+  for (int step = 0; step < steps_per_wait(); ++step) step_once();  // a graph is recorded meanwhile
   for (auto _ : state) {
-    for (int step = 0; step < steps_per_wait(); ++step)
-      train_step(phase, trainables, reducer, {.images = images.global, .batch = 16});
+    for (int step = 0; step < steps_per_wait(); ++step) step_once();
     wait_for_device(test_device());
   }
   // One block forward and both gradients.
-  report(state, "images/s", 16, 6.0 * deit_tiny()->macs / 12, at::kFloat);
+  report(state, "images/s", 16, 6.0 * plan->macs / 12, at::kFloat);
+  state.counters["replayed"] = static_cast<double>(graph.replayed());
+  state.counters["peak_GiB"] = peak_memory_gib();
 }
 
 }  // namespace
@@ -148,21 +159,38 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);  // as every run does
   at::globalContext().setDeterministicFillUninitializedMemory(false);
-  const int64_t images = test_device().is_cpu() ? 16 : 64;  // a unit
-  const auto of_synthesis = [images](const std::string& name, const std::shared_ptr<const Plan>& plan, const char* method) {
-    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-      const std::string kind = dtype == at::kFloat ? "/fp32" : "/bf16";
-      benchmark::RegisterBenchmark(("synthesis" + name + kind).c_str(), [=](benchmark::State& state) {
-        synthesis(state, plan, method, dtype, images);
-      })->UseRealTime();
-    }
+  const bool on_cpu = test_device().is_cpu();
+  const auto of_synthesis = [](const std::string& name, const std::shared_ptr<const Plan>& plan, const char* method,
+                               at::ScalarType dtype, int64_t images) {
+    benchmark::RegisterBenchmark(("synthesis" + name).c_str(), [=](benchmark::State& state) {
+      synthesis(state, plan, method, dtype, images);
+    })->UseRealTime();
   };
   constexpr int64_t vit_b_width = 768, vit_b_heads = 12;
-  const VitFacts vit_b{.width = vit_b_width, .heads = vit_b_heads, .hidden_width = 4 * vit_b_width};
-  of_synthesis("", deit_tiny(), "sardfq");
-  of_synthesis("/vit_b", vit_plan(vit_b), "views");
-  of_synthesis("/swin_t", swin_plan({}), "views");
-  benchmark::RegisterBenchmark("finetuning/block", finetuning)->UseRealTime();
+  const auto vit_b = vit_plan({.width = vit_b_width, .heads = vit_b_heads, .hidden_width = 4 * vit_b_width});
+  const auto swin_t = swin_plan({});
+  const int64_t images = on_cpu ? 16 : 64;  // a unit
+  for (const auto& [name, dtype] : {std::pair{"/fp32", at::kFloat}, std::pair{"/bf16", at::kBFloat16}}) {
+    of_synthesis(name, deit_tiny(), "sardfq", dtype, images);
+    of_synthesis(std::string("/vit_b") + name, vit_b, "views", dtype, images);
+    of_synthesis(std::string("/swin_t") + name, swin_t, "views", dtype, images);
+  }
+  for (const int64_t count : {8, 16, 32, 128})
+    if (!on_cpu) of_synthesis("/vit_b/bf16/images:" + std::to_string(count), vit_b, "views", at::kBFloat16, count);
+
+  const auto of_finetuning = [&](const std::string& name, const std::shared_ptr<const Plan>& plan) {
+    for (const std::string& precision : {std::string("fp32"), std::string(on_cpu ? "bf16" : "tf32")}) {
+      const auto of = [&](const std::string& kind, const Recorder& recorder) {
+        benchmark::RegisterBenchmark(("finetuning" + name + precision + kind).c_str(), [=](benchmark::State& state) {
+          finetuning(state, plan, precision, recorder);
+        })->UseRealTime();
+      };
+      of("", {});
+      if (const Recorder recorder = graph_recorder(test_device())) of("/graph", recorder);
+    }
+  };
+  of_finetuning("/", deit_tiny());
+  if (!on_cpu) of_finetuning("/vit_b/", vit_b);
   benchmark::RunSpecifiedBenchmarks();
   MPI_Finalize();
 }

@@ -8,6 +8,7 @@
 #include "synthesis/optimization.h"
 #include "tests/device/standin_accelerator.h"
 #include "tests/finetuning/setting.h"
+#include "tests/finetuning/variants.h"
 
 namespace eidolon {
 namespace {
@@ -74,6 +75,45 @@ TEST(SteadyState, ATrainingStepSendsItsRowNumbersAndMaskAndReadsNothing) {
   const auto step = [&] { train_step(phase, trainables, reducer, {.images = {0, 3, 5}, .batch = 3, .number = number++}); };
   const standin::Counts tenth = cost_of(9, step), hundredth = cost_of(89, step);
   expect_steady(tenth, hundredth, 4);
+}
+
+/// Forward and backward pass of the half that a device records: nothing is read, and nothing sent.
+void expect_recordable(const std::string& name, const Phase& phase, const std::vector<Trainable>& trainables) {
+  const std::vector<Tensor> gathered = phase.split.value().gather({0, 3, 5}, 2);
+  for (const Tensor& tensor : gathered) EXPECT_EQ(tensor.device(), test_device()) << name;
+  const standin::Counts start = standin::counts();
+  const Tensor loss = phase.split->loss_of(gathered);
+  torch::autograd::grad({loss}, parameters_of(trainables), {}, std::nullopt, false, /*allow_unused=*/true);
+  const standin::Counts cost = standin::counts() - start;
+  EXPECT_EQ(cost.scalars_read, 0) << name;
+  EXPECT_EQ(cost.copies_to_host, 0) << name;
+  EXPECT_EQ(cost.copies_to_device, 0) << name;
+  EXPECT_GT(cost.operations, 0) << name;
+}
+
+TEST(SteadyState, WhatAGraphRecordsNeitherReadsNorSends) {
+  int recorded = 0;
+  for (const Variant& variant : variants()) {
+    Setting setting;
+    variant.choose(setting.job);
+    for (const Phase& phase : setting.phases()) {
+      std::vector<Trainable> trainables = phase.begin();
+      if (phase.split) {
+        expect_recordable(variant.name + ", " + phase.name, phase, trainables);
+        ++recorded;
+      }
+      freeze(trainables);
+      phase.conclude(trainables);
+    }
+  }
+  EXPECT_GT(recorded, 10);
+  for (const std::string distance : {"kl", "mae"}) {
+    Setting setting;
+    setting.job.distill.distance = distance;
+    setting.job.scales.activation_learning_rate = setting.job.scales.weight_learning_rate = 1e-3;
+    const Phase phase = setting.distillation({.iterations = 10, .learning_rate = 0.01});
+    expect_recordable("distill by " + distance, phase, phase.begin());
+  }
 }
 
 }  // namespace
