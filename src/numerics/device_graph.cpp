@@ -2,9 +2,9 @@
 
 #include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/core/StreamGuard.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
-#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include <exception>
@@ -48,7 +48,7 @@ void abandon(at::cuda::CUDAGraph& graph, at::DeviceIndex device, const c10::Memp
 /// In the order of torch/cuda/graphs.py: everything at rest, first uses on the stream that records, caches emptied so that the
 /// graph's own pool finds memory, the recording.
 Replay record(at::Device device, const std::function<void()>& work) {
-  const c10::cuda::CUDAStreamGuard on_stream(recording_stream(device.index()));
+  const c10::StreamGuard on_stream(recording_stream(device.index()));  // CUDA's own guard asks for its runtime at link time
   c10::cuda::device_synchronize();
   work();
   c10::cuda::device_synchronize();
