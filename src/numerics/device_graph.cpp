@@ -2,9 +2,9 @@
 
 #include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/core/StreamGuard.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
-#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include <exception>
@@ -22,23 +22,27 @@ c10::cuda::CUDAStream recording_stream(at::DeviceIndex device) {
   return streams.emplace(device, c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)).first->second;
 }
 
+/// Whether nothing was thrown.
 template <class Action>
-void ignoring_errors(Action action) {
+bool succeeds(Action action) {
   try {
     action();
-  } catch (const std::exception&) {  // it has ended before
+    return true;
+  } catch (const std::exception&) {
+    return false;
   }
 }
 
 /// Ends a recording that failed. CUDAGraph leaves the allocators in the graph's pool where CUDA refuses to end it
-/// (aten/src/ATen/cuda/CUDAGraph.cpp, capture_end), and they would ask the graph about every allocation to come.
+/// (aten/src/ATen/cuda/CUDAGraph.cpp, capture_end), and they would ask the graph about every allocation to come. What it has
+/// ended throws here, which is no error.
 void abandon(at::cuda::CUDAGraph& graph, at::DeviceIndex device, const c10::MempoolId_t& pool) {
-  ignoring_errors([&] { graph.capture_end(); });
-  ignoring_errors([&] {
+  succeeds([&] { graph.capture_end(); });
+  succeeds([&] {
     c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool);
     c10::cuda::CUDACachingAllocator::releasePool(device, pool);
   });
-  ignoring_errors([&] {
+  succeeds([&] {
     at::HostAllocator& host = *at::getHostAllocator(at::kCUDA);
     host.end_allocate_to_pool(pool);
     host.release_pool(pool);
@@ -48,7 +52,7 @@ void abandon(at::cuda::CUDAGraph& graph, at::DeviceIndex device, const c10::Memp
 /// In the order of torch/cuda/graphs.py: everything at rest, first uses on the stream that records, caches emptied so that the
 /// graph's own pool finds memory, the recording.
 Replay record(at::Device device, const std::function<void()>& work) {
-  const c10::cuda::CUDAStreamGuard on_stream(recording_stream(device.index()));
+  const c10::StreamGuard on_stream(recording_stream(device.index()));  // CUDA's own guard asks for its runtime at link time
   c10::cuda::device_synchronize();
   work();
   c10::cuda::device_synchronize();

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 namespace eidolon {
@@ -40,7 +41,7 @@ std::vector<Range> by_selection(Tensor& rows, at::ArrayRef<double> levels) {
 
 std::vector<Range> by_sorting(Tensor& rows, at::ArrayRef<double> levels) {
   const int64_t size = rows.size(1);
-  rows = std::get<0>(rows.sort(/*stable=*/true, /*dim=*/1));
+  rows = std::get<0>(at::sort(rows, std::optional<bool>(true), /*dim=*/1, /*descending=*/false));
   std::vector<Range> ranges;
   for (const double level : levels) {
     const int64_t beyond = outside(level, size);

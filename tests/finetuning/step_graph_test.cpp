@@ -285,24 +285,24 @@ TEST(SplitLoss, IsNotThereWhereAPenaltyChangesFromStepToStep) {
   for (const Phase& phase : setting.phases()) EXPECT_FALSE(phase.split) << phase.name;
 }
 
-#define NEEDS_CUDA \
-  if (!test_device().is_cuda()) GTEST_SKIP() << "only CUDA records graphs: EIDOLON_TEST_DEVICE=cuda"
+struct StepGraphOnCuda : ::testing::Test {
+  void SetUp() override {
+    if (!test_device().is_cuda()) GTEST_SKIP() << "only CUDA records graphs: EIDOLON_TEST_DEVICE=cuda";
+  }
+};
 
-TEST(StepGraphOnCuda, TrainsTheSameStudent) {
-  NEEDS_CUDA;
+TEST_F(StepGraphOnCuda, TrainsTheSameStudent) {
   expect_the_plain_student(graph_recorder(test_device()));
 }
 
-TEST(StepGraphOnCuda, ReplaysOnOtherTensorsWithOtherWeights) {
-  NEEDS_CUDA;
+TEST_F(StepGraphOnCuda, ReplaysOnOtherTensorsWithOtherWeights) {
   Line line;
   StepGraph graph("phase", graph_recorder(test_device()));
   line.expect_steps(graph, 12);
   EXPECT_EQ(graph.replayed(), 12 - before_replays);
 }
 
-TEST(StepGraphOnCuda, SeesANumberOfTheHostThatWasRecorded) {
-  NEEDS_CUDA;
+TEST_F(StepGraphOnCuda, SeesANumberOfTheHostThatWasRecorded) {
   Line line;
   StepGraph graph("phase", graph_recorder(test_device()));
   const std::string said = said_while([&] {
@@ -316,8 +316,7 @@ TEST(StepGraphOnCuda, SeesANumberOfTheHostThatWasRecorded) {
 }
 
 /// The host may not wait for a device that records. Afterwards the device works, and records other work.
-TEST(StepGraphOnCuda, FallsBackWhereTheLossIsReadAndCanRecordAgain) {
-  NEEDS_CUDA;
+TEST_F(StepGraphOnCuda, FallsBackWhereTheLossIsReadAndCanRecordAgain) {
   Line line;
   StepGraph reading("phase", [&line](const Work& work) {
     return graph_recorder(test_device())([&line, &work] {
@@ -333,11 +332,6 @@ TEST(StepGraphOnCuda, FallsBackWhereTheLossIsReadAndCanRecordAgain) {
   StepGraph graph("phase", graph_recorder(test_device()));
   other.expect_steps(graph, 12);
   EXPECT_EQ(graph.replayed(), 12 - before_replays);
-}
-
-TEST(GraphRecorder, IsThereForCudaAlone) {
-  EXPECT_EQ(static_cast<bool>(graph_recorder(test_device())), test_device().is_cuda());
-  EXPECT_FALSE(graph_recorder(at::kCPU));
 }
 
 }  // namespace
