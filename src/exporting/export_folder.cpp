@@ -1,8 +1,10 @@
 #include "exporting/export_folder.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <set>
 #include <sstream>
@@ -12,6 +14,7 @@
 
 #include "base/error.h"
 #include "storage/atomic_file.h"
+#include "storage/posix_file.h"
 #include "storage/sha256.h"
 
 namespace eidolon {
@@ -21,14 +24,51 @@ namespace fs = std::filesystem;
 
 constexpr const char* sums_name = "SHA256SUMS";
 
-/// ".onnx.<host>.<pid>.part" beside "onnx".
+/// ".onnx.<host>." before the process number of a folder beside "onnx" that is being written or replaced.
+std::string prefix_of(const fs::path& target) {
+  return "." + target.filename().string() + "." + host_name() + ".";
+}
+
 fs::path part_of(const fs::path& target, const char* what) {
-  char host[256] = "";
-  gethostname(host, sizeof host - 1);
-  std::string name = ".";
-  name.append(target.filename().string()).append(".").append(host).append(".");
-  name.append(std::to_string(getpid())).append(".").append(what);
-  return target.parent_path() / name;
+  return target.parent_path() / (prefix_of(target) + std::to_string(getpid()) + "." + what);
+}
+
+bool is_alive(const std::string& process) {
+  const bool is_number = !process.empty() && process.find_first_not_of("0123456789") == std::string::npos;
+  return !is_number || kill(static_cast<pid_t>(std::stol(process)), 0) == 0 || errno != ESRCH;
+}
+
+/// What exports of this host left beside `target` that were killed. One that was about to be replaced gets its name back.
+void mend_leftovers(const fs::path& target) {
+  const std::string prefix = prefix_of(target);
+  std::vector<fs::path> beside;
+  for (const auto& entry : fs::directory_iterator(target.parent_path())) beside.push_back(entry.path());
+  for (const fs::path& path : beside) {
+    const std::string name = path.filename().string();
+    const bool is_former = path.extension() == ".former";
+    if (!name.starts_with(prefix) || (!is_former && path.extension() != ".part")) continue;
+    if (is_alive(name.substr(prefix.size(), name.size() - prefix.size() - path.extension().string().size()))) continue;
+    if (is_former && !fs::exists(target)) {
+      fs::rename(path, target);
+    } else {
+      fs::remove_all(path);
+    }
+  }
+}
+
+void sync_folder(const fs::path& folder) {
+  PosixFile file = PosixFile::open_folder(folder);
+  file.sync_folder();
+  file.close();
+}
+
+void sync_files_of(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    PosixFile file = PosixFile::open_for_reading(entry.path());
+    file.sync();
+    file.close();
+  }
+  sync_folder(folder);
 }
 
 void write_sums(const fs::path& folder) {
@@ -49,17 +89,21 @@ void require_place(const fs::path& target) {
     throw BadInput(target.string() + " is there and is no export of this program; move it, or choose another --out");
 }
 
-void write_folder(const fs::path& target, const std::function<void(const fs::path&)>& fill) {
+void write_folder(const fs::path& name, const std::function<void(const fs::path&)>& fill) {
+  const fs::path target = fs::absolute(name);
   require_place(target);
   const fs::path part = part_of(target, "part"), former = part_of(target, "former");
   try {
     fs::create_directories(target.parent_path());
+    mend_leftovers(target);
     fs::remove_all(part);
     fs::create_directory(part);
     fill(part);
     write_sums(part);
+    sync_files_of(part);
     if (fs::exists(target)) fs::rename(target, former);
     fs::rename(part, target);
+    sync_folder(target.parent_path());
     fs::remove_all(former);
   } catch (const std::exception& error) {
     std::error_code ignored;

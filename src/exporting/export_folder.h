@@ -7,10 +7,11 @@
 
 namespace eidolon {
 
-/// Calls `fill` with a new folder beside `target`, adds SHA256SUMS (as sha256sum --check reads it) and gives it the name
-/// `target`, in the place of a folder that was there. If anything fails, the new folder is removed and the old one stays. Fault
-/// if the disk fails; BadInput as require_place() if something else stands there.
-void write_folder(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& fill);
+/// Calls `fill` with a new folder beside `name`, adds SHA256SUMS (as sha256sum --check reads it), syncs all to the disk and
+/// gives the folder that name, in the place of one that was there. If anything fails, the new folder is removed and the old one
+/// stays; what killed exports of this host have left is mended first. Fault if the disk fails; BadInput as require_place() if
+/// something else stands there.
+void write_folder(const std::filesystem::path& name, const std::function<void(const std::filesystem::path&)>& fill);
 
 /// BadInput if something stands at `target` that is no export of this program, and would be lost.
 void require_place(const std::filesystem::path& target);

@@ -1,5 +1,6 @@
 #include <ATen/ExpandUtils.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "quantization/float_channels.h"
 #include "quantization/low_rank.h"
 #include "quantization/quantizer.h"
+#include "quantization/run_rounding.h"
 
 namespace eidolon {
 namespace {
@@ -36,6 +38,12 @@ std::vector<Tensor> rounded_by_one_kernel(const Tensor& x, const Grid& grid, con
   return launch(kernel, {x, grid.scale, companding, grid.lowest, grid.highest});
 }
 
+/// y and, where asked for, dy/dx; nothing where it takes several passes.
+std::optional<std::vector<Tensor>> in_one_pass(const Tensor& x, const Grid& grid, const Format& format, bool with_slope) {
+  if (takes_cuda_kernels(x)) return rounded_by_one_kernel(x, grid, format, with_slope);
+  return rounded_in_runs(x, grid, format, with_slope);
+}
+
 /// Let y(x, s) be the rounded value. With the gradient of rounding taken for 1, all formats share
 ///   dy/dx = a    and    dy/ds = (y - a x) / s,
 /// where a is 0 for clamped values and otherwise the format's slope.
@@ -52,14 +60,14 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
     return {y, slope};
   }
 
-  static std::pair<Tensor, Tensor> in_one_kernel(const Tensor& x, const Grid& grid, const Format& format) {
-    const std::vector<Tensor> both = rounded_by_one_kernel(x, grid, format, /*with_slope=*/true);
-    return {both[0], both[1]};
+  static std::pair<Tensor, Tensor> both_of(const Tensor& x, const Grid& grid, const Format& format) {
+    const auto both = in_one_pass(x, grid, format, /*with_slope=*/true);
+    return both ? std::pair{both->front(), both->back()} : step_by_step(x, grid, format);
   }
 
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& scale, const Grid& grid,
                         const Format* format) {
-    const auto [y, slope] = takes_cuda_kernels(x) ? in_one_kernel(x, grid, *format) : step_by_step(x, grid, *format);
+    const auto [y, slope] = both_of(x, grid, *format);
     if (scale.requires_grad()) {
       context->save_for_backward({slope, x, y, scale});
     } else {
@@ -89,7 +97,7 @@ Tensor rounded(const Tensor& x, Grid grid, const Format& format) {
     grid.scale = scale.detach();
     return FakeQuantize::apply(x, scale, grid, &format);
   }
-  if (takes_cuda_kernels(x)) return rounded_by_one_kernel(x, grid, format, /*with_slope=*/false).front();
+  if (const auto values = in_one_pass(x, grid, format, /*with_slope=*/false)) return values->front();
   return format.value_(format.nearest(x, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest), grid);
 }
 

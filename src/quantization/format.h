@@ -26,6 +26,11 @@ struct Grid {
   Tensor companding{};  ///< the mu-law parameter of `companded`; otherwise undefined
 };
 
+/// A grid of one value on the CPU.
+struct ElementGrid {
+  float scale = 1, lowest = 0, highest = 0;
+};
+
 /// First and last code.
 struct Codes {
   int64_t lowest = 0, highest = 0;
@@ -52,6 +57,10 @@ struct Format {
   std::vector<Quantizer> (*fits)(const Range& range, const QuantizerSpec& spec, bool free_zero_point) = nullptr;
 
   double shrink_step = usual_shrink_step;
+
+  /// nearest, clamped, its value y and, unless `slope` is null, dy/dx of `count` values that share a grid; null where several
+  /// operations on whole tensors do as well.
+  void (*round_run)(const float* x, int64_t count, const ElementGrid& grid, float* y, float* slope) = nullptr;
 
   /// The same three in CUDA, for one element of type T with scale s and mu-law parameter m: nearest(x, s, m),
   /// value(index, s, m, highest), slope(x, y, s). fake_quantize() makes one kernel of them.

@@ -1,6 +1,7 @@
 #include "exporting/export_folder.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -10,6 +11,7 @@
 
 #include "base/error.h"
 #include "storage/atomic_file.h"
+#include "storage/posix_file.h"
 #include "storage/sha256.h"
 
 namespace eidolon {
@@ -49,6 +51,11 @@ void fill(const fs::path& part, const std::string& text) {
   write_text_atomically(part / "manifest.json", "{}");
 }
 
+void fill_folder(const fs::path& target, const std::string& text) {
+  fs::create_directory(target);
+  fill(target, text);
+}
+
 TEST_F(ExportFolder, TakesThePlaceOfAFormerOne) {
   for (const char* text : {"former", "new"}) write_folder(folder / "onnx", [&](const fs::path& part) { fill(part, text); });
   EXPECT_EQ(read_text(folder / "onnx" / "a.txt"), "new");
@@ -66,6 +73,36 @@ TEST_F(ExportFolder, ThatFailsHalfwayLeavesTheFormerOneAlone) {
   EXPECT_EQ(entries(), 1);
   EXPECT_THROW(write_folder(folder / "packed", fails), Fault);
   EXPECT_FALSE(fs::exists(folder / "packed"));
+}
+
+/// The number of a process that has ended.
+std::string dead_process() {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  waitpid(child, nullptr, 0);
+  return std::to_string(child);
+}
+
+TEST_F(ExportFolder, RemovesWhatKilledExportsOfThisHostLeftAndNothingElse) {
+  fs::create_directories(folder);
+  const std::string prefix = ".onnx." + host_name() + ".", dead = dead_process();
+  fill_folder(folder / (prefix + dead + ".part"), "half");
+  fill_folder(folder / (prefix + std::to_string(getppid()) + ".part"), "at work");
+  fill_folder(folder / (".onnx.elsewhere." + dead + ".part"), "at work");
+  fill_folder(folder / (".packed." + host_name() + "." + dead + ".part"), "of another export");
+  write_folder(folder / "onnx", [](const fs::path& part) { fill(part, "new"); });
+  EXPECT_EQ(read_text(folder / "onnx" / "a.txt"), "new");
+  EXPECT_EQ(entries(), 4);
+  EXPECT_FALSE(fs::exists(folder / (prefix + dead + ".part")));
+}
+
+TEST_F(ExportFolder, FindsAFormerOneWhoseReplacementWasKilled) {
+  fs::create_directories(folder);
+  fill_folder(folder / (".onnx." + host_name() + "." + dead_process() + ".former"), "former");
+  const auto fails = [](const fs::path&) { throw Fault("no space left"); };
+  EXPECT_THROW(write_folder(folder / "onnx", fails), Fault);
+  EXPECT_EQ(read_text(folder / "onnx" / "a.txt"), "former");
+  EXPECT_EQ(entries(), 1);
 }
 
 TEST_F(ExportFolder, NeverTakesThePlaceOfWhatIsNoExport) {

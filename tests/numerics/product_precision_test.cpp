@@ -55,7 +55,7 @@ TEST(ProductPrecision, RoundsFactorsOfProductsWhileItLivesAndNothingElse) {
   EXPECT_TRUE(at::equal(fewer[3], exact[3])) << "a sum is no product";
   for (size_t i = 0; i < 3; ++i) {
     const double error = relative(fewer[i], exact[i]);
-    EXPECT_LE(error, 2 * rounded.half_step) << i;  // both factors, at their worst
+    EXPECT_LE(error, 2 * rounded.half_step) << i;                  // both factors, at their worst
     const bool cudnn_chooses = i == 1 && test_device().is_cuda();  // a kernel with or without TF32
     if (rounded.half_step > 0 && !cudnn_chooses) {
       EXPECT_GT(error, rounded.half_step / 16) << i << ": nothing was rounded";

@@ -1,4 +1,5 @@
 // Rounding on a device beside the CPU's, and the CUDA source of the formats, compiled for the host.
+#include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
@@ -9,9 +10,11 @@
 #include <fstream>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "quantization/quantizer.h"
+#include "quantization/run_rounding.h"
 #include "tests/device/test_device.h"
 #include "tests/storage/temporary_folder.h"
 
@@ -88,6 +91,48 @@ std::vector<std::string> names_of_formats() {
 
 INSTANTIATE_TEST_SUITE_P(Formats, OnTheDevice, ::testing::ValuesIn(names_of_formats()),
                          [](const auto& name) { return name.param; });
+
+/// x in the shape in which a format sees it: blocks are an axis of their own.
+Tensor as_rounded(const Tensor& values, const Scaling& scaling) {
+  return scaling.granularity == Granularity::block ? to_blocks(values, scaling) : values;
+}
+
+TEST(RunRounding, IsWhatTheOperationsGiveOneByOne) {
+  const Tensor values = difficult_values();
+  for (const Format* format : all_formats()) {
+    for (const Scaling& scaling : {per_tensor, per_channel(0), per_channel(1), per_block(-1, 16)}) {
+      const Tensor x = as_rounded(values, scaling);
+      const Grid grid = grid_of(quantizer_of(*format, scaling, scale_count(scaling, values.sizes())), x.sizes(), at::kFloat);
+      for (const Tensor& given : {x, x.transpose(0, 1).contiguous().transpose(0, 1)}) {
+        const auto found = rounded_in_runs(given, grid, *format, /*with_slope=*/true);
+        const bool neighbours = scaling.granularity != Granularity::channel || scaling.axis == 0;
+        ASSERT_EQ(found.has_value(), format->round_run != nullptr && neighbours && x.is_cpu()) << format->name;
+        if (!found) continue;
+        const Tensor index = format->nearest(x, grid);
+        const Tensor clamped = at::clamp_min(index, grid.lowest).clamp_max(grid.highest);
+        EXPECT_TRUE(at::equal(found->back(), index.eq(clamped).to(at::kFloat)));
+        EXPECT_TRUE(at::allclose(found->front(), format->value_(clamped.clone(), grid), 0, 0, /*equal_nan=*/true));
+        const auto values_alone = rounded_in_runs(given, grid, *format, /*with_slope=*/false);
+        EXPECT_TRUE(at::allclose(values_alone->front(), found->front(), 0, 0, /*equal_nan=*/true));
+      }
+    }
+  }
+}
+
+TEST(RunRounding, ThreadsShareLongRunsAndShortOnes) {
+  at::manual_seed(24);
+  const Format& uniform = format_named("uniform", "the test");
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{3, 100'003}, {40'001, 7}}) {
+    const Tensor x = at::randn({rows, columns});
+    const Grid grid = grid_of(quantizer_of(uniform, per_channel(0), rows), x.sizes(), at::kFloat);
+    const Tensor expected = uniform.value_(uniform.nearest(x, grid).clamp_min_(grid.lowest).clamp_max_(grid.highest), grid);
+    const int threads = at::get_num_threads();
+    at::set_num_threads(2);
+    const auto found = rounded_in_runs(x, grid, uniform, /*with_slope=*/false);
+    at::set_num_threads(threads);
+    EXPECT_TRUE(at::equal(found.value().front(), expected)) << rows;
+  }
+}
 
 using Kernel = void (*)(const float*, int64_t, float, float, float, float, float*, float*);
 

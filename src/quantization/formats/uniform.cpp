@@ -1,6 +1,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/vector_widths.h"
 #include "quantization/formats/fits.h"
 
 namespace eidolon {
@@ -15,6 +16,25 @@ Tensor nearest(const Tensor& x, const Grid& grid) {
 
 Tensor value_(const Tensor& index, const Grid& grid) {
   return index.mul_(grid.scale);
+}
+
+/// Compiled for each width of vectors, of which the first call takes the widest. Comparisons let NaN pass, with slope 0.
+EIDOLON_FOR_EACH_VECTOR_WIDTH
+void round_run(const float* x, int64_t count, const ElementGrid& grid, float* y, float* slope) {
+  const float scale = grid.scale, lowest = grid.lowest, highest = grid.highest;
+  if (slope == nullptr) {
+    for (int64_t i = 0; i < count; ++i) {
+      const float index = std::rint(x[i] / scale), raised = index < lowest ? lowest : index;
+      y[i] = (raised > highest ? highest : raised) * scale;
+    }
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const float index = std::rint(x[i] / scale), raised = index < lowest ? lowest : index;
+    const float clamped = raised > highest ? highest : raised;
+    y[i] = clamped * scale;
+    slope[i] = index == clamped ? 1.0F : 0.0F;
+  }
 }
 
 std::vector<Quantizer> fits(const Range& range, const QuantizerSpec& spec, bool free_zero_point) {
@@ -49,6 +69,7 @@ const Format uniform{.name = "uniform",
                      .nearest = nearest,
                      .value_ = value_,
                      .fits = fits,
+                     .round_run = round_run,
                      .cuda_code = R"(
 template <typename T> T nearest(T x, T s, T m) { return rint(x / s); }
 template <typename T> T value(T index, T s, T m, T highest) { return index * s; }
