@@ -24,7 +24,7 @@ struct PhaseOutcome {
 
 enum class Optimizer { adam, sgd };
 
-/// A loss in two halves, so that a device can record the second one (finetuning/step_graph.h): loss(images, step) is
+/// A loss in two halves, so that a device can record the second one (numerics/step_graph.h): loss(images, step) is
 /// loss_of(gather(images, step)).
 struct SplitLoss {
   /// What the step reads besides the trainables: tensors on the device without gradients, whose shapes the number of images

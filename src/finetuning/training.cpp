@@ -1,5 +1,6 @@
 #include "finetuning/training.h"
 
+#include <optional>
 #include <vector>
 
 #include "numerics/sgd.h"
@@ -35,18 +36,32 @@ void update(std::vector<Trainable>& trainables, double rate_factor, Optimizer op
   }
 }
 
+Tensor with_gradients(const Tensor& loss) {
+  torch::autograd::backward({loss}, {});
+  return loss.detach();
+}
+
+void add_to_grads(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients) {
+  std::vector<Tensor> grads;
+  for (const Tensor& parameter : parameters) grads.push_back(parameter.grad());
+  const at::NoGradGuard no_gradients;
+  at::_foreach_add_(grads, gradients);
+}
+
 /// This rank's share of the loss; its gradients are added to the parameters' grads.
 Tensor share_of_loss(const Phase& phase, const std::vector<Trainable>& trainables, const TrainingStep& step, StepGraph* graph) {
   const auto batch = static_cast<double>(step.batch);
   if (graph != nullptr && phase.split && static_cast<int64_t>(step.images.size()) == step.batch) {
-    const LossOf share_of = [batch, loss_of = phase.split->loss_of](const std::vector<Tensor>& gathered) {
-      return loss_of(gathered) / batch;
+    const OutputsOf share_of = [batch, loss_of = phase.split->loss_of](const std::vector<Tensor>& gathered) {
+      return std::vector<Tensor>{loss_of(gathered) / batch};
     };
-    return graph->loss_and_gradients(share_of, phase.split->gather(step.images, step.number), parameters_of(trainables));
+    const std::vector<Tensor> gathered = phase.split->gather(step.images, step.number), parameters = parameters_of(trainables);
+    const std::optional<StepResults> replayed = graph->replay(share_of, gathered, parameters);
+    if (!replayed) return with_gradients(share_of(gathered)[0]);
+    add_to_grads(parameters, replayed->gradients);
+    return replayed->outputs[0];
   }
-  const Tensor loss = phase.loss(step.images, step.number) / batch;
-  torch::autograd::backward({loss}, {});
-  return loss.detach();
+  return with_gradients(phase.loss(step.images, step.number) / batch);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 #include "finetuning/gradient_reducer.h"
 #include "finetuning/phase.h"
-#include "finetuning/step_graph.h"
+#include "numerics/step_graph.h"
 
 namespace eidolon {
 

@@ -103,7 +103,7 @@ bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>&
   RunContext& context = training.context;
   const Sampler& sampler = training.sampler;
   GradientReducer reducer(parameters_of(trainables), context.cluster.communicator, Reduction::overlapped);
-  StepGraph graph(phase.name, graph_recorder(context.device()));
+  StepGraph graph(phase.name, graph_recorder(context.device()), log::warn);
   MetricsLog metrics(context.run.metrics(), context.cluster.is_root());
   std::vector<Tensor> losses;
   Figures figures;

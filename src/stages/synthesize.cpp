@@ -79,6 +79,7 @@ bool make_units(RunContext& context, std::vector<Unit> missing) {
   teacher.opponent = opponent_of(context);
   UnitWorkshop workshop{context, std::move(teacher), CheckpointClock(context.job.run),
                         Progress("synthesize", work.amount / cluster.size(), work.unit, cluster.is_root())};
+  workshop.recorder = graph_recorder(context.device());
   if (trains_generator(job)) workshop.generator = finished_generator(context);
   for (int waits = 0; !missing.empty();) {
     const Pass own = make_free_units(workshop, missing);

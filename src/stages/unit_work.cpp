@@ -27,7 +27,8 @@
 namespace eidolon {
 namespace {
 
-constexpr int64_t log_interval = 10;  ///< iterations between looks at the losses (each look waits for the device)
+constexpr int64_t log_interval = 10;     ///< iterations between looks at the losses (each look waits for the device)
+constexpr int64_t fewest_recorded = 20;  ///< iterations that a recording is for, which costs as much as several
 
 std::string unit_name(const Unit& unit) {
   return "unit " + std::to_string(unit.first);
@@ -65,8 +66,10 @@ bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& obj
   MetricsLog metrics(context.run.synthesis_metrics(context.cluster.launch), context.cluster.is_root());
 
   const int64_t iterations = iterations_of(job);
+  const bool is_long = iterations - state.iteration >= fewest_recorded;
+  StepGraph graph("synthesize", is_long ? workshop.recorder : Recorder(), log::warn);
   while (state.iteration < iterations) {
-    const std::vector<TermLoss> losses = optimise_once(workshop.teacher, job, objective, state);
+    const std::vector<TermLoss> losses = optimise_once(workshop.teacher, job, objective, state, &graph);
     Figures figures;
     if (state.iteration % log_interval == 0 || state.iteration == iterations) {
       figures = figures_of(losses, unit, state.iteration);
@@ -81,6 +84,7 @@ bool optimise(UnitWorkshop& workshop, const Unit& unit, const UnitObjective& obj
     }
     if (stop) return false;
   }
+  if (is_long && graph.is_plain()) workshop.recorder = nullptr;  // other units' iterations cannot be recorded either
   return true;
 }
 

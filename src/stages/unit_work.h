@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "numerics/device_graph.h"
 #include "reporting/progress.h"
 #include "stages/checkpoint_clock.h"
 #include "stages/run_context.h"
@@ -28,6 +29,7 @@ struct UnitWorkshop {
   CheckpointClock clock;
   Progress progress;
   std::optional<Generator> generator = {};  ///< which makes the images of the units that are not starts
+  Recorder recorder = {};                   ///< empty where the device records nothing, or failed to
 };
 
 /// The unit's pixels before its first step: its start, or what the round before made of it. Normalised, on the device.

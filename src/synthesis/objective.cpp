@@ -15,11 +15,13 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
   const TeacherShape shape{.classes = has_classes ? output.size : 0, .image_size = teacher.plan().image_size};
   objective.semantics = draw_semantic_targets(job, shape, unit).to(teacher.device());
   objective.valid = valid_pixels(teacher.preprocessing, at::TensorOptions(at::kFloat).device(teacher.device()));
+  objective.recordable = objective.semantics.crops() == 0;
   const TermContext context{teacher, job, unit, objective.semantics, start};
   for (const Term& term : terms()) {
     const double weight = term.weight(job, teacher);
     if (weight == 0.0) continue;
     objective.terms.push_back({.name = term.name, .weight = weight, .drawn = term.draw(context)});
+    objective.recordable = objective.recordable && objective.terms.back().drawn.recordable;
     objective.reads = objective.reads | term.reads;
     objective.reads_statistics = objective.reads_statistics || term.reads_statistics;
     objective.reads_opponent = objective.reads_opponent || term.reads_opponent;

@@ -32,6 +32,7 @@ struct UnitObjective {
   bool reads_statistics = false;  ///< some of them
   bool reads_opponent = false;    ///< some of them
   PixelRange valid;               ///< on the device, so that clamping to it copies nothing
+  bool recordable = true;         ///< as one graph of a GPU: all terms are, and there are no crops, which are chosen by index
 };
 
 /// `start`: the unit's first pixels, where the teacher has an opponent. BadInput if the teacher cannot serve a term.

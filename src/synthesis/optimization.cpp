@@ -1,10 +1,12 @@
 #include "synthesis/optimization.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "job/synthesis_methods.h"
 #include "numerics/schedule.h"
+#include "numerics/transfer.h"
 
 namespace eidolon {
 namespace {
@@ -25,6 +27,13 @@ RoundPosition round_at(const SynthesisJob& job, int64_t iteration) {
   return {iteration - round * even, length};
 }
 
+/// In one copy; nothing where there are no views.
+std::vector<Tensor> sent_views(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit, int64_t iteration) {
+  const Views views = draw_views(job, teacher.preprocessing, unit, iteration);
+  if (!views.side.defined()) return {};
+  return {sent_to(teacher.device(), views.joined())};
+}
+
 }  // namespace
 
 double learning_rate_at(const SynthesisJob& job, const Preprocessing& preprocessing, int64_t iteration) {
@@ -38,20 +47,35 @@ UnitState start_unit(const SynthesisTeacher& teacher, const Tensor& pixels) {
   return {own, AdamMoments::zeros_like(own), 0};
 }
 
+OutputsOf iteration_outputs(const SynthesisTeacher& teacher, const UnitObjective& objective, const Tensor& pixels) {
+  return [&teacher, &objective, pixels](const std::vector<Tensor>& gathered) {
+    const Views views = gathered.empty() ? Views() : Views::of(gathered[0]);
+    const std::vector<TermLoss> losses = losses_of(objective, look(teacher, objective, pixels, views));
+    std::vector<Tensor> outputs{weighted_sum(losses)};
+    for (const TermLoss& loss : losses) outputs.push_back(loss.value);
+    return outputs;
+  };
+}
+
 std::vector<TermLoss> optimise_once(const SynthesisTeacher& teacher, const SynthesisJob& job, const UnitObjective& objective,
-                                    UnitState& state) {
+                                    UnitState& state, StepGraph* graph) {
   const Preprocessing& preprocessing = teacher.preprocessing;
   if (round_at(job, state.iteration).step == 0) state.moments = AdamMoments::zeros_like(state.pixels);
   const Tensor pixels = state.pixels.detach().requires_grad_(true);
-  const Views views = draw_views(job, preprocessing, objective.unit, state.iteration).to(teacher.device());
-  const std::vector<TermLoss> losses = losses_of(objective, look(teacher, objective, pixels, views));
-  const Tensor gradient = torch::autograd::grad({weighted_sum(losses)}, {pixels})[0];
+  const std::vector<Tensor> gathered = sent_views(teacher, job, objective.unit, state.iteration);
+  const OutputsOf outputs_of = iteration_outputs(teacher, objective, pixels);
+  std::optional<StepResults> results;
+  if (graph != nullptr && objective.recordable) results = graph->replay(outputs_of, gathered, {pixels});
+  if (!results) results = results_of(outputs_of, gathered, {pixels});
 
   const double rate = learning_rate_at(job, preprocessing, state.iteration);
-  adam_step(state.pixels, gradient, state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
+  adam_step(state.pixels, results->gradients[0], state.moments, at::scalar_tensor(rate, at::kFloat), pixel_adam);
   const at::NoGradGuard no_gradients;
   state.pixels.clamp_(objective.valid.lowest, objective.valid.highest);
   ++state.iteration;
+  std::vector<TermLoss> losses;
+  for (size_t i = 0; i < objective.terms.size(); ++i)
+    losses.push_back({objective.terms[i].name, objective.terms[i].weight, results->outputs[i + 1]});
   return losses;
 }
 

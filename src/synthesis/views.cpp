@@ -23,14 +23,20 @@ Tensor interpolation(const Tensor& positions, const Tensor& pixels) {
 
 }  // namespace
 
-Views Views::to(at::Device device) const {
-  if (!side.defined()) return {};
-  const int64_t images = side.size(0);
-  const Tensor all = at::cat({top.unsqueeze(1), left.unsqueeze(1), side.unsqueeze(1), gain.flatten(1), offset.flatten(1)}, 1);
-  const std::vector<Tensor> parts = sent_to(device, all).split_with_sizes({1, 1, 1, gain.size(1), gain.size(1)}, 1);
+Tensor Views::joined() const {
+  return at::cat({top.unsqueeze(1), left.unsqueeze(1), side.unsqueeze(1), gain.flatten(1), offset.flatten(1)}, 1);
+}
+
+Views Views::of(const Tensor& joined) {
+  const int64_t images = joined.size(0), channels = (joined.size(1) - 3) / 2;
+  const std::vector<Tensor> parts = joined.split_with_sizes({1, 1, 1, channels, channels}, 1);
   const auto vector = [&](const Tensor& part) { return part.reshape({images}); };
   const auto per_channel = [&](const Tensor& part) { return part.reshape({images, -1, 1, 1}); };
   return {vector(parts[0]), vector(parts[1]), vector(parts[2]), per_channel(parts[3]), per_channel(parts[4])};
+}
+
+Views Views::to(at::Device device) const {
+  return side.defined() ? Views::of(sent_to(device, joined())) : Views();
 }
 
 Views draw_views(const SynthesisJob& job, const Preprocessing& preprocessing, const Unit& unit, int64_t iteration) {

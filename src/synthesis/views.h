@@ -17,7 +17,9 @@ struct Views {
   Tensor top, left, side;  ///< B, the window, in pixels
   Tensor gain, offset;     ///< B x C x 1 x 1, in normalised pixels
 
-  Views to(at::Device device) const;  ///< does not wait for it
+  Tensor joined() const;                  ///< B x (3 + 2 C), so that one copy sends all of it
+  static Views of(const Tensor& joined);  ///< and back: views of its memory
+  Views to(at::Device device) const;      ///< does not wait for it
 };
 
 /// Drawn for (seed, image, iteration). Windows: sides ~ U(smallest_side, 1) of the image's, anywhere within; gains

@@ -5,6 +5,7 @@
 #include <benchmark/benchmark.h>
 #include <mpi.h>
 
+#include <cstdio>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -92,8 +93,12 @@ double peak_memory_gib() {
   return 0;
 }
 
+void say(const std::string& message) {
+  std::fprintf(stderr, "%s\n", message.c_str());
+}
+
 void synthesis(benchmark::State& state, const std::shared_ptr<const Plan>& plan, const char* method, at::ScalarType dtype,
-               int64_t images) {
+               int64_t images, const Recorder& recorder) {
   forget_peak_memory();
   SynthesisJob job = synthesis_method(method).defaults();
   job.sardfq.prior_weight = 1000.0;
@@ -102,16 +107,22 @@ void synthesis(benchmark::State& state, const std::shared_ptr<const Plan>& plan,
   const Unit unit{0, job.unit_images};
   const UnitObjective objective = draw_objective(teacher, job, unit);
   UnitState unit_state = start_unit(teacher, start_pixels(job, teacher.preprocessing, unit));
-  gemm_rate(dtype);
-  for (auto _ : state) {
+  StepGraph graph("synthesis", recorder, say);
+  const auto iterate = [&] {
     for (int step = 0; step < steps_per_wait(); ++step) {
       if (unit_state.iteration == job.iterations) unit_state.iteration = 0;
-      optimise_once(teacher, job, objective, unit_state);
+      optimise_once(teacher, job, objective, unit_state, &graph);
     }
+  };
+  gemm_rate(dtype);
+  iterate();  // a graph is recorded meanwhile
+  for (auto _ : state) {
+    iterate();
     wait_for_device(test_device());
   }
   const double views = static_cast<double>(unit.images + objective.semantics.crops());
   report(state, "views/s", views, 4.0 * plan->macs, dtype);
+  state.counters["replayed"] = static_cast<double>(graph.replayed());
   state.counters["peak_GiB"] = peak_memory_gib();
 }
 
@@ -135,7 +146,7 @@ void finetuning(benchmark::State& state, const std::shared_ptr<const Plan>& plan
   const Phase phase = reconstruction_phases(job, models, phase_images, communicator, int64_t{1} << 30).at(6);
   std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
-  StepGraph graph(phase.name, recorder);
+  StepGraph graph(phase.name, recorder, say);
   const ProductPrecision products(precision);
   const auto step_once = [&] { train_step(phase, trainables, reducer, {.images = images.global, .batch = 16}, &graph); };
   gemm_rate(at::kFloat);
@@ -162,9 +173,14 @@ int main(int argc, char** argv) {
   const bool on_cpu = test_device().is_cpu();
   const auto of_synthesis = [](const std::string& name, const std::shared_ptr<const Plan>& plan, const char* method,
                                at::ScalarType dtype, int64_t images) {
-    benchmark::RegisterBenchmark(("synthesis" + name).c_str(), [=](benchmark::State& state) {
-      synthesis(state, plan, method, dtype, images);
-    })->UseRealTime();
+    const auto of = [&](const std::string& kind, const Recorder& recorder) {
+      benchmark::RegisterBenchmark(("synthesis" + name + kind).c_str(), [=](benchmark::State& state) {
+        synthesis(state, plan, method, dtype, images, recorder);
+      })->UseRealTime();
+    };
+    of("", {});
+    const Recorder recorder = graph_recorder(test_device());
+    if (recorder && std::string(method) == "views") of("/graph", recorder);  // crops are not recordable
   };
   constexpr int64_t vit_b_width = 768, vit_b_heads = 12;
   const auto vit_b = vit_plan({.width = vit_b_width, .heads = vit_b_heads, .hidden_width = 4 * vit_b_width});

@@ -9,6 +9,7 @@
 #include "tests/device/standin_accelerator.h"
 #include "tests/finetuning/setting.h"
 #include "tests/finetuning/variants.h"
+#include "tests/synthesis/recordable.h"
 
 namespace eidolon {
 namespace {
@@ -78,17 +79,37 @@ TEST(SteadyState, ATrainingStepSendsItsRowNumbersAndMaskAndReadsNothing) {
 }
 
 /// Forward and backward pass of the half that a device records: nothing is read, and nothing sent.
-void expect_recordable(const std::string& name, const Phase& phase, const std::vector<Trainable>& trainables) {
-  const std::vector<Tensor> gathered = phase.split.value().gather({0, 3, 5}, 2);
+void expect_recordable(const std::string& name, const OutputsOf& outputs_of, const std::vector<Tensor>& gathered,
+                       const std::vector<Tensor>& parameters) {
   for (const Tensor& tensor : gathered) EXPECT_EQ(tensor.device(), test_device()) << name;
   const standin::Counts start = standin::counts();
-  const Tensor loss = phase.split->loss_of(gathered);
-  torch::autograd::grad({loss}, parameters_of(trainables), {}, std::nullopt, false, /*allow_unused=*/true);
+  results_of(outputs_of, gathered, parameters);
   const standin::Counts cost = standin::counts() - start;
   EXPECT_EQ(cost.scalars_read, 0) << name;
   EXPECT_EQ(cost.copies_to_host, 0) << name;
   EXPECT_EQ(cost.copies_to_device, 0) << name;
   EXPECT_GT(cost.operations, 0) << name;
+}
+
+void expect_recordable(const std::string& name, const Phase& phase, const std::vector<Trainable>& trainables) {
+  const SplitLoss& split = phase.split.value();
+  const OutputsOf outputs_of = [&](const std::vector<Tensor>& gathered) {
+    return std::vector<Tensor>{split.loss_of(gathered)};
+  };
+  expect_recordable(name, outputs_of, split.gather({0, 3, 5}, 2), parameters_of(trainables));
+}
+
+TEST(SteadyState, WhatAGraphRecordsOfAUnitNeitherReadsNorSends) {
+  for (const testing::Recordable& one : testing::recordables()) {
+    const UnitObjective objective = testing::objective_of(one);
+    EXPECT_TRUE(objective.recordable) << one.name;
+    const UnitState state = start_unit(one.teacher, start_pixels(one.job, one.teacher.preprocessing, objective.unit));
+    const Tensor pixels = state.pixels.detach().requires_grad_(true);
+    const Views views = draw_views(one.job, one.teacher.preprocessing, objective.unit, 0).to(test_device());
+    std::vector<Tensor> gathered;
+    if (views.side.defined()) gathered.push_back(views.joined());
+    expect_recordable(one.name, iteration_outputs(one.teacher, objective, pixels), gathered, {pixels});
+  }
 }
 
 TEST(SteadyState, WhatAGraphRecordsNeitherReadsNorSends) {

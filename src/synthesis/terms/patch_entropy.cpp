@@ -91,11 +91,13 @@ DrawnTerm draw_entropy_term(const TermContext& context) {
         "synthesis.psaq.entropy_weight compares patches, but the teacher has neither attention nor maps of a moderate size; "
         "set it to 0");
   }
-  return {.loss = [form = context.job.psaq.entropy_form](const Seen& seen) {
+  const std::string form = context.job.psaq.entropy_form;
+  const auto loss = [form](const Seen& seen) {
     std::vector<Tensor> outputs;
     for (const AttentionReading& reading : seen.attention) outputs.push_back(reading.output);
     return patch_entropy_loss(outputs, form);
-  }};
+  };
+  return {.loss = loss, .recordable = form == "gaussian"};
 }
 
 }  // namespace eidolon

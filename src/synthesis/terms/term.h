@@ -33,6 +33,7 @@ struct DrawnTerm {
   PerImage loss;
   std::string_view figure = {};  ///< name of a further column of the shard, beside which the loss is read; empty: none
   PerImage figure_of = {};
+  bool recordable = true;  ///< false: what adds by index in its backward pass reads the indices on a GPU
 };
 
 struct TermContext {
