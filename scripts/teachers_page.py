@@ -92,13 +92,19 @@ def left_out(plan, rows, wanted, recipe):
                      "of its own best", "of photographs", "ratio to them"], lines)
 
 
+def section(plan, rows, wanted):
+    """Tables of what has been measured; nothing where that is the default alone."""
+    parts = []
+    for recipe in wanted["recipes"]:
+        of_recipe = [row for row in rows if row["recipe"] == recipe and row["source"] in wanted["sources"]
+                     and row["teacher"] in wanted.get("teachers", plan["teachers"])]
+        if {row["source"] for row in of_recipe} - {"default", *ENDS} or (of_recipe and len(wanted["recipes"]) > 1):
+            parts += ["KL:", table(plan, rows, wanted, recipe, "kl"), "Accuracy kept, %:", table(plan, rows, wanted, recipe, "kept"),
+                      left_out(plan, rows, wanted, recipe) if wanted.get("left_out", False) else ""]
+    return [f"## {wanted['title']}", wanted.get("text", "").strip(), *parts] if parts else []
+
+
 def page():
     plan, rows = study(), read_rows(ROWS)
-    parts = [plan["head"]]
-    for wanted in plan["tables"]:
-        parts += [f"## {wanted['title']}", wanted.get("text", "")]
-        for recipe in wanted["recipes"]:
-            parts += ["KL:", table(plan, rows, wanted, recipe, "kl"), "Accuracy kept, %:", table(plan, rows, wanted, recipe, "kept")]
-            if wanted.get("left_out", False):
-                parts.append(left_out(plan, rows, wanted, recipe))
-    return wrapped("\n\n".join([*(part for part in parts if part), plan["foot"]]))
+    parts = [plan["head"], *(part for wanted in plan["tables"] for part in section(plan, rows, wanted)), plan["foot"]]
+    return wrapped("\n\n".join(part for part in parts if part))

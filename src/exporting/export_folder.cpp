@@ -26,11 +26,13 @@ constexpr const char* sums_name = "SHA256SUMS";
 
 /// ".onnx.<host>." before the process number of a folder beside "onnx" that is being written or replaced.
 std::string prefix_of(const fs::path& target) {
-  return "." + target.filename().string() + "." + host_name() + ".";
+  std::string prefix = ".";
+  prefix.append(target.filename().string()).append(".").append(host_name()).append(".");
+  return prefix;
 }
 
 fs::path part_of(const fs::path& target, const char* what) {
-  return target.parent_path() / (prefix_of(target) + std::to_string(getpid()) + "." + what);
+  return target.parent_path() / prefix_of(target).append(std::to_string(getpid())).append(".").append(what);
 }
 
 bool is_alive(const std::string& process) {
