@@ -1,10 +1,10 @@
 #include "exporting/export_folder.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <exception>
 #include <set>
 #include <sstream>
