@@ -30,8 +30,8 @@ struct Line {
   }
 
   OutputsOf outputs_of() {
-    return [this](const std::vector<Tensor>& gathered) {
-      const Tensor rows = (weight * gathered[0]).square().sum(1);
+    return [this, trained = weight](const std::vector<Tensor>& gathered) {
+      const Tensor rows = (trained * gathered[0]).square().sum(1);
       return std::vector<Tensor>{rows.sum() * factor, rows};
     };
   }

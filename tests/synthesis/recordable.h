@@ -10,6 +10,8 @@
 
 namespace eidolon::testing {
 
+inline constexpr int64_t recordable_iterations = 14;
+
 struct Recordable {
   std::string name;
   SynthesisTeacher teacher;
@@ -33,6 +35,7 @@ inline std::vector<Recordable> recordables() {
   std::vector<Recordable> all;
   const auto add = [&](const std::string& name, const SynthesisTeacher& teacher, const char* method, const auto& choose) {
     Recordable one{name, teacher, small_job(method)};
+    one.job.iterations = recordable_iterations;
     choose(one.job);
     all.push_back(std::move(one));
   };

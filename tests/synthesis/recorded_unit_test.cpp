@@ -18,7 +18,7 @@ using testing::small_job;
 using testing::small_teacher;
 using testing::Work;
 
-constexpr int64_t iterations = 20;  // of small_job()
+constexpr int64_t iterations = testing::recordable_iterations;
 
 UnitState begun(const SynthesisTeacher& teacher, const UnitObjective& objective, const SynthesisJob& job) {
   return start_unit(teacher, start_pixels(job, teacher.preprocessing, objective.unit));
@@ -68,7 +68,7 @@ void expect_the_plain_images(const Recorder& recorder) {
     EXPECT_EQ(graph.warnings, std::vector<std::string>()) << one.name;
     expect_same_bits(graph, plain, one.name);
     const Made adopted = made(one, recorder, 7);
-    EXPECT_EQ(adopted.replayed, 2 + 2 + 1) << one.name;
+    EXPECT_EQ(adopted.replayed, 2 * (7 - before_replays)) << one.name;
     expect_same_bits(adopted, plain, one.name + ", adopted");
   }
 }
