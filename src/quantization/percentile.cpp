@@ -3,13 +3,14 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <tuple>
 
 namespace eidolon {
 
 int64_t outside(double level, int64_t size) {
-  return static_cast<int64_t>((1.0 - level) * static_cast<double>(size - 1) + 0.5);
+  return std::llround((1.0 - level) * static_cast<double>(size - 1));
 }
 
 namespace {
