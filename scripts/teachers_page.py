@@ -95,6 +95,9 @@ def left_out(plan, rows, wanted, recipe):
 def section(plan, rows, wanted):
     """Tables of what has been measured; nothing where that is the default alone."""
     parts = []
+    seeds = {row["seed"] for row in rows if row["recipe"] in wanted["recipes"]}
+    if "seeds" in wanted and len(seeds & set(map(str, wanted["seeds"]))) < 2:
+        return []
     for recipe in wanted["recipes"]:
         of_recipe = [row for row in rows if row["recipe"] == recipe and row["source"] in wanted["sources"]
                      and row["teacher"] in wanted.get("teachers", plan["teachers"])]
