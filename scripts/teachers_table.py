@@ -14,6 +14,7 @@ import sys
 import time
 
 import teachers_page
+from accuracy_table import text_of
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 OUT = SOURCE / "data_out" / "teachers_table"
@@ -40,10 +41,6 @@ def found(name):
         if (folder / name).exists():
             return folder / name
     raise SystemExit(f"{name} is in none of {', '.join(map(str, FOLDERS))}")
-
-
-def text_of(value):
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def has_same_settings(file, settings):
