@@ -39,9 +39,10 @@ const std::array recorded_parts{
 
 const std::array measured_parts{
     Part<MeasuredRun>{"teacher", parts::teacher},     Part<MeasuredRun>{"recipe", parts::recipe},
-    Part<MeasuredRun>{"pictures", parts::pictures},   Part<MeasuredRun>{"growth", parts::growth},
-    Part<MeasuredRun>{"attention", parts::attention}, Part<MeasuredRun>{"synthetic", parts::synthetic},
-    Part<MeasuredRun>{"labelled", parts::labelled},   Part<MeasuredRun>{"nodes", parts::nodes},
+    Part<MeasuredRun>{"pictures", parts::pictures},   Part<MeasuredRun>{"kinds", parts::kinds},
+    Part<MeasuredRun>{"growth", parts::growth},       Part<MeasuredRun>{"attention", parts::attention},
+    Part<MeasuredRun>{"synthetic", parts::synthetic}, Part<MeasuredRun>{"labelled", parts::labelled},
+    Part<MeasuredRun>{"nodes", parts::nodes},
 };
 
 /// Each part, or in "missing" the reason why it is not there.

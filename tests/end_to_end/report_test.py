@@ -11,6 +11,7 @@ import numpy
 from PIL import Image
 from safetensors.numpy import load_file
 
+import plain_vit
 from program import SOURCE
 from reported import SETTINGS, Report
 
@@ -20,6 +21,22 @@ def pixels(uri):
     kind, _, data = uri.partition(",")
     assert kind == "data:image/png;base64", kind
     return numpy.asarray(Image.open(io.BytesIO(base64.b64decode(data, validate=True))))
+
+
+def second_moment(tokens):
+    rows = tokens.double().flatten(0, 1).numpy()
+    rows = numpy.hstack([rows, numpy.ones((len(rows), 1))])
+    return rows.T @ rows / len(rows)
+
+
+def divergence(own, others):
+    """Of Gaussians, per dimension, with a hundredth of the mean diagonal added."""
+    own, others = (moment + 0.01 * numpy.trace(moment) / len(moment) * numpy.eye(len(moment)) for moment in (own, others))
+    ratio = numpy.linalg.solve(others, own)
+    return (numpy.trace(ratio) - len(own) - numpy.linalg.slogdet(ratio)[1]) / (2 * len(own))
+
+
+TEACHER = SOURCE / "jobs" / "demo" / "teacher"
 
 
 class Values(Report):
@@ -41,6 +58,7 @@ class Values(Report):
         self.assertEqual(run["run"]["environment"]["ranks"], 2)
         self.check_images(run)
         self.check_attention(run)
+        self.check_kinds(run)
         self.check_losses(run)
         self.check_nodes(run)
         self.check_answers(run)
@@ -75,6 +93,40 @@ class Values(Report):
                     numpy.testing.assert_array_equal(pixels(frame["pictures"][row]["png"]), image.transpose(1, 2, 0))
                 self.assertFalse(numpy.array_equal(expected[0], expected[1]))
                 self.assertFalse(numpy.array_equal(expected[1], expected[2]))
+
+    def kind(self, run, name):
+        return next(entry for entry in run["kinds"]["kinds"] if entry["kind"] == name)
+
+    def check_kinds(self, run):
+        """Against PyTorch, on images that numpy sorts."""
+        stored = numpy.concatenate([shard["images"] for shard, _ in self.shards()])
+        kind, = run["kinds"]["kinds"]
+        _, logits = plain_vit.outputs(TEACHER, stored[:48])
+        found = logits.softmax(1)
+        self.assertEqual((kind["images"], kind["answered"]), (len(logits), len(set(found.argmax(1).tolist()))))
+        self.assertAlmostEqual(kind["confidence"], found.amax(1).mean().item(), places=5)
+        mean = found.double().mean(0)
+        self.assertAlmostEqual(kind["effective_classes"], (-(mean * mean.log()).sum()).exp().item(), places=4)
+        self.assertEqual(set(kind["students"]), {"calibrated", "student"})
+        self.assertEqual(set(kind["distance"]), {None})  # there is no other kind
+
+    def test_kinds_are_told_apart(self):
+        starts = ["--set", "synthesis.method=views", "--set", "synthesis.images=16", "--set", "synthesis.start=leaves, gaussian",
+                  "--set", "synthesis.optimised_share=0"]
+        self.prepared("synthesize", *starts)
+        run = self.gathered()
+        stored = {int(index): image for shard, _ in self.shards() for index, image in zip(shard["global_index"], shard["images"])}
+        by_kind = {name: numpy.stack([stored[index] for index in sorted(stored) if index % 2 == rest])
+                   for rest, name in enumerate(("leaves", "gaussian"))}
+        self.assertEqual({entry["kind"] for entry in run["kinds"]["kinds"]}, set(by_kind))
+        self.assertNotIn("students", self.kind(run, "leaves"))
+        moments = {name: [second_moment(x) for x in plain_vit.outputs(TEACHER, images)[0]] for name, images in by_kind.items()}
+        for name, other in (("leaves", "gaussian"), ("gaussian", "leaves")):
+            wanted = [divergence(own, others) for own, others in zip(moments[name], moments[other])]
+            distance = self.kind(run, name)["distance"]
+            numpy.testing.assert_allclose(distance[:len(wanted)], wanted, rtol=1e-3)
+            self.assertGreater(distance[0], 0.05)
+            self.assertEqual(run["kinds"]["sections"][:2], ["patch_embed", "blocks.0"])
 
     def check_attention(self, run):
         for entry in run["attention"]["maps"]:

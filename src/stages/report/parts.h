@@ -21,6 +21,7 @@ nlohmann::ordered_json evaluation(const RecordedRun& run);  ///< what `run` meas
 nlohmann::ordered_json teacher(const MeasuredRun& run);
 nlohmann::ordered_json recipe(const MeasuredRun& run);     ///< what runs as integers, what as floats
 nlohmann::ordered_json pictures(const MeasuredRun& run);   ///< images by kind, with the teacher's answers
+nlohmann::ordered_json kinds(const MeasuredRun& run);      ///< what each kind of image is to the teacher and to the students
 nlohmann::ordered_json growth(const MeasuredRun& run);     ///< start, a quarter, end of some optimised images
 nlohmann::ordered_json attention(const MeasuredRun& run);  ///< priors beside what was attained
 nlohmann::ordered_json synthetic(const MeasuredRun& run);  ///< students against the teacher on synthetic images

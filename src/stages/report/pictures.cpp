@@ -3,16 +3,15 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "job/mixture.h"
 #include "job/synthesis_methods.h"
 #include "reporting/picture.h"
 #include "stages/growth_frames.h"
+#include "stages/report/image_kinds.h"
 #include "stages/report/parts.h"
 #include "stages/unit_work.h"
 #include "storage/image_shard.h"
@@ -30,46 +29,6 @@ std::string small_picture(const Tensor& bytes) {
   if (bytes.size(1) < halved_from) return png_data_uri(bytes);
   const Tensor half = at::avg_pool2d(bytes.to(at::kFloat).unsqueeze(0), {2, 2}).squeeze(0);
   return png_data_uri(half.round().to(at::kByte));
-}
-
-struct Picture {
-  int64_t global = 0;
-  Tensor bytes;
-  std::vector<int64_t> classes;  ///< that it was to show; none of images that nothing optimised
-};
-
-/// Where nothing optimised an image, the kind of its start.
-std::string kind_of(const SynthesisJob& job, const ImageShard& shard, const Unit& unit, int64_t index) {
-  const auto method = shard.attributes.find("method");
-  if (job.method == "given") return method == shard.attributes.end() ? "given" : method->second;
-  if (is_optimised(job, unit)) return "optimised (" + job.method + ")";
-  const std::vector<std::string> cycle = mixture_cycle(job.start);
-  return cycle[static_cast<size_t>(index) % cycle.size()];
-}
-
-std::map<std::string, std::vector<Picture>> pictures_by_kind(const RecordedRun& run) {
-  const SynthesisJob& job = run.job().synthesis;
-  std::map<std::string, std::vector<Picture>> kinds;
-  bool full_of_optimised = false, full_of_starts = false;
-  for (const Unit& unit : units_on_disk(run, units_of(job))) {
-    bool& full = is_optimised(job, unit) ? full_of_optimised : full_of_starts;
-    if (full) continue;
-    const ImageShard shard = read_shard(run.shard(unit));
-    full = true;
-    for (int64_t i = 0; i < shard.images.size(0); ++i) {
-      std::vector<Picture>& pictures = kinds[kind_of(job, shard, unit, unit.first + i)];
-      if (pictures.size() < most_of_a_kind) {
-        Picture picture{.global = unit.first + i, .bytes = shard.images[i], .classes = {}};
-        for (int64_t c = 0; shard.semantic_classes.defined() && c < shard.semantic_classes.size(1); ++c) {
-          const auto shown = shard.semantic_classes[i][c].item<int32_t>();
-          if (shown >= 0) picture.classes.push_back(shown);
-        }
-        pictures.push_back(picture);
-      }
-      full = full && pictures.size() == most_of_a_kind;
-    }
-  }
-  return kinds;
 }
 
 /// What the teacher answers, where it has classes.
@@ -99,12 +58,12 @@ std::optional<Unit> first_optimised(const RecordedRun& run) {
 
 ordered_json pictures(const MeasuredRun& run) {
   const at::NoGradGuard no_grad;
-  const auto kinds = pictures_by_kind(run.recorded);
+  const auto kinds = images_by_kind(run.recorded, most_of_a_kind);
   if (kinds.empty()) throw BadInput("no image is on disk");
   ordered_json list = ordered_json::array();
   for (const auto& [kind, pictures] : kinds) {
     std::vector<Tensor> bytes;
-    for (const Picture& picture : pictures) bytes.push_back(picture.bytes);
+    for (const StoredImage& picture : pictures) bytes.push_back(picture.bytes);
     const Tensor answers = has_classes(run) ? probabilities_of(run, at::stack(bytes)) : Tensor();
     ordered_json shown = ordered_json::array();
     for (size_t i = 0; i < pictures.size(); ++i) {
