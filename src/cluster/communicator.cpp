@@ -20,6 +20,9 @@
 namespace eidolon {
 namespace {
 
+// The watchdog can name the rank that hangs and goes first; this is for programs that run without one.
+constexpr double grace_seconds = 30;
+
 void require_plain(const Tensor& tensor, const char* what) {
   if (!tensor.defined()) throw Fault(std::string(what) + " was given no tensor");
   if (!tensor.is_contiguous()) throw Fault(std::string(what) + " needs a contiguous tensor");
@@ -119,7 +122,7 @@ void Communicator::use_device(at::Device device) const {
   if (size() == 1 || device.is_cpu()) return;
   {
     const collective_clock::Blocking blocking;
-    state_->nccl = make_nccl_group(state_->control, device, state_->deadline_seconds);
+    state_->nccl = make_nccl_group(state_->control, device, state_->deadline_seconds + grace_seconds);
   }
   Tensor one = at::ones({1}, at::TensorOptions(at::kFloat).device(device));
   all_reduce_sum(one);

@@ -23,7 +23,7 @@ namespace eidolon {
 /// queued later read the result.
 class PendingReduction {
  public:
-  /// Implemented by MPI requests (cluster/mpi) and by CUDA events (cluster/nccl).
+  /// Implemented by MPI requests (cluster/mpi) and by events of the device (cluster/nccl).
   struct Backend {
     virtual ~Backend() = default;
     virtual bool test() = 0;  ///< lets MPI make progress; true when finished

@@ -1,5 +1,5 @@
-// The two seams: only the families and what loads them know a family by name, and only the table of formats tells one number
-// format from another. Everybody else asks the plan, or the format's own functions and flags.
+// The seams: only the families and what loads them know a family by name, and only the table of formats tells one number
+// format from another. Everybody else asks the plan, or the format's own functions and flags. Few files name CUDA.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -81,6 +81,17 @@ TEST(Seams, NoCodeOutsideTheTableOfFormatsSwitchesOnAFormat) {
   const std::regex comparison(
       "[=!]=\\s*&?formats::|formats::\\w+\\s*[=!]=|(format|format\\(\\))(->|\\.)name\\s*[=!]=|case\\s+formats::");
   for (const std::string& place : find(comparison, {"quantization/formats"}).places) ADD_FAILURE() << place;
+}
+
+TEST(Seams, FewFilesNameCudaAndTheCollectivesOnlyByNcclsHeader) {
+  const std::regex cuda("c10::cuda|at::cuda|<(c10|ATen)/cuda/|<cuda_runtime|\\bcuda[A-Z]\\w*|<nccl");
+  const std::vector<std::string> exempt{"cluster/nccl/", "cluster/launch/cuda_facts", "numerics/cuda_kernel",
+                                        "numerics/device_graph"};
+  for (const std::string& place : find(cuda, exempt).places) ADD_FAILURE() << place;
+  const std::regex beyond_nccl("c10::cuda|at::cuda|<(c10|ATen)/cuda/|<cuda_runtime|\\bcuda[A-Z]\\w*\\(");
+  for (const std::string& place : find(beyond_nccl, {"cluster/launch/", "numerics/", "cluster/nccl/cuda_stream.cpp"}).places)
+    ADD_FAILURE() << place;
+  EXPECT_FALSE(find(cuda, {"numerics/", "cluster/launch/"}).places.empty());
 }
 
 TEST(Seams, AreSeenWhereTheyAreCrossed) {

@@ -1,8 +1,9 @@
 #include "cluster/nccl/collectives.h"
 
-#include <ATen/cuda/CUDAEvent.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/Event.h>
+#include <c10/core/Stream.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <nccl.h>
 
 #include <chrono>
@@ -17,11 +18,10 @@
 #include "cluster/liveness/collective_clock.h"
 #include "cluster/log.h"
 #include "cluster/mpi/session.h"
+#include "cluster/nccl/device_stream.h"
 
 namespace eidolon {
 namespace {
-
-using Event = at::cuda::CUDAEvent;  // without timing, which would make it slower
 
 // The host may be this many collectives ahead of the device. Beyond it the host polls, which is where errors are noticed.
 constexpr std::size_t max_in_flight = 64;
@@ -29,18 +29,28 @@ constexpr std::size_t max_in_flight = 64;
 // A call is usually taken in within microseconds, while the shortest sleep takes some 70.
 constexpr int looks_without_sleep = 1000;
 
-// The watchdog can name the rank that hangs and goes first; this is for programs that run without one.
-constexpr double grace_seconds = 30;
+/// " (...)" with NCCL's own words on what went wrong last, or nothing.
+std::string detail_of(ncclComm_t communicator) {
+  const char* const detail = ncclGetLastError(communicator);
+  return detail == nullptr || *detail == '\0' ? "" : std::string(" (") + detail + ")";
+}
 
 void nccl_check(ncclResult_t result, ncclComm_t communicator, const char* call) {
   if (result == ncclSuccess) return;
-  const char* detail = ncclGetLastError(communicator);
-  const std::string more = detail != nullptr && *detail != '\0' ? std::string(" (") + detail + ")" : "";
-  throw Fault(std::string(call) + " failed: " + ncclGetErrorString(result) + more);
+  throw Fault(std::string(call) + " failed: " + ncclGetErrorString(result) + detail_of(communicator));
 }
 
-void cuda_check(cudaError_t result, const char* call) {
-  if (result != cudaSuccess) throw Fault(std::string(call) + " failed: " + cudaGetErrorString(result));
+c10::Stream current_stream(const at::Device& device) {
+  return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
+}
+
+c10::Stream high_priority_stream(const at::Device& device) {
+  return c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device, /*isHighPriority=*/true);
+}
+
+/// The stream as NCCL takes it.
+cudaStream_t native(const c10::Stream& stream) {
+  return static_cast<cudaStream_t>(c10::impl::VirtualGuardImpl(stream.device_type()).getStreamNativeHandle(stream));
 }
 
 ncclDataType_t nccl_type(at::ScalarType type) {
@@ -56,56 +66,54 @@ ncclDataType_t nccl_type(at::ScalarType type) {
   }
 }
 
+class Group;
+
 /// The tensor is held until LibTorch's stream has been ordered after the sum, so its memory is not handed out before.
 class NcclReduction : public PendingReduction::Backend {
  public:
-  NcclReduction(Tensor tensor, std::shared_ptr<Event> done) : tensor_(std::move(tensor)), done_(std::move(done)) {}
+  NcclReduction(Tensor tensor, std::shared_ptr<c10::Event> done, std::weak_ptr<Group> group)
+      : tensor_(std::move(tensor)), done_(std::move(done)), group_(std::move(group)) {}
 
   ~NcclReduction() override {
     if (handed_back_ || std::uncaught_exceptions() > 0) return;
     try {
-      wait();
+      hand_back();
     } catch (const std::exception& error) {
       log::error(error.what());
     }
   }
 
-  bool test() override {
-    if (!done_->query()) return false;
-    wait();
-    return true;
-  }
+  bool test() override;
+  void wait() override;
 
-  void wait() override {
-    if (handed_back_) return;
-    done_->block(c10::cuda::getCurrentCUDAStream(tensor_.device().index()));
+ private:
+  void hand_back() {
+    done_->block(current_stream(tensor_.device()));
     handed_back_ = true;
   }
 
- private:
   Tensor tensor_;
-  std::shared_ptr<Event> done_;
+  std::shared_ptr<c10::Event> done_;
+  std::weak_ptr<Group> group_;  // gone only after all its sums have finished
   bool handed_back_ = false;
 };
 
 /// Over a communicator whose calls do not block: whatever they leave in progress is polled, so that an error of another rank
 /// is noticed and no wait is without a deadline (NCCL User Guide, "Fault Tolerance").
-class Group : public NcclGroup {
+class Group : public NcclGroup, public std::enable_shared_from_this<Group> {
  public:
   Group(MPI_Comm control, at::Device device, double deadline_seconds)
-      : device_(device),
-        deadline_seconds_(deadline_seconds + grace_seconds),
-        stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device.index())) {
-    const c10::cuda::CUDAGuard guard(device_);
-    int rank = 0, size = 1;
-    mpi_check(MPI_Comm_rank(control, &rank), "MPI_Comm_rank");
+      : device_(device), deadline_seconds_(deadline_seconds), stream_(high_priority_stream(device)) {
+    const c10::DeviceGuard guard(device_);
+    int size = 1;
+    mpi_check(MPI_Comm_rank(control, &rank_), "MPI_Comm_rank");
     mpi_check(MPI_Comm_size(control, &size), "MPI_Comm_size");
     ncclUniqueId id{};
-    if (rank == 0) nccl_check(ncclGetUniqueId(&id), nullptr, "ncclGetUniqueId");
+    if (rank_ == 0) nccl_check(ncclGetUniqueId(&id), nullptr, "ncclGetUniqueId");
     mpi_check(MPI_Bcast(&id, sizeof id, MPI_BYTE, 0, control), "MPI_Bcast");
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    settle(ncclCommInitRankConfig(&communicator_, size, id, rank, &config), "ncclCommInitRankConfig");
+    settle(ncclCommInitRankConfig(&communicator_, size, id, rank_, &config), "ncclCommInitRankConfig");
   }
 
   // ncclCommFinalize waits for the other ranks. A rank that leaves by an exception leaves the communicator to the process's
@@ -113,7 +121,7 @@ class Group : public NcclGroup {
   ~Group() override {
     if (communicator_ == nullptr || std::uncaught_exceptions() > 0) return;
     try {
-      const c10::cuda::CUDAGuard guard(device_);
+      const c10::DeviceGuard guard(device_);
       drain();
       settle(ncclCommFinalize(communicator_), "ncclCommFinalize");
       nccl_check(ncclCommDestroy(communicator_), nullptr, "ncclCommDestroy");
@@ -128,69 +136,74 @@ class Group : public NcclGroup {
     const ncclDataType_t type = nccl_type(tensor.scalar_type());
     auto done = enqueue([&] {
       void* data = tensor.data_ptr();
-      settle(ncclAllReduce(data, data, tensor.numel(), type, ncclSum, communicator_, stream_), "ncclAllReduce");
+      settle(ncclAllReduce(data, data, tensor.numel(), type, ncclSum, communicator_, native(stream_)), "ncclAllReduce");
     });
-    return std::make_unique<NcclReduction>(tensor, std::move(done));
+    return std::make_unique<NcclReduction>(tensor, std::move(done), weak_from_this());
   }
 
   void broadcast(Tensor& tensor, int root) override {
     auto done = enqueue([&] {
       void* data = tensor.data_ptr();
-      settle(ncclBroadcast(data, data, tensor.nbytes(), ncclUint8, root, communicator_, stream_), "ncclBroadcast");
+      settle(ncclBroadcast(data, data, tensor.nbytes(), ncclUint8, root, communicator_, native(stream_)), "ncclBroadcast");
     });
-    done->block(c10::cuda::getCurrentCUDAStream(device_.index()));
+    done->block(current_stream(device_));
   }
 
   void drain() override {
+    require_sound();
     while (!in_flight_.empty()) {
       wait_on_host(*in_flight_.front());
       in_flight_.pop_front();
     }
   }
 
+  /// Throws Fault once the communicator was aborted: from then on no sum is one, though its event takes place.
+  void require_sound() const {
+    if (communicator_ == nullptr) throw Fault(place() + ": the communicator was aborted after an earlier failure");
+  }
+
+  /// Success or in progress; any error aborts.
+  ncclResult_t asynchronous_state() {
+    ncclResult_t state = ncclSuccess;
+    const ncclResult_t asked = ncclCommGetAsyncError(communicator_, &state);
+    if (asked != ncclSuccess) state = asked;
+    if (state != ncclSuccess && state != ncclInProgress) abort(ncclGetErrorString(state));
+    return state;
+  }
+
  private:
   /// LibTorch's stream -> event -> our stream -> collective -> event, which the caller hands back to LibTorch's stream.
   template <typename Collective>
-  std::shared_ptr<Event> enqueue(Collective collective) {
-    if (communicator_ == nullptr) throw Fault("the NCCL communicator was aborted after an earlier failure");
-    const c10::cuda::CUDAGuard guard(device_);
+  std::shared_ptr<c10::Event> enqueue(Collective collective) {
+    require_sound();
+    const c10::DeviceGuard guard(device_);
     if (in_flight_.size() >= max_in_flight) {
       wait_on_host(*in_flight_.front());
       in_flight_.pop_front();
     }
-    Event ready;
-    ready.record(c10::cuda::getCurrentCUDAStream(device_.index()));
+    c10::Event ready(device_.type());  // without timing, which would make it slower
+    ready.record(current_stream(device_));
     ready.block(stream_);
     collective_clock::enter();
     collective();
-    auto done = std::make_shared<Event>();
+    auto done = std::make_shared<c10::Event>(device_.type());
     done->record(stream_);
-    cuda_check(cudaLaunchHostFunc(
-                   stream_, [](void*) { collective_clock::finish(); }, nullptr),
-               "cudaLaunchHostFunc");
+    call_on_host(stream_, [](void*) { collective_clock::finish(); });
     in_flight_.push_back(done);
     return done;
   }
 
   /// Waits until a call has been taken in: only then may its stream be asked, or the communicator be used again.
   void settle(ncclResult_t result, const char* call) {
-    if (result != ncclInProgress) return nccl_check(result, communicator_, call);
-    poll(call, [&] { return asynchronous_state() == ncclSuccess; });
+    if (result == ncclInProgress) return poll(call, [&] { return asynchronous_state() == ncclSuccess; });
+    if (result != ncclSuccess) abort(std::string(call) + " failed: " + ncclGetErrorString(result));
   }
 
-  void wait_on_host(const Event& done) {
+  void wait_on_host(const c10::Event& done) {
     poll("a collective", [&] {
       asynchronous_state();
       return done.query();
     });
-  }
-
-  /// Success or in progress; any error aborts.
-  ncclResult_t asynchronous_state() {
-    ncclResult_t state = ncclSuccess;
-    nccl_check(ncclCommGetAsyncError(communicator_, &state), communicator_, "ncclCommGetAsyncError");
-    if (state != ncclSuccess && state != ncclInProgress) abort(ncclGetErrorString(state));
-    return state;
   }
 
   template <typename Condition>
@@ -209,19 +222,42 @@ class Group : public NcclGroup {
   }
 
   [[noreturn]] void abort(const std::string& reason) {
-    const std::string detail = ncclGetLastError(communicator_);
+    std::string text = place() + ": " + reason + detail_of(communicator_);
     in_flight_.clear();
-    const ncclResult_t result = ncclCommAbort(std::exchange(communicator_, nullptr));
-    const std::string also = result == ncclSuccess ? "" : std::string("; ncclCommAbort: ") + ncclGetErrorString(result);
-    throw Fault("NCCL on " + device_.str() + ": " + reason + (detail.empty() ? "" : " (" + detail + ")") + also);
+    // Null where it could not even be made.
+    if (const ncclComm_t aborted = std::exchange(communicator_, nullptr); aborted != nullptr) {
+      const ncclResult_t result = ncclCommAbort(aborted);
+      if (result != ncclSuccess) text += std::string("; ncclCommAbort: ") + ncclGetErrorString(result);
+    }
+    throw Fault(text);
   }
 
+  std::string place() const { return "NCCL on rank " + std::to_string(rank_) + ", " + device_.str(); }
+
   at::Device device_;
+  int rank_ = 0;
   double deadline_seconds_;
-  c10::cuda::CUDAStream stream_;
+  c10::Stream stream_;
   ncclComm_t communicator_ = nullptr;
-  std::deque<std::shared_ptr<Event>> in_flight_;
+  std::deque<std::shared_ptr<c10::Event>> in_flight_;
 };
+
+bool NcclReduction::test() {
+  if (handed_back_) return true;
+  if (const std::shared_ptr<Group> group = group_.lock()) {
+    group->require_sound();
+    group->asynchronous_state();  // else a loop of tests would never hear of an error
+  }
+  if (!done_->query()) return false;
+  hand_back();
+  return true;
+}
+
+void NcclReduction::wait() {
+  if (handed_back_) return;
+  hand_back();
+  if (const std::shared_ptr<Group> group = group_.lock()) group->require_sound();
+}
 
 }  // namespace
 

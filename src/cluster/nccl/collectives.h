@@ -22,7 +22,8 @@ struct NcclGroup {
   virtual void drain() = 0;
 };
 
-/// Collective over `control`. Throws Fault if NCCL cannot start or this build has none.
+/// Collective over `control`. Waits of the host end with a Fault after `deadline_seconds`. Throws Fault if NCCL cannot start
+/// or this build has none.
 std::shared_ptr<NcclGroup> make_nccl_group(MPI_Comm control, at::Device device, double deadline_seconds);
 
 }  // namespace eidolon
