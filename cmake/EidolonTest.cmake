@@ -4,7 +4,8 @@
 # One GoogleTest program per call. With RANKS it is registered once per rank count as NAME.<n>ranks and started by mpirun;
 # a failing rank fails the test (tests/mpi_main.cpp). Fixture files are found through EIDOLON_TEST_DATA, real weights
 # through the environment variable EIDOLON_DATA. With ON_DEVICE it is registered a second time as NAME.standin, whose
-# tensors lie on the stand-in accelerator (tests/device); with DEVICE_ONLY it is registered as that alone.
+# tensors lie on the stand-in accelerator (tests/device), on the most ranks; with DEVICE_ONLY it is registered as that alone,
+# as NAME.standin.<n>ranks for each rank count, and each rank has a device of its own.
 #
 # The label `quick` marks the tests that scripts/test also runs under the sanitizers; the target quick_tests builds them.
 find_package(GTest REQUIRED)
@@ -53,15 +54,25 @@ function(eidolon_test name)
     set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${environment}")
   endif()
 
-  if(ARG_ON_DEVICE)
-    set(launcher)
-    set(ranks 1)
-    if(ARG_RANKS)
-      list(GET ARG_RANKS -1 ranks)
-      set(launcher ${MPIEXEC_EXECUTABLE} --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks})
+  if(ARG_ON_DEVICE AND ARG_RANKS)
+    set(rank_counts ${ARG_RANKS})
+    if(NOT ARG_DEVICE_ONLY)
+      list(GET ARG_RANKS -1 rank_counts)
     endif()
-    add_test(NAME ${name}.standin COMMAND ${launcher} $<TARGET_FILE:${name}>)
-    set_tests_properties(${name}.standin PROPERTIES LABELS "device;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ranks}
+    foreach(ranks ${rank_counts})
+      set(test ${name}.standin)
+      set(devices 1)
+      if(ARG_DEVICE_ONLY)
+        set(test ${name}.standin.${ranks}ranks)
+        set(devices ${ranks})
+      endif()
+      add_test(NAME ${test} COMMAND ${MPIEXEC_EXECUTABLE} --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)
+      set_tests_properties(${test} PROPERTIES LABELS "device;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ranks}
+                           ENVIRONMENT "${environment};EIDOLON_TEST_DEVICE=standin;EIDOLON_STANDIN_DEVICES=${devices}")
+    endforeach()
+  elseif(ARG_ON_DEVICE)
+    add_test(NAME ${name}.standin COMMAND ${name})
+    set_tests_properties(${name}.standin PROPERTIES LABELS "device;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
                          ENVIRONMENT "${environment};EIDOLON_TEST_DEVICE=standin")
   endif()
 endfunction()

@@ -7,6 +7,7 @@
 #include <ATen/ops/resize_native.h>
 #include <ATen/ops/set_native.h>
 #include <ATen/ops/view_native.h>
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <c10/core/impl/alloc_cpu.h>
 #include <torch/library.h>
@@ -17,12 +18,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
 
 #include "base/tensor.h"
+#include "tests/device/standin_streams.h"
 
 namespace eidolon::standin {
 namespace {
@@ -50,33 +54,128 @@ void count(std::atomic<int64_t>& counter) {
   if (!inside_operation) ++counter;
 }
 
+int device_count() {
+  const char* const asked = std::getenv("EIDOLON_STANDIN_DEVICES");
+  return asked == nullptr ? 1 : std::atoi(asked);
+}
+
+thread_local c10::DeviceIndex current_device = 0;
+
+at::Device device_or_current(std::optional<at::Device> device) {
+  return {device_type, device && device->has_index() ? device->index() : current_device};
+}
+
+/// The blocks released last, oldest first. A block begins with its size, in the place of one cache line.
+class Released {
+ public:
+  static constexpr size_t head_bytes = 64, most_blocks = 64, most_bytes = 64 << 20;
+  static constexpr unsigned char fill = 0xff;
+
+  void add(char* block) {
+    std::memset(block + head_bytes, fill, size_of(block));
+    const std::lock_guard lock(mutex_);
+    blocks_.push_back(block);
+    bytes_ += size_of(block);
+    while (blocks_.size() > most_blocks || bytes_ > most_bytes) give_back_oldest();
+  }
+
+  int64_t written_to() {
+    const std::lock_guard lock(mutex_);
+    while (!blocks_.empty()) give_back_oldest();
+    return written_to_;
+  }
+
+  static size_t size_of(const char* block) {
+    size_t bytes = 0;
+    std::memcpy(&bytes, block, sizeof bytes);
+    return bytes;
+  }
+
+ private:
+  void give_back_oldest() {
+    char* const block = blocks_.front();
+    const char *const begin = block + head_bytes, *const end = begin + size_of(block);
+    if (std::any_of(begin, end, [](char byte) { return static_cast<unsigned char>(byte) != fill; })) ++written_to_;
+    bytes_ -= size_of(block);
+    blocks_.pop_front();
+    c10::free_cpu(block);
+  }
+
+  std::mutex mutex_;
+  std::deque<char*> blocks_;
+  size_t bytes_ = 0;
+  int64_t written_to_ = 0;
+};
+
+Released& released() {
+  static Released& blocks = *new Released;  // tensors may be released until the very end
+  return blocks;
+}
+
+void release(void* data) {
+  if (data == nullptr) return;
+  char* const block = static_cast<char*>(data) - Released::head_bytes;
+  after_waits([block] { released().add(block); });
+}
+
 class Memory final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
     ++allocations;
-    void* data = bytes > 0 ? c10::alloc_cpu(bytes) : nullptr;
-    return {data, data, &c10::free_cpu, at::Device(device_type, 0)};
+    const at::Device device(device_type, current_device);
+    if (bytes == 0) return {nullptr, device};
+    auto* const block = static_cast<char*>(c10::alloc_cpu(Released::head_bytes + bytes));
+    std::memcpy(block, &bytes, sizeof bytes);
+    void* const data = block + Released::head_bytes;
+    return {data, data, &release, device};
   }
-  c10::DeleterFnPtr raw_deleter() const override { return &c10::free_cpu; }
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
   void copy_data(void* to, const void* from, std::size_t bytes) const override { default_copy_data(to, from, bytes); }
 };
 
 Memory memory;
 REGISTER_ALLOCATOR(device_type, &memory);
 
-/// One device with one stream, whose work is done when a call returns.
+/// Operations run on LibTorch's own stream, whose work is done when a call returns. Other streams: standin_streams.h.
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   Guard() = default;
   explicit Guard(at::DeviceType) {}
   at::DeviceType type() const override { return device_type; }
-  at::Device exchangeDevice(at::Device) const override { return {device_type, 0}; }
-  at::Device getDevice() const override { return {device_type, 0}; }
-  void setDevice(at::Device) const override {}
-  void uncheckedSetDevice(at::Device) const noexcept override {}
-  c10::Stream getStream(at::Device device) const override { return c10::Stream(c10::Stream::DEFAULT, device); }
-  c10::Stream exchangeStream(c10::Stream stream) const override { return stream; }
-  void synchronizeDevice(c10::DeviceIndex) const override {}
-  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+  at::Device exchangeDevice(at::Device device) const override {
+    return {device_type, std::exchange(current_device, device_or_current(device).index())};
+  }
+  at::Device getDevice() const override { return {device_type, current_device}; }
+  void setDevice(at::Device device) const override { current_device = device_or_current(device).index(); }
+  void uncheckedSetDevice(at::Device device) const noexcept override { current_device = device_or_current(device).index(); }
+  c10::DeviceIndex deviceCount() const noexcept override { return static_cast<c10::DeviceIndex>(device_count()); }
+  void synchronizeDevice(c10::DeviceIndex) const override { catch_up(); }
+
+  c10::Stream getStream(at::Device device) const override { return getDefaultStream(device); }
+  c10::Stream getDefaultStream(at::Device device) const override {
+    return c10::Stream(c10::Stream::DEFAULT, device_or_current(device));
+  }
+  c10::Stream getStreamFromGlobalPool(at::Device device, bool) const override { return new_stream(device_or_current(device)); }
+  c10::Stream exchangeStream(c10::Stream stream) const override {
+    TORCH_CHECK(stream.id() == 0, "operations run on LibTorch's own stream alone");
+    return stream;
+  }
+  void* getStreamNativeHandle(const c10::Stream stream) const override { return &queue_of(stream); }
+  bool queryStream(const c10::Stream& stream) const override { return all_reached(place_of(stream)); }
+  void synchronizeStream(const c10::Stream& stream) const override { wait(place_of(stream)); }
+
+  void record(void** event, const c10::Stream& stream, c10::DeviceIndex, c10::EventFlag) const override {
+    if (*event == nullptr) *event = new Places;
+    *static_cast<Places*>(*event) = place_of(stream);
+  }
+  void block(void* event, const c10::Stream& stream) const override { wait_for(stream, *static_cast<Places*>(event)); }
+  bool queryEvent(void* event) const override { return all_reached(*static_cast<Places*>(event)); }
+  void synchronizeEvent(void* event) const override { wait(*static_cast<Places*>(event)); }
+  void destroyEvent(void* event, c10::DeviceIndex) const noexcept override { delete static_cast<Places*>(event); }
+
+ private:
+  static void wait(const Places& places) {
+    for (const auto& place : places) place->wait();
+  }
 };
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
@@ -85,6 +184,8 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   bool isAvailable() const override { return true; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
   void resizePrivateUse1Bytes(const c10::Storage& storage, size_t bytes) const override {
+    catch_up();
+    const c10::DeviceGuard guard(storage.device());
     auto fresh = memory.allocate(bytes);
     if (storage.nbytes() > 0) std::memcpy(fresh.get(), storage.data(), std::min(bytes, storage.nbytes()));
     c10::StorageImpl* const impl = storage.unsafeGetStorageImpl();
@@ -94,19 +195,22 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 };
 
 at::Tensor empty_memory_format(c10::IntArrayRef size, std::optional<at::ScalarType> type, std::optional<at::Layout>,
-                               std::optional<at::Device>, std::optional<bool>, std::optional<at::MemoryFormat> format) {
+                               std::optional<at::Device> device, std::optional<bool>, std::optional<at::MemoryFormat> format) {
+  const c10::DeviceGuard guard(device_or_current(device));
   return at::detail::empty_generic(size, &memory, c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), type.value_or(at::kFloat),
                                    format);
 }
 
 at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::optional<at::ScalarType> type,
-                         std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>) {
+                         std::optional<at::Layout>, std::optional<at::Device> device, std::optional<bool>) {
+  const c10::DeviceGuard guard(device_or_current(device));
   return at::detail::empty_strided_generic(size, stride, &memory, c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
                                            type.value_or(at::kFloat));
 }
 
-/// The same bytes, seen as a CPU tensor.
+/// The same bytes, seen as a CPU tensor, once what LibTorch's stream waits for is done.
 at::Tensor on_host(const at::Tensor& tensor) {
+  catch_up();
   return at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(),
                        at::TensorOptions().dtype(tensor.dtype()).device(at::kCPU));
 }
@@ -159,8 +263,8 @@ at::Tensor& set_storage(at::Tensor& tensor, at::Storage source, c10::SymInt offs
                                       C10_AS_INTARRAYREF_SLOW(strides));
 }
 
-at::Tensor on_device(const at::Tensor& tensor) {
-  return tensor.defined() ? tensor.to(at::Device(device_type, 0)) : tensor;
+at::Tensor on_device(const at::Tensor& tensor, const at::Device& device) {
+  return tensor.defined() ? tensor.to(device) : tensor;
 }
 
 /// Runs `work` as one operation of the device.
@@ -178,7 +282,8 @@ at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight, const 
   return as_one_operation([&] {
     const std::optional<at::Tensor> host_bias = bias && bias->defined() ? std::optional(on_host(*bias)) : std::nullopt;
     return on_device(at::convolution_symint(on_host(input), on_host(weight), host_bias, stride, padding, dilation, transposed,
-                                            output_padding, groups));
+                                            output_padding, groups),
+                     input.device());
   });
 }
 
@@ -192,7 +297,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(const at::Te
     const auto [of_input, of_weight, of_bias] =
         at::convolution_backward_symint(on_host(gradient), on_host(input), on_host(weight), c10::SymIntArrayRef(&outputs, 1),
                                         stride, padding, dilation, transposed, output_padding, groups, wanted);
-    return std::tuple(on_device(of_input), on_device(of_weight), on_device(of_bias));
+    const at::Device device = input.device();
+    return std::tuple(on_device(of_input, device), on_device(of_weight, device), on_device(of_bias, device));
   });
 }
 
@@ -244,6 +350,10 @@ struct Registration {
 
 Counts counts() {
   return {scalars_read, copies_to_host, copies_to_device, allocations, operations};
+}
+
+int64_t writes_to_released_memory() {
+  return released().written_to();
 }
 
 TORCH_LIBRARY_IMPL(_, PrivateUse1, library) {

@@ -2,7 +2,11 @@
 //
 // Its memory is host memory, but its tensors are not CPU tensors: LibTorch refuses an operation that mixes both, as it
 // does on CUDA, and every operation runs through the CPU's kernels, so results are the CPU's bit for bit. A program that
-// links standin_accelerator accepts run.device = "standin" where EIDOLON_TEST_DEVICE=standin; no other does.
+// links standin_accelerator accepts run.device = "standin" where EIDOLON_TEST_DEVICE=standin; no other does. There is one
+// device, or as many as EIDOLON_STANDIN_DEVICES says, so that ranks may own one each.
+//
+// Memory that is released is filled with 0xff, which is NaN, and kept for a while before the host gets it back. Who still
+// reads it computes NaN, and who still writes to it is found. Memory is released when the stream gets there, as on CUDA.
 #pragma once
 
 #include <cstdint>
@@ -19,5 +23,8 @@ struct Counts {
 };
 
 Counts counts();
+
+/// The blocks that were written to after their release, as far as is known yet.
+int64_t writes_to_released_memory();
 
 }  // namespace eidolon::standin

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/device_kinds.h"
 #include "cluster/launch/cuda_facts.h"
 #include "storage/posix_file.h"
 
@@ -22,7 +23,7 @@ std::string accelerator_id(at::Device device) {
 }
 
 std::string accelerator_name(at::Device device) {
-  return device.is_cuda() ? cuda_facts(device.index()).name : device.str();
+  return device.is_cuda() ? cuda_facts(device.index()).name : device_kind(device);
 }
 
 bool multiplies_bfloat16(at::Device device) {

@@ -12,7 +12,8 @@ int accelerator_count(at::DeviceType type);  ///< 0 without a device, its driver
 /// The same for two ranks exactly if they use one device, even where Slurm calls each rank's GPU 0: of CUDA the UUID.
 std::string accelerator_id(at::Device device);
 
-std::string accelerator_name(at::Device device);  ///< "NVIDIA H100 80GB HBM3"
+/// "NVIDIA H100 80GB HBM3", the same for all devices of one kind.
+std::string accelerator_name(at::Device device);
 
 /// Whether the device multiplies bfloat16 by hardware of its own: of CUDA from compute capability 8.0 on.
 bool multiplies_bfloat16(at::Device device);
