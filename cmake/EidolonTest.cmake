@@ -45,7 +45,8 @@ function(eidolon_test name)
   if(ARG_RANKS AND NOT ARG_DEVICE_ONLY)
     foreach(ranks ${ARG_RANKS})
       set(test ${name}.${ranks}ranks)
-      add_test(NAME ${test} COMMAND ${MPIEXEC_EXECUTABLE} --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)
+      add_test(NAME ${test}
+               COMMAND ${MPIEXEC_EXECUTABLE} --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${name}>)
       set_tests_properties(${test} PROPERTIES LABELS "mpi;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ranks}
                            ENVIRONMENT "${environment}")
     endforeach()

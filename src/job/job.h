@@ -68,7 +68,7 @@ struct GeneratorJob {
 struct SynthesisJob {
   std::string method = "views";                    ///< job/synthesis_methods.h lists them
   std::string start = "leaves, scenes, textures";  ///< what the pixels start from
-  double enlargement = 1.0;                        ///< of starts made by rule, at most; 1: as sharp as they are drawn
+  double enlargement = 1.0;                        ///< of the images, each by a factor from 1 to this; 1: none
   int64_t images = 256;                            ///< decides the student, but no image: raising it only adds units
   int64_t held_out_images = 32;  ///< further images, never trained on, at least so many; decides the student, but no image
   int64_t unit_images = 16;      ///< consecutive images optimised together, one shard

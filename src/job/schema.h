@@ -117,7 +117,7 @@ void visit_synthesis_keys(AnyJob& job, Visitor&& visit) {
         synthesis.method);
   visit(key("start", mixture_of({"gaussian", "pink", "leaves", "scenes", "textures"}), "what the pixels start from"),
         synthesis.start);
-  visit(key("enlargement", between(1, 64), "starts made by rule look enlarged, each by a factor from 1 to this; 1: none"),
+  visit(key("enlargement", between(1, 64), "the images look enlarged, each by a factor from 1 to this; 1: none"),
         synthesis.enlargement);
   visit(key("images", between(1, many), "images to train on; raising it only adds units", Decides::student), synthesis.images);
   visit(key("held_out_images", between(0, many), "further images, never trained on: whole units in the mixture of the others",

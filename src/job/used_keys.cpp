@@ -1,14 +1,10 @@
 #include "job/used_keys.h"
 
-#include <algorithm>
 #include <map>
-#include <string>
 #include <string_view>
 #include <type_traits>
-#include <vector>
 
 #include "job/key_groups.h"
-#include "job/mixture.h"
 #include "job/number_formats.h"
 #include "job/synthesis_methods.h"
 
@@ -29,12 +25,6 @@ bool optimises(const Job& job) {
 /// Some image begins, or stays, as a start.
 bool has_starts(const Job& job) {
   return draws(job) && !(trains_generator(job.synthesis) && job.synthesis.optimised_share == 1);
-}
-
-/// Some start is a picture made by rule.
-bool draws_pictures(const Job& job) {
-  const std::vector<std::string> kinds = mixture_cycle(job.synthesis.start);
-  return has_starts(job) && std::ranges::any_of(kinds, [](const std::string& kind) { return kind != "gaussian"; });
 }
 
 bool has_cycles(const Job& job) {
@@ -90,7 +80,7 @@ using Condition = bool (*)(const Job&);
 const std::map<std::string_view, Condition> conditions = {
     {"synthesis.start", has_starts},
     // Not at 1, where nothing is drawn for it: images from before there was this key keep their identity.
-    {"synthesis.enlargement", [](const Job& job) { return draws_pictures(job) && job.synthesis.enlargement > 1; }},
+    {"synthesis.enlargement", [](const Job& job) { return draws(job) && job.synthesis.enlargement > 1; }},
     {"synthesis.seed", draws},
     {"synthesis.precision", optimises},
     {"synthesis.optimised_share", optimises},

@@ -1,11 +1,7 @@
 #include "procedural/procedural_image.h"
 
-#include <ATen/ops/adaptive_avg_pool2d.h>
-#include <ATen/ops/upsample_bicubic2d.h>
-
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "base/error.h"
 #include "procedural/canvas.h"
@@ -23,7 +19,6 @@ constexpr std::array families{Family{"pink", coloured_noise}, Family{"leaves", d
                               Family{"textures", warped_texture}};
 
 constexpr int64_t smallest_size = 16;
-constexpr long long smallest_side = 4;  ///< of a picture before it is enlarged
 
 const Family& family_of(const std::string& name) {
   const auto* const found = std::ranges::find(families, name, &Family::name);
@@ -31,14 +26,6 @@ const Family& family_of(const std::string& name) {
   std::string names;
   for (const Family& family : families) names.append(names.empty() ? "" : ", ").append(family.name);
   throw BadInput("no family of procedural images is called '" + name + "'; there are " + names);
-}
-
-/// Means over areas, then cubic interpolation back to the size.
-Tensor as_enlarged(const Tensor& image, double factor) {
-  const int64_t size = image.size(-1);
-  const int64_t small = std::max(std::llround(static_cast<double>(size) / factor), smallest_side);
-  const Tensor reduced = at::adaptive_avg_pool2d(image.unsqueeze(0), {small, small});
-  return at::upsample_bicubic2d(reduced, {size, size}, /*align_corners=*/false).squeeze(0).clamp(0, 1);
 }
 
 }  // namespace
@@ -49,8 +36,7 @@ std::vector<std::string_view> procedural_families() {
   return names;
 }
 
-Tensor procedural_image(const std::string& family, RandomStream& random, int64_t channels, int64_t size,
-                        double enlargement) {
+Tensor procedural_image(const std::string& family, RandomStream& random, int64_t channels, int64_t size) {
   const Family& chosen = family_of(family);
   if (size < smallest_size) {
     throw BadInput("procedural images are " + std::to_string(smallest_size) + " pixels wide at least, not " +
@@ -58,8 +44,7 @@ Tensor procedural_image(const std::string& family, RandomStream& random, int64_t
   }
   Picture picture = chosen.draw(random, channels, size);
   expose(random, picture);
-  const Tensor image = picture.tensor();
-  return enlargement > 1 ? as_enlarged(image, std::exp(random.uniform(0, std::log(enlargement)))) : image;
+  return picture.tensor();
 }
 
 }  // namespace eidolon

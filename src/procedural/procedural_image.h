@@ -19,9 +19,6 @@ std::vector<std::string_view> procedural_families();
 /// float32 C x S x S in [0, 1], a function of the numbers that `random` draws alone. The loops are single-threaded, so
 /// the bytes do not depend on ranks or threads. 3 x 224 x 224 takes 6 to 21 ms of one core. Throws BadInput if there is
 /// no such family, or if size < 16.
-///
-/// With an `enlargement` above 1 the picture looks as if it had been enlarged by a factor, drawn log-uniformly from 1 to
-/// this. Photographs are of any sharpness: small ones enlarged for a teacher, scans, pictures out of focus.
-Tensor procedural_image(const std::string& family, RandomStream& random, int64_t channels, int64_t size, double enlargement = 1);
+Tensor procedural_image(const std::string& family, RandomStream& random, int64_t channels, int64_t size);
 
 }  // namespace eidolon

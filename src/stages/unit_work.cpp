@@ -21,6 +21,7 @@
 #include "stages/stopwatch.h"
 #include "storage/atomic_file.h"
 #include "storage/tensor_archive.h"
+#include "synthesis/enlargement.h"
 #include "synthesis/optimization.h"
 #include "synthesis/start.h"
 
@@ -111,6 +112,7 @@ std::optional<ImageShard> optimised_shard(UnitWorkshop& workshop, const Unit& un
   UnitState state = state_of(workshop, unit, first);
   workshop.progress.done_before(static_cast<double>(state.iteration) * views_per_iteration(job, unit));
   if (!optimise(workshop, unit, objective, state)) return std::nullopt;
+  state.pixels = as_enlarged(job, unit, state.pixels);
   return finished_shard(workshop.teacher, unit, objective, state);
 }
 
@@ -124,7 +126,7 @@ ImageShard generated_shard(const UnitWorkshop& workshop, const Generator& genera
   // The class is the one that the shard's labels state.
   conditions.classes = objective.semantics.classes.select(1, 0).to(at::kLong);
   const Tensor pixels = generate(generator, conditions.to(teacher.device()), teacher.preprocessing, teacher.precision());
-  return finished_shard(teacher, unit, objective, start_unit(teacher, pixels));
+  return finished_shard(teacher, unit, objective, start_unit(teacher, as_enlarged(job, unit, pixels)));
 }
 
 }  // namespace

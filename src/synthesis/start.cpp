@@ -17,7 +17,7 @@ Tensor start_image(const std::string& kind, const SynthesisJob& job, int64_t ind
   const int64_t channels = preprocessing.channels(), size = preprocessing.image_size;
   if (kind == "gaussian") return RandomStream(job.seed, Purpose::start_noise, index).normals({1, channels, size, size});
   RandomStream random(job.seed, Purpose::procedural_start, index);
-  const Tensor image = procedural_image(kind, random, channels, size, job.enlargement).unsqueeze(0);
+  const Tensor image = procedural_image(kind, random, channels, size).unsqueeze(0);
   return (image - preprocessing.mean_tensor()) / preprocessing.std_tensor();
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "storage/tensor_archive.h"
+#include "synthesis/enlargement.h"
 #include "synthesis/start.h"
 
 namespace eidolon {
@@ -77,7 +78,7 @@ ImageShard finished_shard(const SynthesisTeacher& teacher, const Unit& unit, con
 
 ImageShard start_shard(const SynthesisTeacher& teacher, const SynthesisJob& job, const Unit& unit) {
   ImageShard shard;
-  shard.images = to_bytes(teacher.preprocessing, start_pixels(job, teacher.preprocessing, unit)).cpu();
+  shard.images = to_bytes(teacher.preprocessing, as_enlarged(job, unit, start_pixels(job, teacher.preprocessing, unit))).cpu();
   shard.global_index = global_indices(unit);
   return shard;
 }

@@ -56,7 +56,12 @@ void count(std::atomic<int64_t>& counter) {
 
 int device_count() {
   const char* const asked = std::getenv("EIDOLON_STANDIN_DEVICES");
-  return asked == nullptr ? 1 : std::atoi(asked);
+  if (asked == nullptr) return 1;
+  char* end = nullptr;
+  const long count = std::strtol(asked, &end, 10);
+  TORCH_CHECK(*asked != '\0' && *end == '\0' && count >= 1 && count <= 64, "EIDOLON_STANDIN_DEVICES=", asked,
+              " is no number from 1 to 64");
+  return static_cast<int>(count);
 }
 
 thread_local c10::DeviceIndex current_device = 0;
@@ -148,6 +153,7 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   void setDevice(at::Device device) const override { current_device = device_or_current(device).index(); }
   void uncheckedSetDevice(at::Device device) const noexcept override { current_device = device_or_current(device).index(); }
   c10::DeviceIndex deviceCount() const noexcept override { return static_cast<c10::DeviceIndex>(device_count()); }
+  /// Of LibTorch's own stream alone: nothing waits for a stream of the pool but by its events.
   void synchronizeDevice(c10::DeviceIndex) const override { catch_up(); }
 
   c10::Stream getStream(at::Device device) const override { return getDefaultStream(device); }

@@ -21,6 +21,8 @@ class Pages(Report):
         text = " ".join(page.texts)
         self.assertIn("measured on synthetic images", text)
         self.assertNotIn("measured on labelled images", text)
+        self.assertIn("teacher's confidence", text)
+        self.assertIn(f"{run['kinds']['kinds'][0]['answered']} of 10", text)
         self.assertIn("the job names no labelled images", text)
         checked = subprocess.run([SOURCE / "scripts" / "check_report", self.folder / "run" / "report.html"],
                                  capture_output=True, text=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import plain_vit
-from program import SOURCE
+from program import SOURCE, TEACHER
 from reported import SETTINGS, Report
 
 
@@ -34,9 +34,6 @@ def divergence(own, others):
     own, others = (moment + 0.01 * numpy.trace(moment) / len(moment) * numpy.eye(len(moment)) for moment in (own, others))
     ratio = numpy.linalg.solve(others, own)
     return (numpy.trace(ratio) - len(own) - numpy.linalg.slogdet(ratio)[1]) / (2 * len(own))
-
-
-TEACHER = SOURCE / "jobs" / "demo" / "teacher"
 
 
 class Values(Report):
@@ -111,22 +108,39 @@ class Values(Report):
         self.assertEqual(set(kind["distance"]), {None})  # there is no other kind
 
     def test_kinds_are_told_apart(self):
-        starts = ["--set", "synthesis.method=views", "--set", "synthesis.images=16", "--set", "synthesis.start=leaves, gaussian",
-                  "--set", "synthesis.optimised_share=0"]
-        self.prepared("synthesize", *starts)
+        settings = ["synthesis.method=views", "synthesis.images=40", "synthesis.held_out_images=0",
+                    "synthesis.start=leaves, gaussian", "synthesis.optimised_share=0"]
+        self.prepared("run", *SETTINGS, *(word for setting in settings for word in ("--set", setting)))
         run = self.gathered()
-        stored = {int(index): image for shard, _ in self.shards() for index, image in zip(shard["global_index"], shard["images"])}
+        stored = {int(index): image for shard, _ in self.shards()
+                  for index, image in zip(shard["global_index"], shard["images"])}
         by_kind = {name: numpy.stack([stored[index] for index in sorted(stored) if index % 2 == rest])
                    for rest, name in enumerate(("leaves", "gaussian"))}
-        self.assertEqual({entry["kind"] for entry in run["kinds"]["kinds"]}, set(by_kind))
-        self.assertNotIn("students", self.kind(run, "leaves"))
-        moments = {name: [second_moment(x) for x in plain_vit.outputs(TEACHER, images)[0]] for name, images in by_kind.items()}
+        self.assertEqual({entry["kind"]: entry["images"] for entry in run["kinds"]["kinds"]},
+                         {name: len(images) for name, images in by_kind.items()})
+        self.assertEqual(run["kinds"]["sections"][:2], ["patch_embed", "blocks.0"])
+        moments = {name: [second_moment(x) for x in plain_vit.outputs(TEACHER, images)[0]]
+                   for name, images in by_kind.items()}
         for name, other in (("leaves", "gaussian"), ("gaussian", "leaves")):
             wanted = [divergence(own, others) for own, others in zip(moments[name], moments[other])]
             distance = self.kind(run, name)["distance"]
             numpy.testing.assert_allclose(distance[:len(wanted)], wanted, rtol=1e-3)
             self.assertGreater(distance[0], 0.05)
-            self.assertEqual(run["kinds"]["sections"][:2], ["patch_embed", "blocks.0"])
+        # The same images as another part of the report looks at.
+        self.assertEqual(run["synthetic"]["images"], len(stored))
+        for student, figures in run["synthetic"]["students"].items():
+            for key in ("agreement", "kl"):
+                parts = [entry["images"] * entry["students"][student][key] for entry in run["kinds"]["kinds"]]
+                self.assertAlmostEqual(sum(parts) / len(stored), figures[key], places=5)
+
+    def test_every_kind_of_a_mixture_is_found(self):
+        starts = ["--set", "synthesis.method=views", "--set", "synthesis.images=96", "--set", "synthesis.start=leaves:15, pink",
+                  "--set", "synthesis.optimised_share=0", "--set", "synthesis.held_out_images=0"]
+        self.succeed("synthesize", *starts, run="mixture")
+        run = self.gathered(run="mixture")
+        shown = {entry["kind"]: len(entry["pictures"]) for entry in run["pictures"]["kinds"]}
+        self.assertEqual(shown, {"leaves": 10, "pink": 6})
+        self.assertEqual({entry["kind"]: entry["images"] for entry in run["kinds"]["kinds"]}, {"leaves": 48, "pink": 6})
 
     def check_attention(self, run):
         for entry in run["attention"]["maps"]:

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cluster/launch/accelerators.h"
 #include "tests/device/test_device.h"
 
 namespace eidolon {
@@ -10,7 +11,8 @@ namespace {
 /// The CPU, whose sums go through MPI, or a device of this rank alone, whose sums go through NCCL.
 at::Device device_of(const Communicator& communicator) {
   const at::DeviceType type = test_device().type();
-  return type == at::kCPU ? type : at::Device(type, static_cast<at::DeviceIndex>(communicator.rank()));
+  const bool one_each = type != at::kCPU && accelerator_count(type) >= communicator.size();
+  return !one_each ? at::Device(at::kCPU) : at::Device(type, static_cast<at::DeviceIndex>(communicator.rank()));
 }
 
 Communicator world() {

@@ -108,7 +108,6 @@ inline std::vector<Job> jobs_that_use_every_key() {
     job.quantization.recipe = std::string_view(method) == "sardfq" ? "w4a8" : "research";
     job.synthesis = synthesis_method(method).defaults();
     job.synthesis.precision = "fp32";
-    job.synthesis.start = "leaves, gaussian";
     job.synthesis.enlargement = 2;
     if (std::string_view(method) == "generator") job.synthesis.optimised_share = 0.5;  // so that starts are used
     job.synthesis.variation_weight = 1;

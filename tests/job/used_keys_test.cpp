@@ -61,7 +61,8 @@ TEST(UsedKeys, OfTheDefaultAreThoseThatPeopleSet) {
   for (const char* name : {"synthesis.images", "synthesis.seed", "synthesis.iterations", "synthesis.views.smallest_side",
                            "quantization.recipe", "finetuning.iterations", "finetuning.learning_rate"})
     EXPECT_EQ(std::ranges::count(unused, name), 0) << name;
-  for (const char* name : {"synthesis.enlargement", "synthesis.psaq.entropy_form", "synthesis.sardfq.crops", "finetuning.distill.images"})
+  for (const char* name :
+       {"synthesis.enlargement", "synthesis.psaq.entropy_form", "synthesis.sardfq.crops", "finetuning.distill.images"})
     EXPECT_EQ(std::ranges::count(unused, name), 1) << name;
 }
 

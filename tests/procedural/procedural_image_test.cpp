@@ -70,33 +70,6 @@ TEST_P(EveryFamily, HasChannelsThatDifferButMostlyAgree) {
   }
 }
 
-/// Mean square of the differences of neighbours, over the variance: how much fine detail there is.
-double detail(const Tensor& image) {
-  return (image.diff(1, -1).square().mean() / image.var()).item<double>();
-}
-
-TEST_P(EveryFamily, LosesDetailWhenItLooksEnlargedAndKeepsItsShapes) {
-  double lost = 0, furthest = 0;
-  for (int64_t index = 0; index < 16; ++index) {
-    RandomStream sharp(1, Purpose::procedural_start, index), soft(1, Purpose::procedural_start, index);
-    const Tensor drawn = procedural_image(GetParam(), sharp, 3, 64), enlarged = procedural_image(GetParam(), soft, 3, 64, 8);
-    EXPECT_LE(detail(enlarged), detail(drawn) * 1.01);
-    lost += 1 - detail(enlarged) / detail(drawn);
-    furthest = std::max(furthest, 1 - detail(enlarged) / detail(drawn));
-    // Means over 8 x 8 pixels stay what they were.
-    const Tensor before = at::adaptive_avg_pool2d(drawn, {8, 8}), after = at::adaptive_avg_pool2d(enlarged, {8, 8});
-    EXPECT_LT((after - before).abs().mean().item<double>(), 0.03);
-  }
-  EXPECT_GT(lost / 16, 0.2);
-  EXPECT_GT(furthest, 0.5);  // factors differ from image to image
-}
-
-TEST_P(EveryFamily, IsAsItWasWhereNothingIsEnlarged) {
-  RandomStream one(1, Purpose::procedural_start, 3), other(1, Purpose::procedural_start, 3);
-  EXPECT_TRUE(at::equal(procedural_image(GetParam(), one, 3, 32), procedural_image(GetParam(), other, 3, 32, 1)));
-  EXPECT_EQ(one.below(1 << 30), other.below(1 << 30));  // and nothing more was drawn
-}
-
 TEST(ProceduralImage, RefusesUnknownFamiliesAndTinySizes) {
   const auto message = [](const std::string& family, int64_t size) -> std::string {
     try {

@@ -66,19 +66,6 @@ TEST(StartPixels, OfAFamilyAreItsNormalisedImages) {
   }
 }
 
-TEST(StartPixels, OfAFamilyLookEnlargedWhereTheJobSaysSo) {
-  const Preprocessing preprocessing = small_preprocessing();
-  SynthesisJob job = job_from("leaves, gaussian");
-  job.enlargement = 3.5;
-  RandomStream random(job.seed, Purpose::procedural_start, 4);
-  const Tensor picture = procedural_image("leaves", random, 3, preprocessing.image_size, 3.5).unsqueeze(0);
-  const Tensor expected = (picture - preprocessing.mean_tensor()) / preprocessing.std_tensor();
-  const Tensor pixels = start_pixels(job, preprocessing, {4, 2}), sharp = start_pixels(job_from("leaves, gaussian"), preprocessing, {4, 2});
-  EXPECT_LT(largest_difference(pixels.narrow(0, 0, 1), expected), 1e-5);
-  EXPECT_FALSE(at::equal(pixels[0], sharp[0]));
-  EXPECT_TRUE(at::equal(pixels[1], sharp[1]));  // noise is no picture
-}
-
 TEST(StartPixels, OfAMixtureTakeTurnsByGlobalIndex) {
   const Preprocessing preprocessing = small_preprocessing();
   const Tensor mixed = start_pixels(job_from("leaves:2, gaussian:1"), preprocessing, {0, 9});

@@ -68,14 +68,27 @@ ncclDataType_t nccl_type(at::ScalarType type) {
 
 class Group;
 
+/// Of a communicator, for the sums that it has begun, which may outlive it.
+struct Health {
+  std::string place;  ///< "NCCL on rank 1, cuda:0"
+  bool sound = true;
+
+  /// Throws Fault once the communicator was aborted or left: from then on no sum is one, though its event takes place.
+  void require() const {
+    if (!sound) throw Fault(place + ": the communicator was aborted after an earlier failure");
+  }
+};
+
 /// The tensor is held until LibTorch's stream has been ordered after the sum, so its memory is not handed out before.
 class NcclReduction : public PendingReduction::Backend {
  public:
-  NcclReduction(Tensor tensor, std::shared_ptr<c10::Event> done, std::weak_ptr<Group> group)
-      : tensor_(std::move(tensor)), done_(std::move(done)), group_(std::move(group)) {}
+  NcclReduction(Tensor tensor, std::shared_ptr<c10::Event> done, std::weak_ptr<Group> group,
+                std::shared_ptr<const Health> health)
+      : tensor_(std::move(tensor)), done_(std::move(done)), group_(std::move(group)), health_(std::move(health)) {}
 
   ~NcclReduction() override {
-    if (handed_back_ || std::uncaught_exceptions() > 0) return;
+    // An aborted sum may never end, and nothing may be ordered after it.
+    if (handed_back_ || !health_->sound || std::uncaught_exceptions() > 0) return;
     try {
       hand_back();
     } catch (const std::exception& error) {
@@ -84,7 +97,11 @@ class NcclReduction : public PendingReduction::Backend {
   }
 
   bool test() override;
-  void wait() override;
+
+  void wait() override {
+    health_->require();
+    if (!handed_back_) hand_back();
+  }
 
  private:
   void hand_back() {
@@ -94,7 +111,8 @@ class NcclReduction : public PendingReduction::Backend {
 
   Tensor tensor_;
   std::shared_ptr<c10::Event> done_;
-  std::weak_ptr<Group> group_;  // gone only after all its sums have finished
+  std::weak_ptr<Group> group_;
+  std::shared_ptr<const Health> health_;
   bool handed_back_ = false;
 };
 
@@ -105,21 +123,26 @@ class Group : public NcclGroup, public std::enable_shared_from_this<Group> {
   Group(MPI_Comm control, at::Device device, double deadline_seconds)
       : device_(device), deadline_seconds_(deadline_seconds), stream_(high_priority_stream(device)) {
     const c10::DeviceGuard guard(device_);
-    int size = 1;
-    mpi_check(MPI_Comm_rank(control, &rank_), "MPI_Comm_rank");
+    int rank = 0, size = 1;
+    mpi_check(MPI_Comm_rank(control, &rank), "MPI_Comm_rank");
     mpi_check(MPI_Comm_size(control, &size), "MPI_Comm_size");
+    health_->place = "NCCL on rank " + std::to_string(rank) + ", " + device_.str();
     ncclUniqueId id{};
-    if (rank_ == 0) nccl_check(ncclGetUniqueId(&id), nullptr, "ncclGetUniqueId");
+    if (rank == 0) nccl_check(ncclGetUniqueId(&id), nullptr, "ncclGetUniqueId");
     mpi_check(MPI_Bcast(&id, sizeof id, MPI_BYTE, 0, control), "MPI_Bcast");
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    settle(ncclCommInitRankConfig(&communicator_, size, id, rank_, &config), "ncclCommInitRankConfig");
+    settle(ncclCommInitRankConfig(&communicator_, size, id, rank, &config), "ncclCommInitRankConfig");
   }
 
   // ncclCommFinalize waits for the other ranks. A rank that leaves by an exception leaves the communicator to the process's
   // end.
   ~Group() override {
-    if (communicator_ == nullptr || std::uncaught_exceptions() > 0) return;
+    if (communicator_ == nullptr) return;
+    if (std::uncaught_exceptions() > 0) {
+      health_->sound = false;
+      return;
+    }
     try {
       const c10::DeviceGuard guard(device_);
       drain();
@@ -138,7 +161,7 @@ class Group : public NcclGroup, public std::enable_shared_from_this<Group> {
       void* data = tensor.data_ptr();
       settle(ncclAllReduce(data, data, tensor.numel(), type, ncclSum, communicator_, native(stream_)), "ncclAllReduce");
     });
-    return std::make_unique<NcclReduction>(tensor, std::move(done), weak_from_this());
+    return std::make_unique<NcclReduction>(tensor, std::move(done), weak_from_this(), health_);
   }
 
   void broadcast(Tensor& tensor, int root) override {
@@ -150,16 +173,11 @@ class Group : public NcclGroup, public std::enable_shared_from_this<Group> {
   }
 
   void drain() override {
-    require_sound();
+    health_->require();
     while (!in_flight_.empty()) {
       wait_on_host(*in_flight_.front());
       in_flight_.pop_front();
     }
-  }
-
-  /// Throws Fault once the communicator was aborted: from then on no sum is one, though its event takes place.
-  void require_sound() const {
-    if (communicator_ == nullptr) throw Fault(place() + ": the communicator was aborted after an earlier failure");
   }
 
   /// Success or in progress; any error aborts.
@@ -175,7 +193,7 @@ class Group : public NcclGroup, public std::enable_shared_from_this<Group> {
   /// LibTorch's stream -> event -> our stream -> collective -> event, which the caller hands back to LibTorch's stream.
   template <typename Collective>
   std::shared_ptr<c10::Event> enqueue(Collective collective) {
-    require_sound();
+    health_->require();
     const c10::DeviceGuard guard(device_);
     if (in_flight_.size() >= max_in_flight) {
       wait_on_host(*in_flight_.front());
@@ -215,14 +233,16 @@ class Group : public NcclGroup, public std::enable_shared_from_this<Group> {
     while (!finished()) {
       const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
       if (waited.count() > deadline_seconds_) {
-        abort(std::string(what) + " gave no answer for " + std::to_string(static_cast<int>(waited.count())) + " s");
+        const auto whole = static_cast<int>(deadline_seconds_);
+        abort(std::string(what) + " gave no answer within its deadline of " + std::to_string(whole) + " s");
       }
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     }
   }
 
   [[noreturn]] void abort(const std::string& reason) {
-    std::string text = place() + ": " + reason + detail_of(communicator_);
+    std::string text = health_->place + ": " + reason + detail_of(communicator_);
+    health_->sound = false;
     in_flight_.clear();
     // Null where it could not even be made.
     if (const ncclComm_t aborted = std::exchange(communicator_, nullptr); aborted != nullptr) {
@@ -232,10 +252,8 @@ class Group : public NcclGroup, public std::enable_shared_from_this<Group> {
     throw Fault(text);
   }
 
-  std::string place() const { return "NCCL on rank " + std::to_string(rank_) + ", " + device_.str(); }
-
   at::Device device_;
-  int rank_ = 0;
+  std::shared_ptr<Health> health_ = std::make_shared<Health>();
   double deadline_seconds_;
   c10::Stream stream_;
   ncclComm_t communicator_ = nullptr;
@@ -243,20 +261,13 @@ class Group : public NcclGroup, public std::enable_shared_from_this<Group> {
 };
 
 bool NcclReduction::test() {
+  health_->require();
   if (handed_back_) return true;
-  if (const std::shared_ptr<Group> group = group_.lock()) {
-    group->require_sound();
-    group->asynchronous_state();  // else a loop of tests would never hear of an error
-  }
+  // Else a loop of tests would never hear of an error.
+  if (const std::shared_ptr<Group> group = group_.lock()) group->asynchronous_state();
   if (!done_->query()) return false;
   hand_back();
   return true;
-}
-
-void NcclReduction::wait() {
-  if (handed_back_) return;
-  hand_back();
-  if (const std::shared_ptr<Group> group = group_.lock()) group->require_sound();
 }
 
 }  // namespace

@@ -1,19 +1,33 @@
 #include "stages/report/image_kinds.h"
 
+#include <algorithm>
+#include <set>
+
 #include "job/mixture.h"
 #include "storage/image_shard.h"
+#include "storage/tensor_archive.h"
 #include "synthesis/unit.h"
 
 namespace eidolon {
 namespace {
 
+using Attributes = std::map<std::string, std::string>;
+
 /// Where nothing optimised an image, the kind of its start.
-std::string kind_of(const SynthesisJob& job, const ImageShard& shard, const Unit& unit, int64_t index) {
-  const auto method = shard.attributes.find("method");
-  if (job.method == "given") return method == shard.attributes.end() ? "given" : method->second;
+std::string kind_of(const SynthesisJob& job, const Attributes& attributes, const Unit& unit, int64_t index) {
+  const auto method = attributes.find("method");
+  if (job.method == "given") return method == attributes.end() ? "given" : method->second;
   if (is_optimised(job, unit)) return "optimised (" + job.method + ")";
   const std::vector<std::string> cycle = mixture_cycle(job.start);
   return cycle[static_cast<size_t>(index) % cycle.size()];
+}
+
+/// Without reading its images: a run has many, and a report shows a few.
+std::set<std::string> kinds_in(const RecordedRun& run, const SynthesisJob& job, const Unit& unit) {
+  const Attributes attributes = job.method == "given" ? read_attributes(run.shard(unit), false) : Attributes();
+  std::set<std::string> kinds;
+  for (int64_t index = unit.first; index <= unit.last(); ++index) kinds.insert(kind_of(job, attributes, unit, index));
+  return kinds;
 }
 
 StoredImage stored_image(const ImageShard& shard, const Unit& unit, int64_t place) {
@@ -30,16 +44,13 @@ StoredImage stored_image(const ImageShard& shard, const Unit& unit, int64_t plac
 std::map<std::string, std::vector<StoredImage>> images_by_kind(const RecordedRun& run, size_t most) {
   const SynthesisJob& job = run.job().synthesis;
   std::map<std::string, std::vector<StoredImage>> kinds;
-  bool full_of_optimised = false, full_of_starts = false;
   for (const Unit& unit : units_on_disk(run, units_of(job))) {
-    bool& full = is_optimised(job, unit) ? full_of_optimised : full_of_starts;
-    if (full) continue;
+    const std::set<std::string> of_unit = kinds_in(run, job, unit);
+    if (std::ranges::all_of(of_unit, [&](const std::string& kind) { return kinds[kind].size() == most; })) continue;
     const ImageShard shard = read_shard(run.shard(unit));
-    full = true;
     for (int64_t i = 0; i < shard.images.size(0); ++i) {
-      std::vector<StoredImage>& images = kinds[kind_of(job, shard, unit, unit.first + i)];
+      std::vector<StoredImage>& images = kinds[kind_of(job, shard.attributes, unit, unit.first + i)];
       if (images.size() < most) images.push_back(stored_image(shard, unit, i));
-      full = full && images.size() == most;
     }
   }
   return kinds;

@@ -3,6 +3,7 @@
 #include <ATen/ops/linalg_cholesky_ex.h>
 #include <ATen/ops/linalg_solve_triangular.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -73,7 +74,7 @@ Tensor damped(const Tensor& moment) {
 }
 
 /// Divergence of the Gaussian of second moment `seen` from that of `others`, per dimension:
-/// (tr(S^-1 R) - d - log det(S^-1 R)) / 2d with R = seen and S = others. Nothing where a moment is not finite.
+/// (tr(S^-1 R) - d - log det(S^-1 R)) / 2d with R = seen and S = others. NaN where a moment is not finite.
 double divergence(const Tensor& seen, const Tensor& others) {
   const auto [lower, failed] = at::linalg_cholesky_ex(damped(others));
   const auto [own, own_failed] = at::linalg_cholesky_ex(damped(seen));

@@ -24,12 +24,14 @@ namespace {
 
 using Pending = std::unique_ptr<PendingReduction::Backend>;
 
-constexpr double patient = 60, impatient = 2;  // seconds; no rank is two seconds late on its own
+constexpr double patient = 60, impatient = 8;  // seconds; on a busy machine a rank may be late by some
 
 /// For the communicators made in its lifetime.
 class Misbehaving {
  public:
-  explicit Misbehaving(const std::string& how) { setenv("EIDOLON_STANDIN_NCCL", how.c_str(), /*overwrite=*/1); }
+  explicit Misbehaving(const std::string& how) {
+    if (setenv("EIDOLON_STANDIN_NCCL", how.c_str(), /*overwrite=*/1) != 0) throw std::runtime_error("setenv failed");
+  }
   ~Misbehaving() { unsetenv("EIDOLON_STANDIN_NCCL"); }
   Misbehaving(const Misbehaving&) = delete;
   Misbehaving& operator=(const Misbehaving&) = delete;
@@ -37,6 +39,10 @@ class Misbehaving {
 
 class Nccl : public testing::Test {
  protected:
+  void SetUp() override {
+    if (test_device().type() != at::kPrivateUse1) GTEST_SKIP() << "the stand-in NCCL knows the stand-in accelerator alone";
+  }
+
   Communicator communicator = Communicator::world();
   int rank = communicator.rank();
   int ranks = communicator.size();
@@ -112,20 +118,23 @@ TEST_F(Nccl, BroadcastsEveryTypeFromEveryRoot) {
 
 // -- Order ------------------------------------------------------------------------------------------------------------------
 
-/// More than the host may be ahead by. Each sum multiplies by the number of ranks, so a single one out of place shows.
+/// More than the host may be ahead by. Each block is given to all ranks by one of them and then summed: the other way round
+/// its sum would be of different numbers.
 TEST_F(Nccl, KeepsTheOrderOfManyInFlight) {
   const Misbehaving slow("slow,rank=1,ms=1");
   const auto nccl = group();
-  Tensor tensor = filled(1000, rank + 1), other = filled(3, rank);
+  constexpr int blocks = 50;
+  std::vector<Tensor> tensors;
   std::vector<Pending> pending;
-  int64_t expected = once;
-  pending.push_back(nccl->start_sum(tensor));
-  for (int i = 1; i < 20; ++i, expected *= ranks) pending.push_back(nccl->start_sum(tensor));
-  for (int root = 0; root < ranks; ++root) nccl->broadcast(other, root);  // from the last root on, all have what 0 had
-  for (int i = 0; i < 60; ++i) pending.push_back(nccl->start_sum(other));
+  for (int i = 0; i < blocks; ++i) {
+    tensors.push_back(filled(100, 1000 * i + rank));
+    nccl->broadcast(tensors.back(), i % ranks);
+    pending.push_back(nccl->start_sum(tensors.back()));
+  }
   for (const Pending& reduction : pending) reduction->wait();
-  EXPECT_TRUE(at::equal(tensor.cpu(), at::full({1000}, expected, at::kLong)));
-  EXPECT_TRUE(at::equal(other.cpu(), at::zeros({3}, at::kLong)));
+  for (int i = 0; i < blocks; ++i)
+    EXPECT_TRUE(at::equal(tensors[static_cast<size_t>(i)].cpu(), at::full({100}, ranks * (1000 * i + i % ranks), at::kLong)))
+        << i;
 }
 
 TEST_F(Nccl, WhatIsQueuedBehindWaitReadsTheSum) {
@@ -158,7 +167,7 @@ TEST_F(Nccl, MemoryOfASumInFlightIsNotHandedOut) {
     Pending pending = nccl->start_sum(tensor);
     if (drop_the_sum_first) pending.reset();
     tensor.reset();
-    const Tensor next = filled(100003, -1);  // would get the memory
+    const Tensor next = filled(100003, -1);
     pending.reset();
     nccl->drain();
     EXPECT_TRUE(at::equal(next.cpu(), at::full({100003}, -1, at::kLong)));
@@ -171,6 +180,9 @@ TEST_F(Nccl, MemoryOfASumInFlightIsNotHandedOut) {
 TEST_F(Nccl, DrainWaitsForAllAndTheClockCountsThem) {
   const Misbehaving slow("slow,rank=0,ms=50");
   const auto nccl = group();
+  // Host functions of the tests before this one may still be on their way.
+  for (int look = 0; look < 10000 && collective_clock::finished() < collective_clock::entered(); ++look)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const int64_t entered = collective_clock::entered(), finished = collective_clock::finished();
   Tensor first = filled(1000, rank + 1), second = filled(1000, rank + 1, at::kFloat);
   const Pending one = nccl->start_sum(first), other = nccl->start_sum(second);
@@ -217,14 +229,19 @@ TEST_F(Nccl, ACollectiveThatNeverEndsIsAFaultOnceTheDeadlineIsOver) {
   EXPECT_EQ(tensor[7].item<int64_t>(), once);
   const Pending pending = nccl->start_sum(tensor);
   const std::string message = fault_of([&] { nccl->drain(); });
-  expect_aborted(*nccl, tensor, message, own_place(), {"a collective gave no answer for 2 s", "has aborted"});
-  EXPECT_TRUE(contains(fault_of([&] { pending->wait(); }), "aborted")) << "a sum that never was looks like one";
+  expect_aborted(*nccl, tensor, message, own_place(),
+                 {"a collective gave no answer within its deadline of 8 s", "has aborted"});
+  for (const char* const time : {"first", "second"}) {
+    EXPECT_TRUE(contains(fault_of([&] { pending->wait(); }), "aborted")) << time << ": a sum that never was looks like one";
+    EXPECT_TRUE(contains(fault_of([&] { pending->test(); }), "aborted")) << time;
+  }
 }
 
 TEST_F(Nccl, ACommunicatorThatNeverStartsIsAFaultOnceTheDeadlineIsOver) {
   const Misbehaving never("never,rank=1,collective=0");
   const std::string message = fault_of([&] { group(impatient); });
-  EXPECT_TRUE(message.starts_with(own_place() + ": ncclCommInitRankConfig gave no answer for 2 s")) << message;
+  EXPECT_TRUE(message.starts_with(own_place() + ": ncclCommInitRankConfig gave no answer within its deadline of 8 s"))
+      << message;
 }
 
 TEST_F(Nccl, ACallThatFailsAbortsItsCommunicator) {
@@ -307,17 +324,19 @@ TEST_F(Nccl, ALeavingRankHangsNeitherItselfNorTheOthers) {
   const Misbehaving never("never,collective=2");
   communicator.barrier();
   Tensor tensor = filled(1000, rank + 1), other = filled(1000, rank + 1);
+  Pending second;
   const auto leave = [&] {
     // Its deadline is beyond that of this test.
     const auto nccl = make_nccl_group(MPI_COMM_WORLD, device, rank == 1 ? 3600 : impatient);
     const Pending first = nccl->start_sum(tensor);
     nccl->drain();
     if (rank != 1) return;
-    const Pending second = nccl->start_sum(other);
+    second = nccl->start_sum(other);
     throw std::runtime_error("something else");
   };
   if (rank == 1) {
     EXPECT_THROW(leave(), std::runtime_error);
+    EXPECT_TRUE(contains(fault_of([&] { second->test(); }), "aborted")) << "nobody waits for this sum any more";
   } else {
     EXPECT_NO_THROW(leave());
   }

@@ -117,12 +117,14 @@ std::shared_ptr<Table> map_table(const char* name, bool fresh) {
   };
   const int file = shm_open(name, fresh ? O_RDWR | O_CREAT | O_EXCL : O_RDWR, 0600);
   check(file >= 0, "shm_open");
-  const bool sized = !fresh || ftruncate(file, sizeof(Table)) == 0;
-  void* const at = sized ? mmap(nullptr, sizeof(Table), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : MAP_FAILED;
-  const int error = errno;
+  // Memory that is only promised would end in SIGBUS where there is none.
+  const int obstacle = fresh ? posix_fallocate(file, 0, sizeof(Table)) : 0;
+  void* const at = obstacle == 0 ? mmap(nullptr, sizeof(Table), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : MAP_FAILED;
+  const int error = obstacle != 0 ? obstacle : errno;
   close(file);
+  if (at == MAP_FAILED && fresh) shm_unlink(name);
   errno = error;
-  check(sized, "ftruncate");
+  check(obstacle == 0, "posix_fallocate");
   check(at != MAP_FAILED, "mmap");
   Table* const table = fresh ? new (at) Table : static_cast<Table*>(at);
   return {table, [](Table* mapped) { munmap(mapped, sizeof(Table)); }};
