@@ -110,7 +110,9 @@ class Values(Report):
     def test_kinds_are_told_apart(self):
         settings = ["synthesis.method=views", "synthesis.images=40", "synthesis.held_out_images=0",
                     "synthesis.start=leaves, gaussian", "synthesis.optimised_share=0"]
-        self.prepared("run", *SETTINGS, *(word for setting in settings for word in ("--set", setting)))
+        words = [*SETTINGS, *(word for setting in settings for word in ("--set", setting))]
+        self.succeed("synthesize", *words)
+        self.succeed("finetune", *words)
         run = self.gathered()
         stored = {int(index): image for shard, _ in self.shards()
                   for index, image in zip(shard["global_index"], shard["images"])}
