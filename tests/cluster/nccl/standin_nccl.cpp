@@ -29,6 +29,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -178,7 +179,7 @@ Misbehaviour read_misbehaviour() {
 // -- A communicator ---------------------------------------------------------------------------------------------------------
 
 /// Leaves a collective of a communicator that was aborted.
-struct Aborted {};
+struct Aborted : std::exception {};
 
 void nap() {
   std::this_thread::sleep_for(std::chrono::microseconds(50));
@@ -310,6 +311,7 @@ struct State {
         own().read = chunks;
       }
     } catch (const Aborted&) {
+      return;  // what the call should have given is never there
     }
   }
 };
@@ -415,13 +417,13 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
   }
 }
 
-ncclResult_t ncclCommInitRankConfig(ncclComm_t* made, int size, ncclUniqueId id, int rank, ncclConfig_t* config) {
-  *made = nullptr;
-  if (size < 1 || size > most_ranks || rank < 0 || rank >= size) return refuse(ncclInvalidArgument, "no such rank");
+ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int nranks, ncclUniqueId commId, int rank, ncclConfig_t* config) {
+  *comm = nullptr;
+  if (nranks < 1 || nranks > most_ranks || rank < 0 || rank >= nranks) return refuse(ncclInvalidArgument, "no such rank");
   if (config == nullptr || config->magic != config_magic || config->blocking != unblocked_config)
     return refuse(ncclInvalidArgument, "the stand-in has communicators that do not block, and no others");
   try {
-    return make_communicator(made, size, id.internal, rank);
+    return make_communicator(comm, nranks, commId.internal, rank);
   } catch (const std::runtime_error& error) {
     return refuse(ncclInvalidArgument, error.what());
   }
@@ -439,15 +441,16 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t communicator, ncclResult_t* error)
   return ncclSuccess;
 }
 
-ncclResult_t ncclAllReduce(const void* from, void* to, size_t count, ncclDataType_t type, ncclRedOp_t operation,
-                           ncclComm_t communicator, cudaStream_t stream) {
-  if (operation != ncclSum || type == ncclUint8) return refuse(ncclInvalidArgument, "the stand-in only sums, and no bytes");
-  return communicator->enqueue({.kind = Kind::sum, .count = count, .type = type}, from, to, stream);
+ncclResult_t ncclAllReduce(const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, ncclRedOp_t op,
+                           ncclComm_t comm, cudaStream_t stream) {
+  if (op != ncclSum || datatype == ncclUint8) return refuse(ncclInvalidArgument, "the stand-in only sums, and no bytes");
+  return comm->enqueue({.kind = Kind::sum, .count = count, .type = datatype}, sendbuff, recvbuff, stream);
 }
 
-ncclResult_t ncclBroadcast(const void* from, void* to, size_t count, ncclDataType_t type, int root, ncclComm_t communicator,
-                           cudaStream_t stream) {
-  return communicator->enqueue({.kind = Kind::broadcast, .count = count, .type = type, .root = root}, from, to, stream);
+ncclResult_t ncclBroadcast(const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
+                           ncclComm_t comm, cudaStream_t stream) {
+  const Call call{.kind = Kind::broadcast, .count = count, .type = datatype, .root = root};
+  return comm->enqueue(call, sendbuff, recvbuff, stream);
 }
 
 ncclResult_t ncclCommFinalize(ncclComm_t communicator) {
