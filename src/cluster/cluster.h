@@ -10,8 +10,8 @@
 namespace eidolon {
 
 /// Installs handlers for SIGUSR2, SIGTERM and SIGINT that only set a flag. A second SIGINT ends the process at once.
-/// Call it before MPI starts, since these signals kill the process until then. mpirun does not pass SIGINT on to its
-/// ranks.
+/// They run on a thread of their own; the calling thread and those it makes later block the signals. Call it before MPI
+/// starts, since these signals kill the process until then. mpirun does not pass SIGINT on to its ranks.
 void install_stop_signals();
 
 struct Cluster {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "base/error.h"
 #include "cluster/cluster.h"
@@ -45,6 +46,19 @@ void handle(int signal, void (*handler)(int), int flags) {
 bool is_ignored(int signal) {
   struct sigaction before {};
   return sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN;
+}
+
+/// From here on a thread that only sleeps takes the signals, and no other thread is interrupted by them. The kernel writes
+/// a signal's frame below the stack pointer of the thread that it interrupts. Products that oneDNN generates up to 3.11.1
+/// keep an address of the heap in that register, so that a signal during one overwrites numbers or the allocator's lists
+/// (https://github.com/uxlfoundation/oneDNN/issues/4845).
+void leave_signals_to_their_own_thread(const sigset_t& signals) {
+  std::thread([signals] {
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    while (true) ::pause();
+  }).detach();
+  const int error = pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // threads made later inherit this
+  if (error != 0) throw Fault(std::string("pthread_sigmask failed: ") + std::strerror(error));
 }
 
 }  // namespace
@@ -97,6 +111,10 @@ void StopNotification::drain() {
 void install_stop_signals() {
   for (const int signal : {SIGUSR2, SIGTERM}) handle(signal, on_stop_signal, 0);
   if (!is_ignored(SIGINT)) handle(SIGINT, on_interrupt, SA_RESETHAND);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGUSR2, SIGTERM, SIGINT}) sigaddset(&signals, signal);
+  leave_signals_to_their_own_thread(signals);
 }
 
 bool Cluster::stop_requested() const {

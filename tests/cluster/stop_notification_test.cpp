@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -23,7 +24,7 @@ TEST(StopNotification, OfOneRankReachesAll) {
   const Cluster cluster{Communicator::world(), {}};
   EXPECT_FALSE(cluster.stop_requested());
   EXPECT_FALSE(cluster.agree_to_stop());
-  if (cluster.rank() == cluster.size() - 1) std::raise(SIGUSR2);
+  if (cluster.rank() == cluster.size() - 1) kill(getpid(), SIGUSR2);
   EXPECT_TRUE(hears_of_the_stop(cluster));
   EXPECT_TRUE(cluster.stop_requested());
   EXPECT_TRUE(cluster.agree_to_stop());

@@ -44,8 +44,15 @@ int status_of_call(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));  // posix_spawn(3) changes none
   arguments.push_back(nullptr);
+  posix_spawnattr_t attributes;  // the child takes signals again, which the program leaves to a thread of its own
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t child = 0;
-  const int error = posix_spawnp(&child, arguments[0], nullptr, nullptr, arguments.data(), environ);
+  const int error = posix_spawnp(&child, arguments[0], nullptr, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   if (error == ENOENT || error == EACCES) return -1;
   if (error != 0) throw Fault("cannot start " + words[0] + ": " + std::strerror(error));
   int status = 0;
