@@ -22,7 +22,10 @@ void add_job_command(CLI::App& app, CommandLine& line, const char* name, const c
       ->allow_extra_args(false);
   command->add_option("--run-dir", line.run_directory, "where outputs go (default data_out/<job name>)");
   CLI::Option* print = command->add_flag("--print-config", line.print_config, "print the job with every key and stop");
-  command->add_flag("--dry-run", line.dry_run, "check everything, time three iterations, write nothing")->excludes(print);
+  CLI::Option* rehearse =
+      command->add_flag("--dry-run", line.dry_run, "check everything, time three iterations, write nothing")->excludes(print);
+  command->add_option("--profile", line.profile, "also trace an iteration of each stage into this folder, for chrome://tracing")
+      ->needs(rehearse);
 }
 
 /// A flag that only a stage's own result honours.

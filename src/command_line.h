@@ -16,6 +16,7 @@ struct CommandLine {
   std::filesystem::path run_directory;
   bool print_config = false;
   bool dry_run = false;
+  std::filesystem::path profile;  ///< folder for traces of what a dry run rehearses; empty: none
   EvaluateOptions evaluate;
   ExportOptions exporting;
   ReportOptions reporting;

@@ -31,7 +31,7 @@ namespace eidolon {
 namespace {
 
 ExitCode run_stage(const CommandLine& line, RunContext& context, const LabelledSet& labelled) {
-  if (line.dry_run) return dry_run(context, labelled);
+  if (line.dry_run) return dry_run(context, labelled, line.profile);
   if (line.command == "synthesize") return timed(context, line.command, [&] { return synthesize(context); });
   if (line.command == "finetune") return timed(context, line.command, [&] { return finetune(context); });
   if (line.command == "evaluate") return evaluate(context, line.evaluate, labelled);

@@ -7,7 +7,12 @@
 #include "cluster/launch/accelerators.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
+#include "finetuning/sampler.h"
+#include "finetuning/training.h"
+#include "job/mixture.h"
 #include "job/synthesis_methods.h"
+#include "numerics/operator_trace.h"
+#include "numerics/product_precision.h"
 #include "quantization/calibration.h"
 #include "reporting/result.h"
 #include "stages/generator_training.h"
@@ -31,6 +36,28 @@ double seconds_of(const RunContext& context, int64_t times, Work work) {
   wait_for_device(context.device());
   return watch.seconds();
 }
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (error) throw BadInput("--profile: cannot make the folder " + folder.string() + ": " + error.message());
+}
+
+/// Rank 0's traces of what is rehearsed.
+struct Profile {
+  const RunContext& context;
+  std::filesystem::path folder;  ///< empty: none are asked for
+  std::vector<std::string> files = {};
+
+  /// All ranks do the work, which may be collective.
+  void trace(const std::string& stage, const std::function<void()>& work) {
+    if (folder.empty()) return;
+    if (!context.cluster.is_root()) return work();
+    const std::filesystem::path file = folder / (stage + ".json");
+    trace_operators(context.device(), file, work);
+    files.push_back(file.string());
+  }
+};
 
 struct Estimate {
   double seconds = 0;
@@ -71,7 +98,7 @@ double steps_of_all_rounds(const SynthesisJob& job) {
   return static_cast<double>(job.iterations) + cycles * networks * static_cast<double>(job.psaq_v2.iterations);
 }
 
-Estimate time_synthesis(const RunContext& context) {
+Estimate time_synthesis(const RunContext& context, Profile& profile) {
   const SynthesisJob& job = context.job.synthesis;
   const std::vector<Unit> units = units_of(job);
   const auto ranks = static_cast<size_t>(context.cluster.size());
@@ -93,6 +120,7 @@ Estimate time_synthesis(const RunContext& context) {
   optimise_once(teacher, job, objective, state);  // the first also warms up
   const int64_t count = std::clamp<int64_t>(iterations - 1, 0, timed_iterations);
   const double seconds = seconds_of(context, count, [&] { optimise_once(teacher, job, objective, state); });
+  profile.trace("synthesize", [&] { optimise_once(teacher, job, objective, state); });
   const double per_iteration = seconds / static_cast<double>(std::max<int64_t>(count, 1));
   const auto optimised =
       static_cast<size_t>(std::ranges::count_if(units, [&](const Unit& one) { return is_optimised(job, one); }));
@@ -101,12 +129,45 @@ Estimate time_synthesis(const RunContext& context) {
   return estimate;
 }
 
-Estimate time_finetuning(const RunContext& context) {
+/// One training step of a phase in the middle, the third, on images as they start.
+void trace_training_step(const RunContext& context, const Network& teacher, const Student& calibrated, Profile& profile) {
+  FinetuningJob job = context.job.finetuning;
+  const bool needs_generator = job.method == "distill" && has_entry(job.distill.images, "generator");
+  if (profile.folder.empty() || job.method == "none" || needs_generator) return;
+  job.distill.iterations = 0;  // a section's step is the one that most time goes into
+  const Communicator& communicator = context.cluster.communicator;
+  const Sampler sampler(job.seed, job.batch, job.batch, communicator.rank(), communicator.size());
+  SyntheticImages images{.global = sampler.own_images(), .bytes = {}, .row_of = {}};
+  for (const int64_t image : images.global) images.row_of[image] = static_cast<int64_t>(images.row_of.size());
+  const Unit starts{images.global.empty() ? 0 : images.global.front(), std::max<int64_t>(images.size(), 1)};
+  const Preprocessing& preprocessing = context.teacher.preprocessing;
+  images.bytes =
+      to_bytes(preprocessing, start_pixels(context.job.synthesis, preprocessing, starts)).narrow(0, 0, images.size());
+
+  Student student = calibrated.clone();
+  const SyntheticImages none;
+  const std::vector<Phase> phases = phases_of(job, {.teacher = teacher, .student = student, .calibrated = calibrated},
+                                              {.training = images, .held_out = none, .preprocessing = preprocessing},
+                                              communicator, context.job.run.cache_megabytes << 20);
+  const Phase& phase = phases[phases.size() / 2];
+  std::vector<Trainable> trainables = phase.begin();
+  GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
+  const ProductPrecision products(job.precision.value());
+  const auto step = [&](int64_t number) {
+    train_step(phase, trainables, reducer, {.images = sampler.at(number), .batch = sampler.batch(), .number = number});
+  };
+  step(0);
+  step(1);
+  profile.trace("finetune", [&] { step(2); });
+}
+
+Estimate time_finetuning(const RunContext& context, Profile& profile) {
   const FinetuningJob& job = context.job.finetuning;
   const Network teacher = context.teacher_on_device();
   const int64_t ranks = context.cluster.size(), local = std::max<int64_t>((job.batch + ranks - 1) / ranks, 1);
   const Tensor images = start_pixels(context.job.synthesis, context.teacher.preprocessing, {0, local}).to(context.device());
   Student student = calibrate(teacher, scheme_of(context.job.quantization, *teacher.plan), images, {.reparameterize = false});
+  trace_training_step(context, teacher, student, profile);
   for (auto& [name, parameter] : student.model.parameters) parameter.requires_grad_(true);
 
   // A whole pass forward and back is what one distillation step, or one reconstruction step of every section, costs.
@@ -118,12 +179,13 @@ Estimate time_finetuning(const RunContext& context) {
   return {job.method == "none" ? 0 : rounds * per_step * static_cast<double>(job.iterations + behind), rounds * checkpoints};
 }
 
-Estimate time_evaluation(const RunContext& context, size_t images) {
+Estimate time_evaluation(const RunContext& context, size_t images, Profile& profile) {
   at::NoGradGuard no_grad;
   const Network teacher = context.teacher_on_device();
   const Unit unit{0, std::min<int64_t>(context.job.evaluation.batch, 8)};
   const Tensor batch = start_pixels(context.job.synthesis, context.teacher.preprocessing, unit).to(context.device());
   const double seconds = seconds_of(context, timed_iterations, [&] { forward(teacher, batch); });
+  profile.trace("evaluate", [&] { forward(teacher, batch); });
   const double per_image = seconds / timed_iterations / static_cast<double>(unit.images);
   constexpr double passes = 5;  // teacher, and two students that each cost about two teachers
   return {passes * per_image * static_cast<double>(images) / context.cluster.size(), 0};
@@ -131,18 +193,20 @@ Estimate time_evaluation(const RunContext& context, size_t images) {
 
 }  // namespace
 
-ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
+ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set, const std::filesystem::path& folder) {
   const Job& job = context.job;
   const Plan& plan = *context.teacher.model.plan;
   const size_t labelled = labelled_set.images.size();
-  const Estimate synthesis = time_synthesis(context), finetuning = time_finetuning(context);
-  const Estimate evaluation = time_evaluation(context, labelled);
+  Profile profile{context, folder};
+  on_root(context.cluster.communicator, [&] { make_folder(folder); });
+  const Estimate synthesis = time_synthesis(context, profile), finetuning = time_finetuning(context, profile);
+  const Estimate evaluation = time_evaluation(context, labelled, profile);
   context.cluster.communicator.barrier();
 
   const size_t units = units_of(job.synthesis).size();
   const int64_t cycles = cycles_of(job.synthesis);
   const bool idle = static_cast<size_t>(context.cluster.size()) > units;
-  std::string text = job.file.string() + ": nothing was written\n";
+  std::string text = job.file.string() + ": nothing was written" + (folder.empty() ? "" : " but traces") + "\n";
   text += format("  teacher     %s, %.1f M parameters, %.2f G multiply-adds an image, image %ld, %ld %s\n", plan.family.c_str(),
                  parameter_count(context.teacher.model) / 1e6, plan.macs / 1e9, static_cast<long>(plan.image_size),
                  static_cast<long>(plan.output.size), plan.output.kind == Output::Kind::classes ? "classes" : "features");
@@ -158,6 +222,7 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set) {
     text += format("  memory      %.0f MB at the peak of this rehearsal, per rank\n", peak);
   if (const double peak = peak_device_megabytes(context.device()); peak > 0)
     text += format("  on device   %.0f MB at the peak of this rehearsal, per rank\n", peak);
+  for (const std::string& file : profile.files) text += "  trace       " + file + "\n";
   on_root(context.cluster.communicator, [&] { print_result(text); });
   return ExitCode::done;
 }

@@ -120,6 +120,24 @@ class Pipeline(ProgramTest):
         self.assertIn("synthesis", result.stdout)
         self.assertFalse((self.folder / "run").exists())
 
+    def test_profile_traces_an_iteration_of_each_stage(self):
+        traces = self.folder / "traces"
+        result = self.succeed("run", "--dry-run", "--profile", traces, ranks=2)
+        self.assertNotIn("ERROR", result.stderr)
+        self.assertFalse((self.folder / "run").exists())
+        for stage, goes_back in (("synthesize", True), ("finetune", True), ("evaluate", False)):
+            self.assertIn(str(traces / f"{stage}.json"), result.stdout)
+            events = json.loads((traces / f"{stage}.json").read_text())["traceEvents"]
+            shapes = [event["args"]["Input Dims"] for event in events if event["name"] == "aten::linear"]
+            self.assertIn([288, 96], [inputs[1] for inputs in shapes], f"{stage}: the weight of qkv")
+            self.assertEqual(any("Backward" in event["name"] for event in events), goes_back, stage)
+        self.assertEqual(len(list(traces.iterdir())), 3, "of rank 0 alone")
+
+    def test_profile_belongs_to_a_rehearsal(self):
+        self.refused("--profile requires --dry-run", "run", "--profile", self.folder / "traces")
+        self.refused("cannot make the folder", "run", "--dry-run", "--profile", self.job / "traces")
+        self.assertFalse((self.folder / "traces").exists())
+
     def test_printed_config_is_a_job_that_means_the_same(self):
         text = self.succeed("run", "--print-config", "--set", "synthesis.seed=9").stdout
         (self.folder / "again.toml").write_text(text)
