@@ -193,12 +193,12 @@ Estimate time_evaluation(const RunContext& context, size_t images, Profile& prof
 
 }  // namespace
 
-ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set, const std::filesystem::path& folder) {
+ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set, const std::filesystem::path& traces) {
   const Job& job = context.job;
   const Plan& plan = *context.teacher.model.plan;
   const size_t labelled = labelled_set.images.size();
-  Profile profile{context, folder};
-  on_root(context.cluster.communicator, [&] { make_folder(folder); });
+  Profile profile{context, traces};
+  on_root(context.cluster.communicator, [&] { make_folder(traces); });
   const Estimate synthesis = time_synthesis(context, profile), finetuning = time_finetuning(context, profile);
   const Estimate evaluation = time_evaluation(context, labelled, profile);
   context.cluster.communicator.barrier();
@@ -206,7 +206,7 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set, const std
   const size_t units = units_of(job.synthesis).size();
   const int64_t cycles = cycles_of(job.synthesis);
   const bool idle = static_cast<size_t>(context.cluster.size()) > units;
-  std::string text = job.file.string() + ": nothing was written" + (folder.empty() ? "" : " but traces") + "\n";
+  std::string text = job.file.string() + ": nothing was written" + (traces.empty() ? "" : " but traces") + "\n";
   text += format("  teacher     %s, %.1f M parameters, %.2f G multiply-adds an image, image %ld, %ld %s\n", plan.family.c_str(),
                  parameter_count(context.teacher.model) / 1e6, plan.macs / 1e9, static_cast<long>(plan.image_size),
                  static_cast<long>(plan.output.size), plan.output.kind == Output::Kind::classes ? "classes" : "features");

@@ -50,7 +50,7 @@ ExitCode sensitivity(const RunContext& context, bool json);
 
 /// Checks all that can be checked, times three iterations of each stage, prints expected time, memory and disk; writes nothing
 /// but, where a folder is named for them, rank 0's traces of one more iteration of each stage (numerics/operator_trace.h).
-ExitCode dry_run(RunContext& context, const LabelledSet& labelled, const std::filesystem::path& profile);
+ExitCode dry_run(RunContext& context, const LabelledSet& labelled, const std::filesystem::path& traces);
 
 /// Checks the ranks, their devices, their collectives and `folder`; internal_fault if something is bad. Collective.
 ExitCode doctor(const Cluster& cluster, const std::filesystem::path& folder, bool json);

@@ -31,7 +31,7 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
 
 Seen look(const SynthesisTeacher& teacher, const UnitObjective& objective, const Tensor& pixels, const Views& views) {
   const int64_t images = pixels.size(0), crops = objective.semantics.crops();
-  std::vector<Tensor> batch{seen_through(views, pixels)};
+  std::vector<Tensor> batch{seen_through(views, pixels, teacher.precision())};
   if (crops > 0) batch.push_back(enlarged_quadrants(pixels, objective.semantics.crop_quadrants));
   Seen seen{.pixels = pixels, .logits = {}, .crop_logits = {}, .attention = {}};
   Tap tap = reading_tap(teacher.model, objective.reads, images, seen.attention);

@@ -67,13 +67,14 @@ Views draw_views(const SynthesisJob& job, const Preprocessing& preprocessing, co
           .offset = per_channel(offset)};
 }
 
-Tensor seen_through(const Views& views, const Tensor& pixels) {
+Tensor seen_through(const Views& views, const Tensor& pixels, at::ScalarType precision) {
   if (!views.side.defined()) return pixels;
   const int64_t size = pixels.size(3);
   const Tensor down = positions_in_window(views.top, views.side, size),
                across = positions_in_window(views.left, views.side, size);
-  const Tensor rows = at::matmul(interpolation(down, pixels), pixels);
-  const Tensor windows = at::matmul(rows, interpolation(across, pixels).transpose(2, 3));
+  const Tensor read = pixels.to(precision);
+  const Tensor rows = at::matmul(interpolation(down, read), read);
+  const Tensor windows = at::matmul(rows, interpolation(across, read).transpose(2, 3));
   return windows * views.gain + views.offset;
 }
 

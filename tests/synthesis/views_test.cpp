@@ -41,6 +41,16 @@ TEST(Views, AreWhatBilinearSamplingGives) {
   EXPECT_LT(largest_difference(seen_through(views, pixels), sampled(views, pixels)), 1e-5);
 }
 
+// Pixels, weights and rows are rounded to 8 bits each; the teacher rounds what it is given to as many.
+TEST(Views, InBf16AreTheSameUpToItsRounding) {
+  const Tensor pixels = small_pixels(16);
+  const Views views = drawn(job_with(0.3, 0.4), {0, 16}, 3);
+  const Tensor expected = sampled(views, pixels);
+  const double unit = expected.abs().max().item<double>() / 256;
+  EXPECT_LT(largest_difference(seen_through(views, pixels, at::kBFloat16), expected), 3 * unit);
+  EXPECT_GT(largest_difference(seen_through(views, pixels, at::kBFloat16), expected), unit / 10) << "it is of bf16";
+}
+
 TEST(Views, KeepWithinTheImageAndTheirBounds) {
   const Views views = draw_views(job_with(0.25, 0.3), small_preprocessing(), {0, 400}, 0);
   EXPECT_GE(views.side.min().item<double>(), 4.0);

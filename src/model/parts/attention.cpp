@@ -39,11 +39,6 @@ Tensor scores_of(const Network& network, const Attention& attention, const Tenso
   return (scores.unflatten(0, {-1, mask.size(0)}) + mask.unsqueeze(1)).reshape(sizes);
 }
 
-Tensor softmax(const Tensor& scores) {
-  const at::ScalarType accumulate = at::promote_types(scores.scalar_type(), at::kFloat);
-  return at::softmax(scores, -1, accumulate).to(scores.scalar_type());
-}
-
 /// One kernel that never stores the probabilities, for passes that nobody looks into. On CUDA it is deterministic where
 /// LibTorch is told to be; on the CPU the steps stay, whose bits the images made so far have.
 bool may_be_fused(const Attention& attention, const Tensor& query, const Tap& tap) {
@@ -97,7 +92,8 @@ Tensor attend(const Network& network, const Attention& attention, const Tensor& 
   if (is_cut) qkv = cut_into_windows(qkv, attention, network[products[attention.qkv].bias]);
   const int64_t images = qkv.size(0), tokens = qkv.size(1), heads = attention.heads, width = qkv.size(2) / 3;
 
-  const Tensor split = qkv.reshape({images, tokens, 3, heads, width / heads}).permute({2, 0, 3, 1, 4});
+  // Unbound, since the gradient of three selections fills and adds three tensors of the size of all.
+  const std::vector<Tensor> split = qkv.reshape({images, tokens, 3, heads, width / heads}).permute({2, 0, 3, 1, 4}).unbind();
   const Tensor query = seen(tap, attention.query, prepared(network, attention, attention.query_norm, split[0]));
   const Tensor key = seen(tap, attention.key, prepared(network, attention, attention.key_norm, split[1]));
   const Tensor value = seen(tap, attention.value, split[2]);
@@ -105,7 +101,7 @@ Tensor attend(const Network& network, const Attention& attention, const Tensor& 
   Tensor mixed =
       may_be_fused(attention, query, tap)
           ? at::scaled_dot_product_attention(query, key, value)
-          : at::matmul(seen(tap, attention.probabilities, softmax(scores_of(network, attention, query, key))), value);
+          : at::matmul(seen(tap, attention.probabilities, at::softmax(scores_of(network, attention, query, key), -1)), value);
   mixed = mixed.transpose(1, 2).reshape({images, tokens, width});
   if (is_cut) mixed = join_windows(mixed, attention);
   if (!attention.inner_norm.empty()) {
@@ -119,12 +115,14 @@ Tensor pool_by_attention(const Network& network, const steps::PoolByAttention& p
   const Tensor kv = multiply(network, products[pooling.kv], x, tap);
   const int64_t batch = kv.size(0), tokens = kv.size(1), width = kv.size(2) / 2;
 
-  const Tensor split = kv.reshape({batch, tokens, 2, pooling.heads, width / pooling.heads}).permute({2, 0, 3, 1, 4});
+  const std::vector<Tensor> split =
+      kv.reshape({batch, tokens, 2, pooling.heads, width / pooling.heads}).permute({2, 0, 3, 1, 4}).unbind();
   const Tensor key = seen(tap, pooling.key, split[0]);
   const Tensor value = seen(tap, pooling.value, split[1]);
   const Tensor& query = network[pooling.query];
   const double scale = 1.0 / std::sqrt(static_cast<double>(query.size(-1)));
-  const Tensor probabilities = seen(tap, pooling.probabilities, softmax(at::matmul(query * scale, key.transpose(-2, -1))));
+  const Tensor probabilities =
+      seen(tap, pooling.probabilities, at::softmax(at::matmul(query * scale, key.transpose(-2, -1)), -1));
   const Tensor mixed = at::matmul(probabilities, value).transpose(1, 2).reshape({batch, width});
   return multiply(network, products[pooling.proj], mixed, tap);
 }

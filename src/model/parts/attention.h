@@ -6,7 +6,7 @@
 namespace eidolon {
 
 /// Multi-head attention with joint query, key and value: x is B x N x D, behind the norm. Shows the products' nodes, query,
-/// key, value and probabilities. The softmax is computed in float32 at least.
+/// key, value and probabilities. The softmax sums in float32 at least, whatever the precision of its scores.
 Tensor attend(const Network& network, const Attention& attention, const Tensor& x, const Tap& tap);
 
 /// B x (S S) x C to the windows of the attention, (B W) x N x C, as the pass cuts them. What is added to a grid that does not
