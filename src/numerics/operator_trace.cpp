@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <set>
+#include <system_error>
 
 #include "base/error.h"
 
