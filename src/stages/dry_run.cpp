@@ -225,6 +225,9 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set, const std
     text += format("  memory      %.0f MB at the peak of this rehearsal, per rank\n", peak);
   if (const double peak = peak_device_megabytes(context.device()); peak > 0)
     text += format("  on device   %.0f MB at the peak of this rehearsal, per rank\n", peak);
+  constexpr size_t stages = 3;
+  if (!traces.empty() && profile.files.size() < stages)
+    text += "  trace       none of a stage without iterations, nor where a generator makes the images\n";
   for (const std::string& file : profile.files) text += "  trace       " + file + "\n";
   on_root(context.cluster.communicator, [&] { print_result(text); });
   return ExitCode::done;
