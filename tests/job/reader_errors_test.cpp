@@ -253,7 +253,7 @@ TEST_F(ReaderErrors, FilesThatAreNoJob) {
   EXPECT_TRUE(of_file("[synthesis]\nimages = \n").starts_with("job.toml:2: not TOML: ")) << of_file("[synthesis]\nimages = \n");
   EXPECT_TRUE(of_file("[synthesis]\nimages = 1\nimages = 2\n").starts_with("job.toml:3: not TOML: "));
   EXPECT_TRUE(of_file("\x89PNG\r\n").starts_with("job.toml:1: not TOML: "));
-  for (const char* header : {"[[[1]]]", "[[=", "[\nrun]", "[[", "["}) {
+  for (const char* header : {"[[[1]]]", "[[=", "[\nrun]", "[[", "[", "[run] \u00b1", "\u00b1 1", "x\u0142"}) {
     EXPECT_NE(of_file(header).find(": not TOML: "), std::string::npos) << header;
   }
   for (const std::string& text : {std::string(70000, ' '), "# " + std::string(3000, '.')}) {
