@@ -116,15 +116,34 @@ std::string rounded_companded(Model& model, const std::string& node, const std::
   return next("Mul", {next("Mul", {growth, step}), next("Sign", {index})});
 }
 
-/// 2^(floor(log2(max)) - floor(log2(highest))): the cast rounds down to a power of two.
+/// 2^(floor(log2(max)) - floor(log2(highest))). The cast rounds to a power of two: down, as it is told, but to the nearest
+/// in OpenVINO 2026.4. A power above the number is halved, so that both give the same.
 std::string power_of_two_scale(Model& model, const std::string& node, const std::string& largest, double highest) {
   // The scale of zeros is 2^-126, the smallest normal number, as in block_scales().
   const double smallest = std::exp2(-126 + std::floor(std::log2(highest)));
   const std::string positive = op(model, node, "Max", {largest, scalar(model, node + ".smallest", smallest)});
-  const std::string power = op(model, node, "Cast", {positive},
-                               {{"to", static_cast<int64_t>(Type::float8e8m0)}, {"round_mode", std::string("down")}});
+  const std::string code = op(model, node, "Cast", {positive},
+                              {{"to", static_cast<int64_t>(Type::float8e8m0)}, {"round_mode", std::string("down")}});
+  const std::string near = cast(model, node, code, Type::float32);
+  const std::string half = op(model, node, "Mul", {near, scalar(model, node + ".half", 0.5)});  // NOLINT(readability-magic-numbers)
+  const std::string power = op(model, node, "Where", {op(model, node, "Greater", {near, positive}), half, near});
   const std::string down = scalar(model, node + ".down", std::exp2(-std::floor(std::log2(highest))));
-  return op(model, node, "Mul", {cast(model, node, power, Type::float32), down});
+  return op(model, node, "Mul", {power, down});
+}
+
+/// The nearest E4M3 number, in float32: the cast that follows has nothing left to round. OpenVINO 2026.4 casts by way of
+/// float16 and rounds twice. Veltkamp's splitting (Dekker 1971, doi:10.1007/BF01397083) keeps four significant bits; below
+/// 2^-6 E4M3 has steps of 2^-9.
+std::string rounded_to_e4m3(Model& model, const std::string& node, const std::string& x) {
+  const auto next = [&](const std::string& name, std::vector<std::string> inputs) {
+    return op(model, node, name, std::move(inputs));
+  };
+  const auto number = [&](const char* part, double value) { return scalar(model, node + part, value); };
+  const std::string large = next("Mul", {x, number(".splitter", 0x1p20 + 1)});
+  const std::string normal = next("Sub", {large, next("Sub", {large, x})});
+  const std::string steps = next("Round", {next("Mul", {x, number(".steps", 0x1p9)})});
+  const std::string small = next("Mul", {steps, number(".step", 0x1p-9)});
+  return next("Where", {next("Less", {x, number(".normal", 0x1p-6)}), small, normal});
 }
 
 /// The nearest E4M3 number to max / (highest factor), at least the smallest one, times the factor. Saturation is spelt out,
@@ -132,7 +151,8 @@ std::string power_of_two_scale(Model& model, const std::string& node, const std:
 std::string e4m3_scale(Model& model, const std::string& node, const std::string& largest, double highest, double factor) {
   const std::string wanted = op(model, node, "Div", {largest, scalar(model, node + ".reach", factor * highest)});
   const std::string most = scalar(model, node + ".most", formats::e4m3.highest_value);
-  const std::string codes = cast(model, node, op(model, node, "Min", {wanted, most}), Type::float8e4m3fn);
+  const std::string code = rounded_to_e4m3(model, node, op(model, node, "Min", {wanted, most}));
+  const std::string codes = cast(model, node, code, Type::float8e4m3fn);
   const std::string nearest = cast(model, node, codes, Type::float32);
   const std::string stored = op(model, node, "Max", {nearest, scalar(model, node + ".smallest", 0x1p-9)});
   return op(model, node, "Mul", {stored, scalar(model, node + ".factor", factor)});
