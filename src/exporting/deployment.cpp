@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/pulse.h"
 #include "quantization/low_rank.h"
 
 namespace eidolon {
@@ -121,6 +122,7 @@ Deployment deploy(const Student& student) {
     }
     deployment.weights[node] = deployed(own.model[node], quantizer);
     deployment.parameters.erase(plan.name(node));
+    pulse();
   }
   for (const Attention& attention : plan.attention) {
     const Product& joint = plan.products[attention.qkv];

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/pulse.h"
 #include "storage/atomic_file.h"
 #include "storage/posix_file.h"
 #include "storage/sha256.h"
@@ -69,6 +70,7 @@ void sync_files_of(const fs::path& folder) {
     PosixFile file = PosixFile::open_for_reading(entry.path());
     file.sync();
     file.close();
+    pulse();
   }
   sync_folder(folder);
 }
@@ -78,7 +80,10 @@ void write_sums(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());
   std::ranges::sort(files);
   std::string sums;
-  for (const fs::path& file : files) sums += sha256_of_file(file) + "  " + file.filename().string() + "\n";
+  for (const fs::path& file : files) {
+    sums += sha256_of_file(file) + "  " + file.filename().string() + "\n";
+    pulse();
+  }
   write_text_atomically(folder / sums_name, sums);
 }
 

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "base/error.h"
+#include "base/pulse.h"
 #include "storage/atomic_file.h"
 #include "storage/posix_file.h"
 
@@ -260,6 +261,7 @@ void write_pieces(const Path& path, const std::vector<Piece>& pieces) {
   for (const Piece& piece : pieces) {
     file.write(piece.text);
     if (piece.data != nullptr) file.write(bytes_of(*piece.data));
+    pulse();
   }
   file.close();
 }
@@ -273,6 +275,7 @@ void write_data(const Path& path, const Model& model, const Places& places) {
     file.write(std::string(place->offset - end, '\0'));
     file.write(bytes_of(model.initializers[i].data));
     end = place->offset + place->length;
+    pulse();
   }
   file.close();
 }

@@ -1,6 +1,9 @@
 #include "stages/labelled_pass.h"
 
 #include <algorithm>
+#include <future>
+#include <optional>
+#include <utility>
 
 #include "evaluation/labelled_images.h"
 #include "reporting/progress.h"
@@ -21,26 +24,72 @@ Tensor rows_in_list(const Cluster& cluster, int64_t first, const std::vector<int
   return (at::tensor(positions, at::kLong) + first) * cluster.size() + cluster.rank();
 }
 
+/// A share's batches, one after another. The next one is decoded while the device is busy with the last.
+class DecodedBatches {
+ public:
+  struct Batch {
+    int64_t first = 0, size = 0;  ///< in the share
+    LabelledBatch decoded;
+    std::vector<std::string> undecodable;
+  };
+
+  DecodedBatches(std::vector<LabelledImage> share, int64_t batch_size, const Preprocessing& preprocessing)
+      : share_(std::move(share)),
+        batch_size_(static_cast<size_t>(batch_size)),
+        channels_(preprocessing.channels()),
+        transform_{preprocessing.image_size, preprocessing.crop_pct,    preprocessing.interpolation,
+                   preprocessing.resize,     preprocessing.crop_offset, preprocessing.mean} {
+    decode_next();
+  }
+
+  std::optional<Batch> next() {
+    if (!ahead_.valid()) return std::nullopt;
+    Batch batch = ahead_.get();
+    decode_next();
+    return batch;
+  }
+
+ private:
+  void decode_next() {
+    if (begun_ == share_.size()) return;
+    const size_t first = begun_, size = std::min(batch_size_, share_.size() - first);
+    begun_ += size;
+    ahead_ = std::async(std::launch::async, [this, first, size] {
+      const at::NoGradGuard no_grad;
+      Batch batch{.first = static_cast<int64_t>(first), .size = static_cast<int64_t>(size), .decoded = {}, .undecodable = {}};
+      batch.decoded = load_batch({share_.data() + first, size}, channels_, transform_, batch.undecodable);
+      return batch;
+    });
+  }
+
+  const std::vector<LabelledImage> share_;
+  const size_t batch_size_;
+  const int64_t channels_;
+  const ImageTransform transform_;
+  size_t begun_ = 0;
+  std::future<Batch> ahead_;  // destroyed first: it waits for the batch that reads the members above
+};
+
 }  // namespace
 
 bool pass_over(const RunContext& context, const std::vector<LabelledImage>& images, std::vector<std::string>& undecodable,
                const std::function<void(const LabelledInput&)>& look) {
   const at::NoGradGuard no_grad;
   const Preprocessing& preprocessing = context.teacher.preprocessing;
-  const ImageTransform transform{preprocessing.image_size, preprocessing.crop_pct,    preprocessing.interpolation,
-                                 preprocessing.resize,     preprocessing.crop_offset, preprocessing.mean};
   const std::vector<LabelledImage> own = own_share(context.cluster, images);
-  const auto batch_size = static_cast<size_t>(context.job.evaluation.batch);
   Progress progress("evaluate", static_cast<double>(own.size()), "images", context.cluster.is_root());
-  for (size_t first = 0; first < own.size() && !context.cluster.stop_requested(); first += batch_size) {
-    const size_t size = std::min(batch_size, own.size() - first);
-    const LabelledBatch batch = load_batch({own.data() + first, size}, preprocessing.channels(), transform, undecodable);
-    progress.advance(static_cast<double>(size));
+  DecodedBatches batches(own, context.job.evaluation.batch, preprocessing);
+  while (!context.cluster.stop_requested()) {
+    std::optional<DecodedBatches::Batch> batch = batches.next();
+    if (!batch) break;
+    undecodable.insert(undecodable.end(), batch->undecodable.begin(), batch->undecodable.end());
+    progress.advance(static_cast<double>(batch->size));
     if (context.heartbeat) context.report("evaluate", "", progress);
-    if (batch.labels.size(0) == 0) continue;
-    look({.images = normalise(preprocessing, batch.images.to(context.device())),
-          .labels = batch.labels,
-          .rows = rows_in_list(context.cluster, static_cast<int64_t>(first), batch.positions)});
+    const LabelledBatch& decoded = batch->decoded;
+    if (decoded.labels.size(0) == 0) continue;
+    look({.images = normalise(preprocessing, decoded.images.to(context.device())),
+          .labels = decoded.labels,
+          .rows = rows_in_list(context.cluster, batch->first, decoded.positions)});
   }
   context.cluster.wait_for_all();
   return !context.cluster.agree_to_stop();

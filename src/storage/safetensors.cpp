@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/pulse.h"
 #include "storage/atomic_file.h"
 #include "storage/percent_encoding.h"
 #include "storage/posix_file.h"
@@ -103,6 +104,7 @@ void write_safetensors(const std::filesystem::path& path, const TensorMap& tenso
     for (const StoredTensor& stored : header.tensors) {
       const Tensor values = tensors.at(stored.name).detach().to(at::kCPU).contiguous();
       file.write(bytes_of(values));
+      pulse();
     }
     file.close();
   });

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/pulse.h"
 #include "storage/atomic_file.h"
 #include "storage/posix_file.h"
 #include "storage/sha256.h"
@@ -43,6 +44,15 @@ TEST_F(ExportFolder, IsCompleteWithTheSumsOfItsFiles) {
   });
   EXPECT_EQ(read_text(folder / "onnx" / "SHA256SUMS"), sha256_hex("one") + "  a.txt\n" + sha256_hex("two") + "  b.txt\n");
   EXPECT_EQ(entries(), 1) << "nothing else is left beside it";
+}
+
+TEST_F(ExportFolder, ShowsSignsOfLifeWhileItIsHashedAndSynced) {
+  const int64_t before = pulses();
+  write_folder(folder / "onnx", [](const fs::path& part) {
+    std::ofstream(part / "a.txt") << "one";
+    std::ofstream(part / "b.txt") << "two";
+  });
+  EXPECT_GE(pulses() - before, 4) << "other ranks wait for the whole export in one collective";
 }
 
 /// An export of one file and a manifest.
