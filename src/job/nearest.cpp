@@ -1,10 +1,16 @@
 #include "job/nearest.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <utility>
 
 namespace eidolon {
+namespace {
+
+constexpr std::size_t longest_shown = 80;  ///< bytes of a text in a message
+
+}  // namespace
 
 std::size_t edit_distance(std::string_view from, std::string_view to) {
   std::vector<std::size_t> row(to.size() + 1);  // distances of the prefix of `from` read so far to every prefix of `to`
@@ -20,20 +26,24 @@ std::size_t edit_distance(std::string_view from, std::string_view to) {
 }
 
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates) {
-  if (candidates.empty()) {
-    return {};
+  const std::string_view beginning = word.substr(0, longest_shown);
+  std::string_view best;
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  for (const std::string_view candidate : candidates) {
+    const std::size_t distance = edit_distance(beginning, candidate);
+    if (distance < least) {
+      least = distance;
+      best = candidate;
+    }
   }
-  return *std::min_element(candidates.begin(), candidates.end(), [&](std::string_view a, std::string_view b) {
-    return edit_distance(word, a) < edit_distance(word, b);
-  });
+  return best;
 }
 
 std::string printable(std::string_view text) {
-  constexpr std::size_t longest = 80;
-  std::string shown(text.substr(0, longest));
+  std::string shown(text.substr(0, longest_shown));
   std::replace_if(
       shown.begin(), shown.end(), [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; }, '?');
-  return text.size() > longest ? shown + "..." : shown;
+  return text.size() > longest_shown ? shown + "..." : shown;
 }
 
 }  // namespace eidolon

@@ -18,6 +18,10 @@ TEST(Nearest, TakesTheFirstOfEquals) {
   EXPECT_EQ(nearest("cat", {}), "");
 }
 
+TEST(Nearest, OfALongWordComparesTheBeginning) {
+  EXPECT_EQ(nearest("run" + std::string(60000, '.'), {std::string_view("teacher"), "run"}), "run");
+}
+
 TEST(Nearest, MessagesStayOnOneShortLine) {
   EXPECT_EQ(printable("a\nb\tc\x7f"), "a?b?c?");
   EXPECT_EQ(printable(std::string(200, 'x')), std::string(80, 'x') + "...");
