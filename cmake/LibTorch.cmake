@@ -28,7 +28,8 @@ target_link_options(torch::torch INTERFACE "LINKER:-rpath,${EIDOLON_TORCH_ROOT}/
 target_link_libraries(torch::torch INTERFACE torch_cpu c10)
 
 # The CUDA half registers its kernels when it is loaded, so it must be linked although no symbol of it may be used.
-if(EXISTS "${EIDOLON_TORCH_ROOT}/lib/libtorch_cuda.so" AND EXISTS "${EIDOLON_CUDA_INCLUDE}/cuda_runtime_api.h")
+if(EXISTS "${EIDOLON_TORCH_ROOT}/lib/libtorch_cuda.so" AND EXISTS "${EIDOLON_CUDA_INCLUDE}/cuda_runtime_api.h"
+   AND EXISTS "${EIDOLON_CUDA_INCLUDE}/crt/host_defines.h")
   set(EIDOLON_WITH_CUDA ON)
   target_include_directories(torch::torch SYSTEM INTERFACE ${EIDOLON_CUDA_INCLUDE})
   target_link_libraries(torch::torch INTERFACE "-Wl,--push-state,--no-as-needed" torch_cuda c10_cuda "-Wl,--pop-state")

@@ -139,6 +139,9 @@ TEST_F(ExportFolder, NamesWhatIsNotAsItWasWritten) {
   EXPECT_EQ(damaged_file_of(target), "a.txt");
   write_text_atomically(target / "SHA256SUMS", "");
   EXPECT_EQ(damaged_file_of(target), "manifest.json") << "sums of nothing";
+  const std::string no_name(300, 'a');
+  write_text_atomically(target / "SHA256SUMS", "0 " + no_name + "\n");
+  EXPECT_EQ(damaged_file_of(target), no_name);
 }
 
 }  // namespace

@@ -1,9 +1,14 @@
 #include "cluster/launch/cuda_facts.h"
 
 #include <ATen/Context.h>
-#include <ATen/cuda/CUDAContextLight.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <cuda_runtime_api.h>
+
+// As ATen/cuda/CUDAContextLight.h declares it, which also takes headers of cuSPARSE and CCCL that LibTorch's wheels lack.
+namespace at::cuda {
+cudaDeviceProp* getDeviceProperties(c10::DeviceIndex device);
+}
 
 namespace eidolon {
 
