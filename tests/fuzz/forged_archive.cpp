@@ -64,9 +64,10 @@ Handle space_of(const std::vector<hsize_t>& shape, bool grows = false) {
 
 /// The values, again and again to the length that is declared; of large datasets none.
 void write_values(hid_t dataset, hid_t type, const std::vector<hsize_t>& shape, const Tensor& values) {
+  constexpr std::size_t most = 65536;
   std::size_t bytes = H5Tget_size(type);
   for (const hsize_t length : shape) {
-    if (length > 4096 || bytes > 65536) return;
+    if (length > most || bytes * length > most) return;
     bytes *= length;
   }
   if (bytes == 0 || values.nbytes() == 0) return;
