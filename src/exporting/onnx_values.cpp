@@ -125,7 +125,8 @@ std::string power_of_two_scale(Model& model, const std::string& node, const std:
   const std::string code = op(model, node, "Cast", {positive},
                               {{"to", static_cast<int64_t>(Type::float8e8m0)}, {"round_mode", std::string("down")}});
   const std::string near = cast(model, node, code, Type::float32);
-  const std::string half = op(model, node, "Mul", {near, scalar(model, node + ".half", 0.5)});  // NOLINT(readability-magic-numbers)
+  const std::string half =
+      op(model, node, "Mul", {near, scalar(model, node + ".half", 0.5)});  // NOLINT(readability-magic-numbers)
   const std::string power = op(model, node, "Where", {op(model, node, "Greater", {near, positive}), half, near});
   const std::string down = scalar(model, node + ".down", std::exp2(-std::floor(std::log2(highest))));
   return op(model, node, "Mul", {power, down});

@@ -30,7 +30,7 @@
 namespace eidolon {
 namespace {
 
-constexpr size_t loss_interval = 10;  ///< steps whose losses are summed over ranks, and looked at, together
+constexpr size_t loss_interval = 10;        ///< steps whose losses are summed over ranks, and looked at, together
 constexpr double agreement_interval = 0.5;  ///< seconds of training after which a stop is heard, where steps are shorter
 
 /// What all ranks do after a step. The largest wish of any rank is everybody's.

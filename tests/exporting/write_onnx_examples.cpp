@@ -97,8 +97,10 @@ void write_rounded_blocks(const std::string& name, const eidolon::QuantizerSpec&
 void write_rounded(const fs::path& folder) {
   using eidolon::ScaleFormat;
   const auto spec = [](const eidolon::Format& format, int64_t block, ScaleFormat stored) {
-    return eidolon::QuantizerSpec{
-        .format = &format, .bits = format.fixed_bits, .symmetric = true, .scaling = eidolon::per_block(-1, block, stored, true)};
+    return eidolon::QuantizerSpec{.format = &format,
+                                  .bits = format.fixed_bits,
+                                  .symmetric = true,
+                                  .scaling = eidolon::per_block(-1, block, stored, true)};
   };
   write_rounded_blocks("mxfp8", spec(eidolon::formats::e4m3, 32, ScaleFormat::e8m0), folder);
   write_rounded_blocks("mxfp4", spec(eidolon::formats::e2m1, 32, ScaleFormat::e8m0), folder);
