@@ -9,7 +9,7 @@ from program import ProgramTest
 
 # A checkpoint after every step. 7 sections of 8 steps leave room to be interrupted inside of a phase.
 STEPWISE = ["--set", "run.checkpoint_seconds=0", "--set", "finetuning.iterations=8"]
-LONG = ["--set", "synthesis.iterations=80", "--set", "run.checkpoint_seconds=0.2"]
+LONG = ["--set", "synthesis.iterations=40", "--set", "run.checkpoint_seconds=0.2"]
 
 
 class Resume(ProgramTest):
