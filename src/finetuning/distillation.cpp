@@ -154,7 +154,7 @@ void Distillation::restore(const TensorMap& state) {
 }  // namespace
 
 Phase distillation_phase(const FinetuningJob& job, const DistillationLength& length, const Models& models,
-                         const PhaseImages& images, const Communicator& communicator, int64_t cache_bytes) {
+                         const PhaseImages& images, const Communicator& communicator, const CacheBudget& budget) {
   const auto shared = std::make_shared<Distillation>(Distillation{
       .job = job,
       .length = length,
@@ -162,7 +162,7 @@ Phase distillation_phase(const FinetuningJob& job, const DistillationLength& len
       .images = images,
       .communicator = communicator,
       .stream = {images.training, images.preprocessing, mixture_cycle(job.distill.images), job.seed, images.generated},
-      .held_out_outputs = Prefix(models.teacher, {}, images.held_out, images.preprocessing, cache_bytes)});
+      .held_out_outputs = Prefix(models.teacher, {}, images.held_out, images.preprocessing, budget)});
   Phase phase;
   phase.name = "distill";
   phase.iterations = length.iterations;

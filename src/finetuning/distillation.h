@@ -17,6 +17,6 @@ struct DistillationLength {
 /// (finetuning/image_stream.h). Ten times on the way the divergence on the held-out images is asked, and the best state is the
 /// end; without held-out images the last one is.
 Phase distillation_phase(const FinetuningJob& job, const DistillationLength& length, const Models& models,
-                         const PhaseImages& images, const Communicator& communicator, int64_t cache_bytes);
+                         const PhaseImages& images, const Communicator& communicator, const CacheBudget& budget);
 
 }  // namespace eidolon

@@ -15,17 +15,17 @@ constexpr size_t held_out_batch = 16;
 }  // namespace
 
 std::vector<Phase> phases_of(const FinetuningJob& job, const Models& models, const PhaseImages& images,
-                             const Communicator& communicator, int64_t cache_bytes) {
+                             const Communicator& communicator, const CacheBudget& budget) {
   const auto distillation = [&](int64_t iterations, double learning_rate) {
     return distillation_phase(job, {.iterations = iterations, .learning_rate = learning_rate}, models, images, communicator,
-                              cache_bytes);
+                              budget);
   };
   if (job.method == "none") return {};
   if (job.method == "distill") return {distillation(job.iterations, job.learning_rate)};
   if (job.method != "blockwise") {
     throw BadInput("finetuning.method '" + job.method + "' is not one of blockwise, distill, none");
   }
-  std::vector<Phase> phases = reconstruction_phases(job, models, images, communicator, cache_bytes);
+  std::vector<Phase> phases = reconstruction_phases(job, models, images, communicator, budget);
   if (job.distill.iterations > 0) phases.push_back(distillation(job.distill.iterations, job.distill.learning_rate));
   return phases;
 }

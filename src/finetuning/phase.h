@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/communicator.h"
+#include "finetuning/cache_budget.h"
 #include "finetuning/image_stream.h"
 #include "finetuning/synthetic_images.h"
 #include "finetuning/trainable.h"
@@ -73,9 +74,9 @@ struct PhaseImages {
 };
 
 /// job.method: "blockwise" (finetuning/reconstruction.h; with iterations of its own, finetuning/distillation.h follows),
-/// "distill" (that alone), "none" (no phases). `cache_bytes`: for what sections are given and shall give, on this rank.
+/// "distill" (that alone), "none" (no phases). `budget`: for what sections are given and shall give, on this rank.
 std::vector<Phase> phases_of(const FinetuningJob& job, const Models& models, const PhaseImages& images,
-                             const Communicator& communicator, int64_t cache_bytes);
+                             const Communicator& communicator, const CacheBudget& budget);
 
 /// Held-out loss per image, agreed over all ranks; nothing without held-out images. `sum` is called with this rank's in small
 /// batches. `where` ("distill, step 40") is what a Fault says of a loss that is not finite.

@@ -1,5 +1,6 @@
 #include "finetuning/reconstruction.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,27 +28,35 @@ struct Pairs {
   Prefix inputs, targets;
 };
 
+/// Of all prefixes: two of training images, two of held-out ones, and one more where inputs are mixed.
+int64_t kept_images(const FinetuningJob& job, int64_t training, int64_t held_out) {
+  return (job.input_mix > 0 ? 3 : 2) * training + 2 * held_out;
+}
+
 /// What the phases share.
 struct Reconstruction {
   Reconstruction(const FinetuningJob& the_job, const Models& the_models, const PhaseImages& the_images,
-                 const Communicator& the_communicator, int64_t cache_bytes)
+                 const Communicator& the_communicator, const CacheBudget& budget)
       : job(the_job),
         models(the_models),
         images(the_images),
         communicator(the_communicator),
-        training(pairs(images.training, cache_bytes)),
-        held_out(pairs(images.held_out, cache_bytes)) {
+        training(pairs(images.training, budget)),
+        held_out(pairs(images.held_out, budget)) {
     if (job.input_mix > 0)
-      exact_inputs.emplace(models.teacher, Tap{}, images.training, images.preprocessing, budget(cache_bytes));
+      exact_inputs.emplace(models.teacher, Tap{}, images.training, images.preprocessing, share_of(images.training, budget));
   }
 
-  /// Two prefixes of training images, two of held-out ones, and one more where inputs are mixed.
-  int64_t budget(int64_t cache_bytes) const { return cache_bytes / (job.input_mix > 0 ? 5 : 4); }
+  /// By how many images a prefix has.
+  CacheBudget share_of(const SyntheticImages& some, const CacheBudget& budget) const {
+    const int64_t all = kept_images(job, images.training.size(), images.held_out.size());
+    return budget.share(static_cast<double>(some.size()) / static_cast<double>(std::max<int64_t>(all, 1)));
+  }
 
-  Pairs pairs(const SyntheticImages& of, int64_t cache_bytes) const {
-    return {
-        .inputs = Prefix(models.student.model, quantizing_tap(models.student), of, images.preprocessing, budget(cache_bytes)),
-        .targets = Prefix(models.teacher, {}, of, images.preprocessing, budget(cache_bytes))};
+  Pairs pairs(const SyntheticImages& of, const CacheBudget& budget) const {
+    const CacheBudget share = share_of(of, budget);
+    return {.inputs = Prefix(models.student.model, quantizing_tap(models.student), of, images.preprocessing, share),
+            .targets = Prefix(models.teacher, {}, of, images.preprocessing, share)};
   }
 
   void advance_to(int section) {
@@ -195,9 +204,15 @@ PhaseOutcome SectionTrainer::conclude(const std::vector<Trainable>& trainables) 
 
 }  // namespace
 
+int64_t section_cache_bytes(const Plan& plan, const FinetuningJob& job, int64_t training, int64_t held_out) {
+  int64_t largest = 0;
+  for (const Section& section : plan.sections) largest = std::max(largest, section.elements());
+  return kept_images(job, training, held_out) * largest * static_cast<int64_t>(sizeof(float));
+}
+
 std::vector<Phase> reconstruction_phases(const FinetuningJob& job, const Models& models, const PhaseImages& images,
-                                         const Communicator& communicator, int64_t cache_bytes) {
-  const auto shared = std::make_shared<Reconstruction>(job, models, images, communicator, cache_bytes);
+                                         const Communicator& communicator, const CacheBudget& budget) {
+  const auto shared = std::make_shared<Reconstruction>(job, models, images, communicator, budget);
   const Plan& plan = *models.teacher.plan;
   std::vector<int> trained;  // a section without a product has nothing to train
   for (int section = 0; section < plan.section_count(); ++section) {

@@ -15,6 +15,9 @@ namespace eidolon {
 /// units of each token's deviation unless token_units is off. Held-out images are asked for the squared error without any of
 /// the others. The phases share caches of what sections are given and shall give; the last one frees them.
 std::vector<Phase> reconstruction_phases(const FinetuningJob& job, const Models& models, const PhaseImages& images,
-                                         const Communicator& communicator, int64_t cache_bytes);
+                                         const Communicator& communicator, const CacheBudget& budget);
+
+/// The budget that keeps what every section is given and shall give, on a rank with so many images.
+int64_t section_cache_bytes(const Plan& plan, const FinetuningJob& job, int64_t training, int64_t held_out);
 
 }  // namespace eidolon

@@ -338,7 +338,9 @@ void visit_run_keys(AnyJob& job, Visitor&& visit) {
   visit(key("stop_before_seconds", between(0, large), "checkpoint so long before the Slurm job ends"), run.stop_before_seconds);
   visit(key("shard_wait_seconds", between(0, large), "wait for shards that a shared file system shows late"),
         run.shard_wait_seconds);
-  visit(key("cache_megabytes", between(0, large), "per rank, for block inputs and targets"), run.cache_megabytes);
+  visit(key("cache_megabytes", between(0, large),
+            "per rank, for inputs and targets of sections; what half of the free device memory does not hold lies on the host"),
+        run.cache_megabytes);
   visit(key("export", list_of({"packed", "onnx", "tensorrt", "openvino", "compressed-tensors", "torch"}),
             "what `run` writes at its end, as `eidolon export` does: [\"onnx\", \"packed\"]; empty: nothing"),
         run.exports);

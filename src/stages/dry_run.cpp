@@ -10,6 +10,7 @@
 #include "cluster/launch/accelerators.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
+#include "finetuning/reconstruction.h"
 #include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "job/mixture.h"
@@ -19,6 +20,7 @@
 #include "quantization/calibration.h"
 #include "reporting/result.h"
 #include "stages/generator_training.h"
+#include "stages/held_out_figures.h"
 #include "stages/labelled_set.h"
 #include "stages/stages.h"
 #include "stages/stopwatch.h"
@@ -149,9 +151,10 @@ void trace_training_step(const RunContext& context, const Network& teacher, cons
 
   Student student = calibrated.clone();
   const SyntheticImages none;
-  const std::vector<Phase> phases = phases_of(job, {.teacher = teacher, .student = student, .calibrated = calibrated},
-                                              {.training = images, .held_out = none, .preprocessing = preprocessing},
-                                              communicator, context.job.run.cache_megabytes << 20);
+  const std::vector<Phase> phases =
+      phases_of(job, {.teacher = teacher, .student = student, .calibrated = calibrated},
+                {.training = images, .held_out = none, .preprocessing = preprocessing}, communicator,
+                cache_budget(context.device(), context.job.run.cache_megabytes << 20));
   const Phase& phase = phases[phases.size() / 2];
   std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
@@ -180,6 +183,16 @@ Estimate time_finetuning(const RunContext& context, Profile& profile) {
   const int64_t behind = job.method == "blockwise" ? job.distill.iterations : 0;
   const auto rounds = static_cast<double>(1 + cycles_of(context.job.synthesis));
   return {job.method == "none" ? 0 : rounds * per_step * static_cast<double>(job.iterations + behind), rounds * checkpoints};
+}
+
+/// What reconstruction keeps at most, in MB a rank.
+int64_t cache_megabytes(const RunContext& context) {
+  const FinetuningJob& job = context.job.finetuning;
+  if (job.method != "blockwise") return 0;
+  const Sampler sampler(job.seed, context.job.synthesis.images, job.batch, context.cluster.rank(), context.cluster.size());
+  const auto training = static_cast<int64_t>(sampler.own_images().size());
+  const auto held_out = static_cast<int64_t>(held_out_share(context).size());
+  return whole_megabytes(section_cache_bytes(*context.teacher.model.plan, job, training, held_out));
 }
 
 Estimate time_evaluation(const RunContext& context, size_t images, Profile& profile) {
@@ -223,6 +236,10 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set, const std
   text += line_of("evaluation", evaluation, std::to_string(labelled) + " labelled images");
   if (const double peak = peak_memory_megabytes(); peak > 0)
     text += format("  memory      %.0f MB at the peak of this rehearsal, per rank\n", peak);
+  if (const int64_t caches = cache_megabytes(context); caches > 0)
+    text += format("  caches      %ld MB of sections' inputs and targets besides, per rank; run.cache_megabytes = %ld%s\n",
+                   static_cast<long>(caches), static_cast<long>(job.run.cache_megabytes),
+                   caches > job.run.cache_megabytes ? " does not hold them: it will be slow" : "");
   if (const double peak = peak_device_megabytes(context.device()); peak > 0)
     text += format("  on device   %.0f MB at the peak of this rehearsal, per rank\n", peak);
   constexpr size_t stages = 3;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cluster/log.h"
+#include "finetuning/reconstruction.h"
 #include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "job/mixture.h"
@@ -180,6 +181,19 @@ void report_outcome(const RunContext& context, const TrainingPosition& at, const
               {{"before", *outcome.before}, {"trained", *outcome.trained}, {"kept", outcome.kept ? 1.0 : 0.0}});
 }
 
+/// What is not kept is computed at every step from the images, or from the last section that is kept: many times the work.
+void warn_of_small_cache(const RunContext& context, int64_t training, int64_t held_out) {
+  const FinetuningJob& job = context.job.finetuning;
+  const int64_t allowed = context.job.run.cache_megabytes;
+  const int64_t wanted = whole_megabytes(section_cache_bytes(*context.teacher.model.plan, job, training, held_out));
+  if (job.method != "blockwise" || wanted <= allowed || !context.cluster.is_root()) return;
+  log::warn("finetune: to keep the inputs and targets of every section takes " + std::to_string(wanted) +
+            " MB a rank, and run.cache_megabytes = " + std::to_string(allowed) +
+            " holds those of small sections alone: the others are computed anew at every step. Remedy: --set "
+            "run.cache_megabytes=" +
+            std::to_string(wanted) + ", or more ranks");
+}
+
 }  // namespace
 
 ExitCode finetune(RunContext& context) {
@@ -210,12 +224,13 @@ ExitCode finetune(RunContext& context) {
   const Sampler sampler(job.seed, context.job.synthesis.images, job.batch, cluster.rank(), cluster.size());
   const SyntheticImages images = read_images(shards, sampler.own_images());
   const SyntheticImages held_out = read_images(shards, held_out_share(context));
+  warn_of_small_cache(context, images.size(), held_out.size());
   const Network teacher = context.teacher_on_device();
   const GeneratedImages generated = has_entry(job.distill.images, "generator") ? generated_stream(context) : GeneratedImages();
   const std::vector<Phase> phases = phases_of(
       job, {.teacher = teacher, .student = student, .calibrated = calibrated},
       {.training = images, .held_out = held_out, .preprocessing = context.teacher.preprocessing, .generated = generated},
-      cluster.communicator, context.job.run.cache_megabytes << 20);
+      cluster.communicator, cache_budget(context.device(), context.job.run.cache_megabytes << 20));
 
   int64_t steps = 0;
   for (const Phase& phase : phases) steps += phase.iterations;

@@ -76,9 +76,9 @@ bool pass_over(const RunContext& context, const std::vector<LabelledImage>& imag
                const std::function<void(const LabelledInput&)>& look) {
   const at::NoGradGuard no_grad;
   const Preprocessing& preprocessing = context.teacher.preprocessing;
-  const std::vector<LabelledImage> own = own_share(context.cluster, images);
+  std::vector<LabelledImage> own = own_share(context.cluster, images);
   Progress progress("evaluate", static_cast<double>(own.size()), "images", context.cluster.is_root());
-  DecodedBatches batches(own, context.job.evaluation.batch, preprocessing);
+  DecodedBatches batches(std::move(own), context.job.evaluation.batch, preprocessing);
   while (!context.cluster.stop_requested()) {
     std::optional<DecodedBatches::Batch> batch = batches.next();
     if (!batch) break;

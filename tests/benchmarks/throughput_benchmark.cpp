@@ -143,7 +143,7 @@ void finetuning(benchmark::State& state, const std::shared_ptr<const Plan>& plan
   const Communicator communicator = Communicator::world();
   const Models models{.teacher = teacher, .student = student, .calibrated = calibrated};
   const PhaseImages phase_images{.training = images, .held_out = none, .preprocessing = imagenet};
-  const Phase phase = reconstruction_phases(job, models, phase_images, communicator, int64_t{1} << 30).at(6);
+  const Phase phase = reconstruction_phases(job, models, phase_images, communicator, {1 << 30, 1 << 30}).at(6);
   std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
   StepGraph graph(phase.name, recorder, say);

@@ -1,5 +1,6 @@
 """The main path: images, student, evaluation."""
 import json
+import re
 import subprocess
 import sys
 import unittest
@@ -119,7 +120,22 @@ class Pipeline(ProgramTest):
     def test_dry_run_writes_nothing(self):
         result = self.succeed("run", "--dry-run")
         self.assertIn("synthesis", result.stdout)
+        self.assertRegex(result.stdout, r"caches +\d+ MB of sections' inputs and targets besides")
         self.assertFalse((self.folder / "run").exists())
+
+    def test_caches_that_are_too_small_are_warned_of_and_change_nothing_else(self):
+        small = ["--set", "run.cache_megabytes=0", "--set", "finetuning.iterations=2"]
+        self.assertIn("does not hold them", self.succeed("run", *small, "--dry-run").stdout)
+        result = self.succeed("run", *small, ranks=2)
+        self.assertEqual(result.stderr.count("run.cache_megabytes = 0"), 1, result.stderr)
+        needed = re.search(r"--set (run.cache_megabytes=\d+)", result.stderr).group(1)
+        self.prepared("synthesize", ranks=2, run="enough")
+        enough = self.succeed("finetune", "--set", needed, "--set", "finetuning.iterations=2", ranks=2, run="enough")
+        self.assertNotIn("run.cache_megabytes", enough.stderr)
+        few, all_kept = self.final_student("run"), self.final_student("enough")
+        self.assertEqual(sorted(few), sorted(all_kept))
+        for name, values in few.items():
+            numpy.testing.assert_allclose(values, all_kept[name], rtol=0.01, atol=0.01, err_msg=name)
 
     def test_profile_traces_an_iteration_of_each_stage(self):
         traces = self.folder / "traces"

@@ -71,8 +71,8 @@ TEST(WeightedSquare, IsTheSumOfTheWeightedSquares) {
 
 struct MeasuredImportance : ::testing::Test {
   Setting setting;
-  Prefix inputs{setting.student.model, quantizing_tap(setting.student), setting.images, setting.preprocessing, 1 << 20};
-  Prefix targets{setting.teacher, {}, setting.images, setting.preprocessing, 1 << 20};
+  Prefix inputs{setting.student.model, quantizing_tap(setting.student), setting.images, setting.preprocessing, plenty};
+  Prefix targets{setting.teacher, {}, setting.images, setting.preprocessing, plenty};
 
   Tensor of(int section, bool token_units) {
     inputs.advance_to(section);

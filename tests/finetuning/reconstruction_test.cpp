@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "finetuning/adaround.h"
-#include "finetuning/prefix.h"
 #include "finetuning/training.h"
 #include "tests/device/test_device.h"
 #include "tests/finetuning/setting.h"
@@ -20,37 +19,6 @@ void train(const Setting& setting, const Phase& phase, std::vector<Trainable>& t
     train_step(phase, trainables, reducer, {.images = setting.images.global, .batch = setting.images.size(), .number = step});
   }
   freeze(trainables);
-}
-
-TEST(Prefix, GivesTheSameRowsWithAndWithoutACache) {
-  Setting setting;
-  Prefix cached(setting.student.model, quantizing_tap(setting.student), setting.images, setting.preprocessing, 1 << 20);
-  Prefix computed(setting.student.model, quantizing_tap(setting.student), setting.images, setting.preprocessing, 0);
-  for (Prefix* prefix : {&cached, &computed}) {
-    for (int section = 0; section <= 2; ++section) prefix->advance_to(section);
-  }
-  const Tensor rows = at::tensor(std::vector<int64_t>{3, 11, 0}, at::kLong);
-  EXPECT_TRUE(at::allclose(cached.rows(rows), computed.rows(rows), 1e-5, 1e-6));
-}
-
-TEST(Prefix, AdvancesInPlaceAndForgets) {
-  Setting setting;
-  const auto make = [&] { return Prefix(setting.teacher, {}, setting.images, setting.preprocessing, 1 << 20); };
-  Prefix walked = make(), jumped = make();
-  EXPECT_EQ(walked.kept_bytes(), 0);
-  for (int section = 0; section <= 4; ++section) {  // from tokens to tokens, and to logits
-    walked.advance_to(section);
-    walked.advance_to(section);
-  }
-  jumped.advance_to(4);
-  const Tensor rows = at::tensor(std::vector<int64_t>{15, 3, 0}, at::kLong);
-  const Tensor logits = forward(setting.teacher, small_input(setting.images.bytes)).index_select(0, rows.to(test_device()));
-  EXPECT_EQ(walked.kept_bytes(), 16 * 5 * 4);
-  EXPECT_TRUE(at::equal(walked.rows(rows), jumped.rows(rows)));
-  EXPECT_TRUE(at::allclose(walked.rows(rows), logits, 1e-5, 1e-6));
-  walked.forget();
-  EXPECT_EQ(walked.kept_bytes(), 0);
-  EXPECT_TRUE(at::allclose(walked.rows(rows), logits, 1e-5, 1e-6));
 }
 
 /// Seen from outside: what is not kept follows a change of the sections in front.

@@ -27,6 +27,8 @@ inline FinetuningJob plain_job() {
   return job;
 }
 
+constexpr CacheBudget plenty{.in_all = 1 << 30, .on_device = 1 << 30};
+
 struct Setting {
   Communicator communicator = Communicator::world();
   Network teacher = small_model();
@@ -41,10 +43,10 @@ struct Setting {
   PhaseImages phase_images() const { return {.training = images, .held_out = held_out, .preprocessing = preprocessing}; }
 
   /// Of block-wise reconstruction.
-  std::vector<Phase> phases() { return reconstruction_phases(job, models(), phase_images(), communicator, 1 << 20); }
+  std::vector<Phase> phases() { return reconstruction_phases(job, models(), phase_images(), communicator, plenty); }
 
   Phase distillation(const DistillationLength& length) {
-    return distillation_phase(job, length, models(), phase_images(), communicator, 1 << 20);
+    return distillation_phase(job, length, models(), phase_images(), communicator, plenty);
   }
 };
 

@@ -50,11 +50,11 @@ TEST(VariantsOverRanks, LossAndGradientsAreThoseOfOneProcess) {
     Student apart = setting.student.clone();
     const PhaseImages own_images{.training = own, .held_out = setting.held_out, .preprocessing = setting.preprocessing};
     const std::vector<Phase> shared =
-        reconstruction_phases(setting.job, setting.models(), own_images, setting.communicator, 1 << 20);
+        reconstruction_phases(setting.job, setting.models(), own_images, setting.communicator, plenty);
     // Every rank holds all images here: sums over ranks then count each of them alike.
     const Models apart_models{.teacher = setting.teacher, .student = apart, .calibrated = setting.calibrated};
     const std::vector<Phase> alone =
-        reconstruction_phases(setting.job, apart_models, setting.phase_images(), setting.communicator, 1 << 20);
+        reconstruction_phases(setting.job, apart_models, setting.phase_images(), setting.communicator, plenty);
     ASSERT_EQ(shared.size(), alone.size());
     for (size_t i = 0; i < shared.size(); ++i) expect_agreement(setting, shared[i], alone[i], 40, sampler);
   }

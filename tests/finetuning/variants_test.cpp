@@ -53,7 +53,7 @@ struct DemoTeacher : ::testing::Test {
     const Sampler sampler(1, training_images, batch, 0, 1);
     const Models models{.teacher = teacher.model, .student = student, .calibrated = calibrated};
     const PhaseImages phase_images{.training = images, .held_out = held_out, .preprocessing = teacher.preprocessing};
-    for (const Phase& phase : reconstruction_phases(job, models, phase_images, communicator, int64_t{1} << 30)) {
+    for (const Phase& phase : reconstruction_phases(job, models, phase_images, communicator, plenty)) {
       std::vector<Trainable> trainables = phase.begin();
       GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
       for (int64_t step = 0; step < iterations; ++step) {

@@ -39,6 +39,11 @@ double peak_device_megabytes(at::Device device) {
   return device.is_cuda() ? cuda_peak_megabytes(device.index()) : 0;
 }
 
+std::optional<int64_t> free_device_bytes(at::Device device) {
+  if (!device.is_cuda()) return std::nullopt;
+  return cuda_free_bytes(device.index());
+}
+
 std::string unusable_gpu() {
   if (cuda_device_count() > 0) return "";
   std::error_code ignored;  // what cannot be looked at is not there

@@ -1,6 +1,8 @@
 // The accelerators that this process can use: CUDA's devices, and those of a backend registered by a test.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/tensor.h"
@@ -23,6 +25,9 @@ void wait_for_device(at::Device device);
 
 /// The most memory that LibTorch has held on the device at once, in MB; 0 on the CPU and where it does not count it.
 double peak_device_megabytes(at::Device device);
+
+/// What LibTorch can still allocate on the device; nothing where it is the host's memory (CPU) or is not known.
+std::optional<int64_t> free_device_bytes(at::Device device);
 
 /// A GPU that the system has and LibTorch cannot use, in words; empty where there is none. A driver older than CUDA's
 /// and a build without CUDA look alike to LibTorch: it sees no device.

@@ -33,4 +33,13 @@ double cuda_peak_megabytes(int index) {
   return static_cast<double>(stats.reserved_bytes[whole].peak) / 1e6;
 }
 
+int64_t cuda_free_bytes(int index) {
+  const auto device = static_cast<c10::DeviceIndex>(index);
+  c10::cuda::CUDACachingAllocator::CUDAAllocator* const allocator = c10::cuda::CUDACachingAllocator::get();
+  const auto stats = allocator->getDeviceStats(device);
+  constexpr auto whole = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  const int64_t held = stats.reserved_bytes[whole].current - stats.allocated_bytes[whole].current;
+  return static_cast<int64_t>(allocator->getMemoryInfo(device).first) + held;
+}
+
 }  // namespace eidolon

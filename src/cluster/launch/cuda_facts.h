@@ -1,6 +1,7 @@
 // What the CUDA runtime knows of its devices. cuda_facts_absent.cpp implements it in a build without CUDA.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace eidolon {
@@ -14,5 +15,6 @@ struct CudaFacts {
 int cuda_device_count();  ///< 0 without a GPU or a driver
 CudaFacts cuda_facts(int index);
 double cuda_peak_megabytes(int index);  ///< reserved by LibTorch's allocator at most
+int64_t cuda_free_bytes(int index);     ///< of the device, and what that allocator holds for nobody
 
 }  // namespace eidolon

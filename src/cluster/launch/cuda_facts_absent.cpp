@@ -15,4 +15,8 @@ double cuda_peak_megabytes(int) {
   throw Fault("this build has no CUDA");
 }
 
+int64_t cuda_free_bytes(int) {
+  throw Fault("this build has no CUDA");
+}
+
 }  // namespace eidolon

@@ -1,0 +1,107 @@
+#include "finetuning/prefix.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/device/test_device.h"
+#include "tests/finetuning/setting.h"
+
+namespace eidolon {
+namespace {
+
+constexpr CacheBudget nothing;
+constexpr CacheBudget on_the_host{.in_all = 1 << 30, .on_device = 0};
+
+Tensor numbers(const std::vector<int64_t>& of) {
+  return at::tensor(of, at::kLong);
+}
+
+TEST(Prefix, GivesTheSameRowsWithAndWithoutACache) {
+  Setting setting;
+  const auto rows = [&](const CacheBudget& budget) {
+    Prefix prefix(setting.student.model, quantizing_tap(setting.student), setting.images, setting.preprocessing, budget);
+    for (int section = 0; section <= 2; ++section) prefix.advance_to(section);
+    return prefix.rows(numbers({3, 11, 0}));
+  };
+  const Tensor kept = rows(plenty);
+  EXPECT_TRUE(at::allclose(kept, rows(nothing), 1e-5, 1e-6));
+  EXPECT_EQ(kept.device(), test_device());
+}
+
+TEST(Prefix, KeepsOnTheHostWhatTheDeviceDoesNotHold) {
+  Setting setting;
+  Prefix there(setting.teacher, {}, setting.images, setting.preprocessing, plenty);
+  Prefix here(setting.teacher, {}, setting.images, setting.preprocessing, on_the_host);
+  for (int section = 1; section <= 4; ++section) {
+    there.advance_to(section);
+    here.advance_to(section);
+    const Tensor rows = here.rows(numbers({7, 2}));
+    EXPECT_EQ(rows.device(), test_device());
+    EXPECT_TRUE(at::equal(rows, there.rows(numbers({7, 2})))) << section;
+    EXPECT_EQ(here.kept_bytes(), there.kept_bytes());
+    EXPECT_FALSE(here.kept_on_device() && !test_device().is_cpu());
+    EXPECT_TRUE(there.kept_on_device());
+  }
+}
+
+TEST(Prefix, AdvancesInPlaceAndForgets) {
+  Setting setting;
+  const auto make = [&] { return Prefix(setting.teacher, {}, setting.images, setting.preprocessing, plenty); };
+  Prefix walked = make(), jumped = make();
+  EXPECT_EQ(walked.kept_bytes(), 0);
+  for (int section = 0; section <= 4; ++section) {  // from tokens to tokens, and to logits
+    walked.advance_to(section);
+    walked.advance_to(section);
+  }
+  jumped.advance_to(4);
+  const Tensor rows = numbers({15, 3, 0});
+  const Tensor logits = forward(setting.teacher, small_input(setting.images.bytes)).index_select(0, rows.to(test_device()));
+  EXPECT_EQ(walked.kept_bytes(), 16 * 5 * 4);
+  EXPECT_TRUE(at::equal(walked.rows(rows), jumped.rows(rows)));
+  EXPECT_TRUE(at::allclose(walked.rows(rows), logits, 1e-5, 1e-6));
+  walked.forget();
+  EXPECT_EQ(walked.kept_bytes(), 0);
+  EXPECT_TRUE(at::allclose(walked.rows(rows), logits, 1e-5, 1e-6));
+}
+
+/// Sections whose outputs have 192, 512 and 8 values for one image, in this order.
+Network growing_model() {
+  auto plan = std::make_shared<Plan>();
+  plan->image_size = 16;
+  plan->sections = {{.name = "a", .output = Layout::maps, .shape = {3, 8, 8}, .steps = {steps::Subsample{.stride = 2}}},
+                    {.name = "b", .output = Layout::maps, .shape = {8, 8, 8}, .steps = {steps::Subsample{.channels = 5}}},
+                    {.name = "c", .output = Layout::vector, .shape = {8}, .steps = {steps::MeanPlaces{}}}};
+  return {std::move(plan), {{"unused", at::zeros({1}, test_device())}}};
+}
+
+TEST(Prefix, GoesOnFromTheLastSectionThatFits) {
+  const Network model = growing_model();
+  const SyntheticImages images = small_images(16, indices(0, 16));
+  const int64_t fits_a = 16L * 192 * 4;
+  Prefix walked(model, {}, images, small_preprocessing(), {fits_a, fits_a});
+  Prefix jumped(model, {}, images, small_preprocessing(), {fits_a, fits_a});
+  Tensor expected = small_input(images.bytes);
+  const int64_t kept[] = {fits_a, fits_a, 16L * 8 * 4};
+  for (int section = 1; section <= 3; ++section) {
+    expected = forward_section(model, section - 1, expected);
+    walked.advance_to(section);
+    EXPECT_EQ(walked.kept_bytes(), kept[section - 1]);
+    EXPECT_TRUE(at::equal(walked.rows(numbers({9, 4})), expected.index_select(0, numbers({9, 4}).to(test_device()))))
+        << section;
+  }
+  jumped.advance_to(2);
+  EXPECT_EQ(jumped.kept_bytes(), fits_a);
+}
+
+TEST(CacheBudget, OfAllSectionsIsWhatHoldsThem) {
+  Setting setting;
+  const int64_t wanted =
+      section_cache_bytes(*setting.teacher.plan, setting.job, setting.images.size(), setting.held_out.size());
+  EXPECT_EQ(wanted, (2 * 16 + 2 * 8) * 5 * 16 * 4);  // 5 tokens of 16 channels, float
+  setting.job.input_mix = 0.5;
+  EXPECT_EQ(section_cache_bytes(*setting.teacher.plan, setting.job, 16, 8), (3 * 16 + 2 * 8) * 5 * 16 * 4);
+  EXPECT_EQ(whole_megabytes(1), 1);
+  EXPECT_EQ(whole_megabytes(int64_t{3} << 20), 3);
+}
+
+}  // namespace
+}  // namespace eidolon
