@@ -5,6 +5,7 @@ import sys
 import matplotlib
 
 matplotlib.use("Agg")
+import matplotlib.ticker
 from matplotlib import pyplot
 
 from accuracy_page import SOURCE, read_rows
@@ -115,11 +116,42 @@ def others(folder):
     points(folder, "families", by(read_rows(LAB / "families.csv"), "images", lambda row: f"{row['model']}, {row['bits']}"))
 
 
+def growth(folder):
+    """Time and memory of one rank over one size at a time (scripts/growth)."""
+    rows = read_rows(LAB / "growth.csv")
+    labels = {"images": "images", "batch": "batch", "side": "tokens of an image", "size": "width"}
+    widths = {"Tiny": 192, "Small": 384, "Base": 768}
+    figure, axes = pyplot.subplots(2, len(labels), figsize=(WIDTH, 4.6), layout="constrained", sharex="col", sharey="row")
+    figure.patch.set_alpha(0)
+    curves = [[("synthesis_ms", "one iteration of synthesis"), ("training_ms", "a training step, all sections")],
+              [("peak_mb", "a rehearsal's peak"), ("cache_mb", "inputs and targets of sections")]]
+    for column, (name, label) in enumerate(labels.items()):
+        here = [row for row in rows if row["axis"] == name]
+        place_of = {"size": lambda row: widths[row["place"]], "side": lambda row: float(row["tokens"])}
+        places = [place_of.get(name, lambda row: float(row["place"]))(row) for row in here]
+        for axis, keys, colours in zip(axes[:, column], curves, (COLOURS[:2], COLOURS[2:])):
+            axis.patch.set_alpha(0)
+            axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
+            axis.set_xticks(places, [f"{place:g}" for place in places], rotation=45 if len(places) > 3 else 0)
+            axis.minorticks_off()
+            for (key, title), colour in zip(keys, colours):
+                values = [float(row[key]) or float("nan") for row in here]  # 0: there are none
+                axis.plot(places, values, color=colour, marker="o", label=title)
+        axes[1, column].set_xlabel(label)
+    for axis, text in zip(axes[:, 0], ("ms for one image", "MB a rank")):
+        axis.set_ylabel(text)
+        axis.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        axis.legend(fontsize=7, handlelength=1.2, borderaxespad=0.2)
+    save(figure, {}, folder, "growth")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     accuracy(folder)
     others(folder)
+    growth(folder)
 
 
 if __name__ == "__main__":

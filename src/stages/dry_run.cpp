@@ -31,6 +31,7 @@ namespace eidolon {
 namespace {
 
 constexpr int timed_iterations = 3;
+constexpr int64_t most_rehearsed = 32;  ///< images of a reconstruction step
 
 /// The seconds that `work` takes `times` over, until the device has done it.
 template <class Work>
@@ -171,14 +172,17 @@ Estimate time_finetuning(const RunContext& context, Profile& profile) {
   const FinetuningJob& job = context.job.finetuning;
   const Network teacher = context.teacher_on_device();
   const int64_t ranks = context.cluster.size(), local = std::max<int64_t>((job.batch + ranks - 1) / ranks, 1);
-  const Tensor images = start_pixels(context.job.synthesis, context.teacher.preprocessing, {0, local}).to(context.device());
+  // Reconstruction never holds the whole network's activations of a whole batch, so neither does its rehearsal.
+  const int64_t rehearsed = job.method == "distill" ? local : std::min(local, most_rehearsed);
+  const Tensor images = start_pixels(context.job.synthesis, context.teacher.preprocessing, {0, rehearsed}).to(context.device());
   Student student = calibrate(teacher, scheme_of(context.job.quantization, *teacher.plan), images, {.reparameterize = false});
   trace_training_step(context, teacher, student, profile);
   for (auto& [name, parameter] : student.model.parameters) parameter.requires_grad_(true);
 
   // A whole pass forward and back is what one distillation step, or one reconstruction step of every section, costs.
   const auto step = [&] { torch::autograd::backward({forward(student.model, images, quantizing_tap(student)).sum()}, {}); };
-  const double per_step = seconds_of(context, timed_iterations, step) / timed_iterations;
+  const double per_step = seconds_of(context, timed_iterations, step) / timed_iterations * static_cast<double>(local) /
+                          static_cast<double>(rehearsed);
   const double checkpoints = static_cast<double>(context.job.run.keep_checkpoints + 1) * parameter_count(teacher) * 4 / 1e6;
   const int64_t behind = job.method == "blockwise" ? job.distill.iterations : 0;
   const auto rounds = static_cast<double>(1 + cycles_of(context.job.synthesis));
