@@ -123,19 +123,20 @@ class Pipeline(ProgramTest):
         self.assertRegex(result.stdout, r"caches +\d+ MB of sections' inputs and targets besides")
         self.assertFalse((self.folder / "run").exists())
 
-    def test_caches_that_are_too_small_are_warned_of_and_change_nothing_else(self):
-        small = ["--set", "run.cache_megabytes=0", "--set", "finetuning.iterations=2"]
+    def test_caches_that_are_too_small_are_warned_of_and_change_no_loss(self):
+        quick = ["--set", "synthesis.method=gaussian", "--set", "finetuning.iterations=2"]
+        small = [*quick, "--set", "run.cache_megabytes=0"]
         self.assertIn("does not hold them", self.succeed("run", *small, "--dry-run").stdout)
         result = self.succeed("run", *small, ranks=2)
         self.assertEqual(result.stderr.count("run.cache_megabytes = 0"), 1, result.stderr)
         needed = re.search(r"--set (run.cache_megabytes=\d+)", result.stderr).group(1)
-        self.prepared("synthesize", ranks=2, run="enough")
-        enough = self.succeed("finetune", "--set", needed, "--set", "finetuning.iterations=2", ranks=2, run="enough")
+        enough = self.succeed("run", *quick, "--set", needed, ranks=2, run="enough")
         self.assertNotIn("run.cache_megabytes", enough.stderr)
-        few, all_kept = self.final_student("run"), self.final_student("enough")
-        self.assertEqual(sorted(few), sorted(all_kept))
-        for name, values in few.items():
-            numpy.testing.assert_allclose(values, all_kept[name], rtol=0.01, atol=0.01, err_msg=name)
+        numpy.testing.assert_allclose(self.losses("run"), self.losses("enough"), rtol=0.01)
+
+    def losses(self, run):
+        lines = [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
+        return [line["loss"] for line in lines if line["stage"].startswith("finetune/") and "loss" in line]
 
     def test_profile_traces_an_iteration_of_each_stage(self):
         traces = self.folder / "traces"
