@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "numerics/product_precision.h"
 #include "numerics/transfer.h"
 
 namespace eidolon {
@@ -76,6 +77,7 @@ void Prefix::forget() {
 
 Tensor Prefix::rows(const Tensor& numbers) const {
   at::NoGradGuard no_grad;
+  const ProductPrecision exact("fp32");
   return computed(numbers, section_);
 }
 

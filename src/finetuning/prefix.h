@@ -17,8 +17,10 @@ class Prefix {
   Prefix(const Network& model, Tap tap, const SyntheticImages& images, const Preprocessing& preprocessing,
          const CacheBudget& budget);
 
-  void advance_to(int section);              ///< forwards only; needs the memory of what is kept and of one chunk
-  Tensor rows(const Tensor& numbers) const;  ///< the section's input for these rows, on the model's device
+  void advance_to(int section);  ///< forwards only; needs the memory of what is kept and of one chunk
+  /// The section's input for these rows, on the model's device. In float32, kept or computed, in whatever precision a training
+  /// step that asks for them multiplies (finetuning.precision).
+  Tensor rows(const Tensor& numbers) const;
   int64_t kept_bytes() const;
   bool kept_on_device() const { return kept_.defined() && kept_.device() == model_.device(); }
   void forget();  ///< gives the memory back; rows are computed from now on

@@ -18,18 +18,25 @@ void set_bfloat16(bool allowed) {
   at::globalContext().setFloat32Precision(at::Float32Backend::MKLDNN, at::Float32Op::CONV, precision);
 }
 
+std::string in_force = "fp32";  ///< LibTorch's settings are global too
+
+void put_in_force(const std::string& precision) {
+  set_tf32(precision == "tf32");
+  set_bfloat16(precision == "bf16");
+  in_force = precision;
+}
+
 }  // namespace
 
 ProductPrecision::ProductPrecision(const std::string& precision) {
   if (precision != "fp32" && precision != "tf32" && precision != "bf16")
     throw std::logic_error("no precision of products is named '" + precision + "'");
-  if (precision == "tf32") set_tf32(true);
-  if (precision == "bf16") set_bfloat16(true);
+  before_ = in_force;
+  put_in_force(precision);
 }
 
 ProductPrecision::~ProductPrecision() {
-  set_tf32(false);
-  set_bfloat16(false);
+  put_in_force(before_);
 }
 
 }  // namespace eidolon

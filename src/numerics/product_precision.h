@@ -6,7 +6,8 @@
 namespace eidolon {
 
 /// While it lives, products of float32 matrices and float32 convolutions, forward and backward, on all threads, take their
-/// factors in fewer bits. Sums and results stay float32, and so does everything else.
+/// factors in fewer bits. Sums and results stay float32, and so does everything else. One may live within another, on the
+/// thread that made both: the inner one counts.
 ///
 /// "fp32": as they are. "tf32": CUDA, 10 bits of mantissa. "bf16": CPUs, through oneDNN, 7 bits of mantissa; a CPU without
 /// instructions for it multiplies float32. Throws std::logic_error for another name.
@@ -16,6 +17,9 @@ class ProductPrecision {
   ~ProductPrecision();
   ProductPrecision(const ProductPrecision&) = delete;
   ProductPrecision& operator=(const ProductPrecision&) = delete;
+
+ private:
+  std::string before_;
 };
 
 }  // namespace eidolon

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "numerics/product_precision.h"
 #include "tests/device/test_device.h"
 #include "tests/finetuning/setting.h"
 
@@ -25,6 +26,21 @@ TEST(Prefix, GivesTheSameRowsWithAndWithoutACache) {
   const Tensor kept = rows(plenty);
   EXPECT_TRUE(at::allclose(kept, rows(nothing), 1e-5, 1e-6));
   EXPECT_EQ(kept.device(), test_device());
+}
+
+TEST(Prefix, GivesTheSameRowsInAStepOfFewerBits) {
+  Setting setting;
+  const auto rows = [&](const CacheBudget& budget, const std::string& precision) {
+    Prefix prefix(setting.teacher, {}, setting.images, setting.preprocessing, budget);
+    prefix.advance_to(2);
+    const ProductPrecision of_the_step(precision);
+    return prefix.rows(numbers({3, 11, 0}));
+  };
+  const Tensor exact = rows(plenty, "fp32");
+  for (const char* const precision : {"bf16", "tf32"}) {
+    EXPECT_TRUE(at::allclose(rows(plenty, precision), exact, 1e-5, 1e-6));
+    EXPECT_TRUE(at::allclose(rows(nothing, precision), exact, 1e-5, 1e-6));
+  }
 }
 
 TEST(Prefix, KeepsOnTheHostWhatTheDeviceDoesNotHold) {

@@ -83,6 +83,19 @@ TEST(ProductPrecision, GradientsAreProductsOfRoundedFactorsToo) {
   }
 }
 
+TEST(ProductPrecision, LivesWithinAnother) {
+  at::manual_seed(5);
+  const Tensor a = drawn({64, 256}), b = drawn({384, 256});
+  const Tensor exact = at::linear(a, b);
+  const ProductPrecision outer(fewer_bits().name);
+  const Tensor fewer = at::linear(a, b);
+  {
+    const ProductPrecision inner("fp32");
+    EXPECT_TRUE(at::equal(at::linear(a, b), exact));
+  }
+  EXPECT_TRUE(at::equal(at::linear(a, b), fewer));
+}
+
 TEST(ProductPrecision, Fp32ChangesNothingAndOtherNamesAreRefused) {
   at::manual_seed(4);
   const Tensor a = drawn({64, 64}), b = drawn({64, 64});
