@@ -77,6 +77,7 @@ def rehearse(folder, sizes):
                             capture_output=True, text=True)
     if result.returncode != 0:
         raise SystemExit(f"error: the rehearsal of {sizes} failed:\n{result.stderr}")
+
     def number(pattern):
         found = re.search(pattern, result.stdout)
         return float(found.group(1)) if found else 0

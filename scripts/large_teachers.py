@@ -37,7 +37,7 @@ def row(shape):
     gradients_of_inputs, of_all = 4, 6  # operations for a multiply-add, forward and back
     synthesis = ITERATIONS * gradients_of_inputs * shape.multiply_adds() / MATRIX_RATE
     synthesis_bytes = 2 * shape.parameters() + 2 * ACTIVATIONS * VIEWS * shape.blocks * shape.tokens * shape.width
-    networks, caches = 3, 2  # teacher, student, calibrated student; inputs and targets of a section
+    networks, caches = 3, 3  # teacher, student, calibrated student; a section's inputs, exact inputs and targets
     training_bytes = 4 * (networks * shape.parameters() + caches * 1024 * shape.tokens * shape.width)
     block = Rank("GPU", of_all * shape.multiply_adds() / shape.blocks / MATRIX_RATE)
     message = 4 * shape.block_parameters()
