@@ -2,14 +2,17 @@
 #              [ON_DEVICE [DEVICE_ONLY]])
 #
 # One GoogleTest program per call. With RANKS it is registered once per rank count as NAME.<n>ranks and started by mpirun;
-# a failing rank fails the test (tests/mpi_main.cpp). Fixture files are found through EIDOLON_TEST_DATA, real weights
-# through the environment variable EIDOLON_DATA. With ON_DEVICE it is registered a second time as NAME.standin, whose
-# tensors lie on the stand-in accelerator (tests/device), on the most ranks; with DEVICE_ONLY it is registered as that alone,
-# as NAME.standin.<n>ranks for each rank count, and each rank has a device of its own.
+# a failing rank fails the test (tests/mpi_main.cpp). tests/places.h says where fixtures and real weights lie. With ON_DEVICE
+# it is registered a second time as NAME.standin, whose tensors lie on the stand-in accelerator (tests/device), on the most
+# ranks; with DEVICE_ONLY it is registered as that alone, as NAME.standin.<n>ranks for each rank count, and each rank has a
+# device of its own.
 #
 # The label `quick` marks the tests that scripts/test also runs under the sanitizers; the target quick_tests builds them.
 find_package(GTest REQUIRED)
 add_custom_target(quick_tests)
+add_library(test_places OBJECT ${CMAKE_SOURCE_DIR}/tests/places.cpp)
+target_compile_definitions(test_places PRIVATE EIDOLON_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+target_include_directories(test_places PRIVATE ${CMAKE_SOURCE_DIR})
 
 function(eidolon_test name)
   cmake_parse_arguments(ARG "ON_DEVICE;DEVICE_ONLY" "TIMEOUT" "SOURCES;USES;RANKS;LABELS;LINKS" ${ARGN})
@@ -22,14 +25,12 @@ function(eidolon_test name)
   list(TRANSFORM ARG_USES PREPEND eidolon_)
   if(ARG_RANKS)
     add_executable(${name} ${ARG_SOURCES} ${CMAKE_SOURCE_DIR}/tests/mpi_main.cpp)
-    target_link_libraries(${name} PRIVATE ${ARG_USES} GTest::gtest MPI::MPI_C ${ARG_LINKS})
+    target_link_libraries(${name} PRIVATE ${ARG_USES} test_places GTest::gtest MPI::MPI_C ${ARG_LINKS})
   else()
     add_executable(${name} ${ARG_SOURCES})
-    target_link_libraries(${name} PRIVATE ${ARG_USES} GTest::gtest GTest::gtest_main ${ARG_LINKS})
+    target_link_libraries(${name} PRIVATE ${ARG_USES} test_places GTest::gtest GTest::gtest_main ${ARG_LINKS})
   endif()
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src)
-  target_compile_definitions(${name} PRIVATE EIDOLON_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data"
-                             EIDOLON_SOURCE_DIR="${CMAKE_SOURCE_DIR}" EIDOLON_BINARY="${CMAKE_BINARY_DIR}/eidolon")
   target_precompile_headers(${name} REUSE_FROM eidolon_precompiled)
   eidolon_warnings(${name})
   # Tests are compiled once and run for seconds: full optimisation costs more than it gives back. The precompiled header rules

@@ -9,13 +9,15 @@
 namespace {
 
 /// On ranks other than 0, in place of GoogleTest's printer: failures and nothing else.
-class RankFailurePrinter : public testing::EmptyTestEventListener {
+class RankFailurePrinter : public ::testing::EmptyTestEventListener {
  public:
   explicit RankFailurePrinter(int rank) : rank_(rank) {}
-  void OnTestStart(const testing::TestInfo& test) override { name_ = std::string(test.test_suite_name()) + "." + test.name(); }
+  void OnTestStart(const ::testing::TestInfo& test) override {
+    name_ = std::string(test.test_suite_name()) + "." + test.name();
+  }
 
   // GoogleTest holds its mutex here: asking it for the current test would deadlock.
-  void OnTestPartResult(const testing::TestPartResult& result) override {
+  void OnTestPartResult(const ::testing::TestPartResult& result) override {
     if (!result.failed()) return;
     const char* file = result.file_name() == nullptr ? "?" : result.file_name();
     std::fprintf(stderr, "[rank %d] %s failed at %s:%d\n%s\n", rank_, name_.c_str(), file, result.line_number(),
@@ -38,7 +40,7 @@ int main(int argc, char** argv) {
 
   testing::InitGoogleTest(&argc, argv);
   if (rank != 0) {
-    auto& listeners = testing::UnitTest::GetInstance()->listeners();
+    auto& listeners = ::testing::UnitTest::GetInstance()->listeners();
     delete listeners.Release(listeners.default_result_printer());
     listeners.Append(new RankFailurePrinter(rank));
   }

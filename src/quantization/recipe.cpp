@@ -1,5 +1,6 @@
 #include "quantization/recipe.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -96,6 +97,14 @@ std::optional<QuantizerSpec> recipe_spec(const QuantizationJob& job, const Plan&
   const Product* product = product_of(plan, node);
   if (product == nullptr || plan.role(node) == Role::image) return std::nullopt;
   return plan.is_weight(node) ? weights_of(recipe, job, plan, *product) : input_of(recipe, plan, node);
+}
+
+bool misses_int4(const QuantizationJob& job, const Plan& plan) {
+  if (job.recipe == "research" || recipe_named(job.recipe).weights != "int4") return false;
+  return std::ranges::none_of(plan.products, [&](const Product& product) {
+    const std::optional<QuantizerSpec> weights = recipe_spec(job, plan, product.weight);
+    return weights && weights->bits == int4_bits;
+  });
 }
 
 int64_t most_float_channels(const QuantizationJob& job) {

@@ -27,6 +27,9 @@ namespace eidolon {
 /// float16 numbers.
 std::optional<QuantizerSpec> recipe_spec(const QuantizationJob& job, const Plan& plan, NodeId node);
 
+/// Whether the recipe has int4 and the network no matrix for it: then every weight has the eight bits of `int8`.
+bool misses_int4(const QuantizationJob& job, const Plan& plan);
+
 /// float_channels of the job where its recipe reads it; otherwise 0.
 int64_t most_float_channels(const QuantizationJob& job);
 

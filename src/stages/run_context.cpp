@@ -21,6 +21,7 @@
 #include "job/reader.h"
 #include "job/schema.h"
 #include "job/used_keys.h"
+#include "quantization/recipe.h"
 #include "storage/atomic_file.h"
 #include "synthesis/prior_weight.h"
 #include "synthesis/start.h"
@@ -79,6 +80,12 @@ void warn_of_settings_without_effect(const RunContext& context) {
   std::string names;
   for (const std::string& name : settings_without_effect(context.job)) names += (names.empty() ? "" : ", ") + name;
   if (!names.empty() && context.cluster.is_root()) log::warn("set, but without effect in this job: " + names);
+}
+
+void warn_of_missing_int4(const RunContext& context) {
+  if (!context.cluster.is_root() || !misses_int4(context.job.quantization, *context.teacher.model.plan)) return;
+  log::warn("quantization.recipe = \"" + context.job.quantization.recipe + "\" finds no matrix for int4 in " +
+            context.job.teacher.weights.string() + ": its weights are int8, as under \"int8\"");
 }
 
 /// What rank 0 finds out about the job, on all ranks: on the others a shared file system may show another state.
@@ -186,6 +193,7 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
   context.teacher = load_teacher(job.teacher.weights, options_of(job.teacher), communicator);
   resolve_autos(context, access);
   warn_of_settings_without_effect(context);
+  warn_of_missing_int4(context);
   context.identity = own_identity(context);
   return context;
 }

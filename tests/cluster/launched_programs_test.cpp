@@ -29,7 +29,7 @@ bool contains(const Outcome& outcome, const std::string& text) {
   return outcome.output.find(text) != std::string::npos;
 }
 
-class LaunchedProgram : public testing::Test {
+class LaunchedProgram : public ::testing::Test {
  protected:
   void TearDown() override { std::filesystem::remove_all(folder); }
   Outcome with_rank_1(const std::string& how, const std::string& collective = "sum") {
@@ -41,8 +41,8 @@ class LaunchedProgram : public testing::Test {
 class InEachCollective : public LaunchedProgram, public testing::WithParamInterface<const char*> {};
 
 INSTANTIATE_TEST_SUITE_P(LaunchedProgram, InEachCollective,
-                         testing::Values("sum", "started_sum", "broadcast", "barrier", "patient_barrier", "max", "number_sum",
-                                         "broadcast_text", "gather_texts"),
+                         ::testing::Values("sum", "started_sum", "broadcast", "barrier", "patient_barrier", "max", "number_sum",
+                                           "broadcast_text", "gather_texts"),
                          [](const auto& collective) { return std::string(collective.param); });
 
 TEST_F(LaunchedProgram, EndsWellWhenNobodyMisbehaves) {

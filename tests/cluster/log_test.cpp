@@ -9,7 +9,7 @@
 namespace eidolon {
 namespace {
 
-class Log : public testing::Test {
+class Log : public ::testing::Test {
  protected:
   void SetUp() override { std::filesystem::create_directories(folder); }
   void TearDown() override {
@@ -31,19 +31,19 @@ TEST_F(Log, FileGetsEverythingAndIsAppendedTo) {
 }
 
 TEST_F(Log, OtherRanksShowOnlyWarnings) {
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   log::set_ranks(3, 4);
   log::info("quiet");
   log::warn("loud");
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "[rank 3] warning: loud\n");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "[rank 3] warning: loud\n");
 }
 
 TEST_F(Log, RootShowsInfoWithoutPrefixWhenAlone) {
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   log::set_ranks(0, 1);
   log::info("hello");
   log::debug("hidden");
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "info: hello\n");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "info: hello\n");
 }
 
 TEST_F(Log, NamesTheFileItCannotOpen) {

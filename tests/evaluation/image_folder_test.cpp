@@ -8,7 +8,7 @@
 namespace eidolon {
 namespace {
 
-struct ImageFolder : testing::Test {
+struct ImageFolder : ::testing::Test {
   TemporaryFolder folder;
   std::filesystem::path root = folder.path / "images";
   std::filesystem::path classes = folder.path / "classes.txt";

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "evaluation/image_decoder.h"
 #include "tests/evaluation/picture_files.h"
+#include "tests/places.h"
 
 namespace eidolon {
 namespace {
@@ -77,16 +78,16 @@ std::vector<fs::path> every_33rd_image(const fs::path& root) {
 }
 
 TEST(EvaluationCrop, EqualsPillowOnPhotographs) {
-  const char* data = std::getenv("EIDOLON_DATA");
-  const fs::path root = fs::path(data != nullptr ? data : EIDOLON_SOURCE_DIR "/../shared") / "imagenet_val650";
+  const fs::path root = testing::shared_data() / "imagenet_val650";
   const char* python = std::getenv("EIDOLON_PYTHON");
   if (python == nullptr || !fs::is_directory(root)) {
     GTEST_SKIP() << "needs EIDOLON_PYTHON (with Pillow) and the folder " << root;
   }
   const TemporaryFolder folder;
   const std::vector<fs::path> images = every_33rd_image(root);
-  std::string command = std::string(python) + " " EIDOLON_SOURCE_DIR "/scripts/references/make_image_references.py crops " +
-                        (folder.path / "crops").string() + " 224 0.9 bicubic";
+  const fs::path script = testing::source_folder() / "scripts" / "references" / "make_image_references.py";
+  std::string command =
+      std::string(python) + " " + script.string() + " crops " + (folder.path / "crops").string() + " 224 0.9 bicubic";
   for (const fs::path& image : images) {
     command += " '" + image.string() + "'";
   }

@@ -12,11 +12,12 @@
 #include <vector>
 
 #include "base/tensor.h"
+#include "tests/places.h"
 
 namespace eidolon {
 
 inline std::filesystem::path reference_folder() {
-  return std::filesystem::path(EIDOLON_TEST_DATA) / "evaluation";
+  return testing::test_data() / "evaluation";
 }
 
 /// The cases of one kind ("decode", "resize", "crop"), each a line of words; the last is the expected picture.

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class ExportFolder : public testing::Test {
+class ExportFolder : public ::testing::Test {
  protected:
   void SetUp() override {
     folder = fs::temp_directory_path() / ("eidolon-export-folder-" + std::to_string(getpid()));

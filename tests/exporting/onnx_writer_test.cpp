@@ -7,6 +7,7 @@
 
 #include "storage/atomic_file.h"
 #include "tests/exporting/onnx_examples.h"
+#include "tests/places.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/full_disk.h"
 #include "tests/storage/temporary_folder.h"
@@ -23,7 +24,7 @@ using Paths = std::vector<std::filesystem::path>;
 constexpr ExternalData everything_beside{.above = 0, .smallest = 0};
 
 std::string reference(const std::string& name) {
-  return read_text(std::filesystem::path(EIDOLON_TEST_DATA) / "exporting" / name);
+  return read_text(eidolon::testing::test_data() / "exporting" / name);
 }
 
 /// A model of nothing but weights, of so many float32 each.

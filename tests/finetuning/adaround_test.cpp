@@ -8,6 +8,7 @@
 #include "storage/safetensors.h"
 #include "tests/finetuning/small_model.h"
 #include "tests/numerics/differences.h"
+#include "tests/places.h"
 #include "tests/research_job.h"
 
 namespace eidolon {
@@ -17,8 +18,7 @@ using torch::autograd::grad;
 
 /// scripts/references/make_adaround_reference.py lists the keys.
 struct AdaRoundReference : ::testing::Test {
-  TensorMap tensors =
-      read_safetensors(std::filesystem::path(EIDOLON_TEST_DATA) / "finetuning" / "adaround.safetensors").tensors;
+  TensorMap tensors = read_safetensors(testing::test_data() / "finetuning" / "adaround.safetensors").tensors;
   Quantizer quantizer{
       .spec = {.bits = 4, .scaling = per_channel(0)}, .scale = tensors.at("scale"), .zero_point = tensors.at("zero_point")};
   LearnedRounding rounding{small_node("blocks.0.attn.qkv.weight"),

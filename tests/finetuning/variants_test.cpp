@@ -10,6 +10,7 @@
 #include "quantization/calibration.h"
 #include "tests/finetuning/setting.h"
 #include "tests/finetuning/variants.h"
+#include "tests/places.h"
 #include "tests/research_job.h"
 
 namespace eidolon {
@@ -31,7 +32,7 @@ SyntheticImages smooth_images(int64_t first, int64_t end) {
 
 struct DemoTeacher : ::testing::Test {
   Communicator communicator = Communicator::world();
-  Teacher teacher = read_teacher(std::filesystem::path(EIDOLON_SOURCE_DIR) / "jobs" / "demo" / "teacher");
+  Teacher teacher = read_teacher(testing::source_folder() / "jobs" / "demo" / "teacher");
   SyntheticImages images = smooth_images(0, training_images), held_out = smooth_images(training_images, image_count);
   Student calibrated = calibrate(teacher.model, scheme_of(research_job(), *teacher.model.plan),
                                  normalise(teacher.preprocessing, images.bytes), {});

@@ -19,10 +19,10 @@
 
 namespace eidolon {
 
-class JobFolder : public testing::Test {
+class JobFolder : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
     folder = std::filesystem::canonical(std::filesystem::temp_directory_path()) /
              ("eidolon-" + std::string(test->test_suite_name()) + "-" + test->name() + "-" + std::to_string(getpid()));
     std::filesystem::create_directories(folder);

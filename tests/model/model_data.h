@@ -3,18 +3,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <string>
 
 #include "model/loading/teacher.h"
 #include "storage/safetensors.h"
+#include "tests/places.h"
 
 namespace eidolon::testing {
 
 inline std::filesystem::path model_data(const std::string& name) {
-  return std::filesystem::path(EIDOLON_TEST_DATA) / "model" / name;
+  return test_data() / "model" / name;
 }
 
 /// Outputs of timm; scripts/references/make_model_references.py lists the keys.
@@ -24,9 +24,7 @@ inline const TensorMap& tiny_reference() {
 }
 
 inline std::filesystem::path real_model(const std::string& name) {
-  const char* given = std::getenv("EIDOLON_DATA");
-  const auto data = given ? std::filesystem::path(given) : std::filesystem::path(EIDOLON_SOURCE_DIR) / ".." / "shared";
-  return data / "models" / name;
+  return shared_data() / "models" / name;
 }
 
 inline double largest_difference(const Tensor& a, const Tensor& b) {

@@ -8,13 +8,14 @@
 #include "model/loading/teacher.h"
 #include "quantization/calibration.h"
 #include "random_model.h"
+#include "tests/places.h"
 #include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
 
 const Teacher& demo() {
-  static const Teacher teacher = read_teacher(std::filesystem::path(EIDOLON_SOURCE_DIR) / "jobs" / "demo" / "teacher");
+  static const Teacher teacher = read_teacher(testing::source_folder() / "jobs" / "demo" / "teacher");
   return teacher;
 }
 

@@ -8,12 +8,13 @@
 
 #include "model/loading/teacher.h"
 #include "storage/safetensors.h"
+#include "tests/places.h"
 
 namespace eidolon {
 namespace {
 
 std::filesystem::path family(const std::string& name) {
-  return std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / name;
+  return testing::test_data() / "model" / "families" / name;
 }
 
 Tensor images_of(const std::string& name) {

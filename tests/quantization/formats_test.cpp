@@ -9,13 +9,13 @@
 #include "base/error.h"
 #include "quantization/range_search.h"
 #include "storage/safetensors.h"
+#include "tests/places.h"
 
 namespace eidolon {
 namespace {
 
 const TensorMap& references() {
-  static const TensorMap tensors =
-      read_safetensors(std::filesystem::path(EIDOLON_TEST_DATA) / "quantization" / "formats.safetensors").tensors;
+  static const TensorMap tensors = read_safetensors(testing::test_data() / "quantization" / "formats.safetensors").tensors;
   return tensors;
 }
 

@@ -1,22 +1,17 @@
-#include <cstdlib>
 #include <filesystem>
 
 #include "gtest/gtest.h"
 #include "model/loading/teacher.h"
 #include "quantization/calibration.h"
+#include "tests/places.h"
 #include "tests/research_job.h"
 
 namespace eidolon {
 namespace {
 
-std::filesystem::path data_folder() {
-  const char* given = std::getenv("EIDOLON_DATA");
-  return given ? std::filesystem::path(given) : std::filesystem::path(EIDOLON_SOURCE_DIR) / ".." / "shared";
-}
-
 TEST(CalibrationOfDeitTiny, StaysFiniteAndLosslessWithItsDeadChannels) {
   const at::NoGradGuard no_gradients;
-  const std::filesystem::path folder = data_folder() / "models" / "deit_tiny_patch16_224";
+  const std::filesystem::path folder = testing::shared_data() / "models" / "deit_tiny_patch16_224";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is absent; set EIDOLON_DATA to the folder with models/";
   const Teacher teacher = read_teacher(folder);
   at::manual_seed(1);

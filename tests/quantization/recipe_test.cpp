@@ -5,8 +5,10 @@
 #include <string>
 
 #include "base/error.h"
+#include "model/loading/teacher.h"
 #include "quantization/calibration.h"
 #include "random_model.h"
+#include "tests/places.h"
 
 namespace eidolon {
 namespace {
@@ -76,6 +78,15 @@ TEST(Recipe, RulesMayStillMakeNodesFloat) {
   EXPECT_TRUE(scheme.contains(plan->node("blocks.0.mlp.fc1.weight")));
   job.bits_for = "blocks.0.*: 4";
   EXPECT_THROW(scheme_of(job, *plan), BadInput) << "other bits are for research";
+}
+
+TEST(Recipe, KnowsANetworkWithoutAMatrixForInt4) {
+  const auto resnet = read_teacher(testing::test_data() / "model" / "families" / "cifar_resnet").model.plan;
+  EXPECT_TRUE(misses_int4(recipe("w4a8"), *resnet));
+  EXPECT_TRUE(misses_int4(recipe("w4a16"), *resnet));
+  EXPECT_FALSE(misses_int4(recipe("int8"), *resnet)) << "which has none to miss";
+  EXPECT_FALSE(misses_int4(QuantizationJob{}, *resnet));
+  EXPECT_FALSE(misses_int4(recipe("w4a8"), *small_plan(2)));
 }
 
 TEST(Recipe, ScalesOfInt4BlocksAreFloat16Numbers) {

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // TensorBoard's own reader reads such files in tests/end_to_end/watch_test.py, where it is installed.
-class EventFile : public testing::Test {
+class EventFile : public ::testing::Test {
  protected:
   void SetUp() override { fs::create_directories(folder); }
   void TearDown() override { fs::remove_all(folder); }

@@ -53,14 +53,14 @@ TEST(ProgressText, WritesDurations) {
 
 // Captured output is no terminal: a line at the start and one at the end, the steps between being too quick for more.
 TEST(Progress, WritesPlainLinesToAFile) {
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   {
     Progress progress("synthesize", 4, "images", true);
     progress.done_before(2);
     progress.advance(1, {{"loss", 2.5}});
     progress.advance(1);
   }
-  const std::string text = testing::internal::GetCapturedStderr();
+  const std::string text = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(text.find("synthesize: 0/4 images (0 %)\n"), 0) << text;
   EXPECT_NE(text.find("\nsynthesize: 4/4 images (100 %), "), std::string::npos) << text;
   EXPECT_NE(text.find(", loss 2.5\n"), std::string::npos) << text;
@@ -68,9 +68,9 @@ TEST(Progress, WritesPlainLinesToAFile) {
 }
 
 TEST(Progress, IsSilentWhenNotVisible) {
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   { Progress("synthesize", 4, "images", false).advance(1); }
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
 }  // namespace

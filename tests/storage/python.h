@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/places.h"
+
 namespace eidolon::testing {
 
 /// Output (both streams) and exit status of a shell command.
@@ -24,7 +26,7 @@ inline std::pair<std::string, int> run_command(const std::string& command) {
 
 inline std::pair<std::string, int> run_python(const std::string& script, const std::vector<std::filesystem::path>& arguments) {
   std::string command = std::getenv("EIDOLON_PYTHON");
-  command += " " EIDOLON_SOURCE_DIR "/tests/storage/" + script;
+  command.append(" ").append(source_folder() / "tests" / "storage" / script);
   for (const std::filesystem::path& argument : arguments) command.append(" ").append(argument);
   return run_command(command);
 }

@@ -1,6 +1,7 @@
 #include "storage/safetensors.h"
 
 #include "storage/atomic_file.h"
+#include "tests/places.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/full_disk.h"
 #include "tests/storage/python.h"
@@ -124,9 +125,7 @@ TEST(Safetensors, LeavesNothingWhenTheDiskIsFull) {
 
 // The count of parameters is the one that the DeiT paper's model zoo and timm state for DeiT-Tiny (5.7 million).
 TEST(Safetensors, ReadsRealWeights) {
-  const char* const data = std::getenv("EIDOLON_DATA");
-  const std::filesystem::path root = data != nullptr ? data : EIDOLON_SOURCE_DIR "/../shared";
-  const auto path = root / "models/deit_tiny_patch16_224/model.safetensors";
+  const auto path = testing::shared_data() / "models/deit_tiny_patch16_224/model.safetensors";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no real weights at " << path << "; set EIDOLON_DATA";
   int64_t parameters = 0;
   for (const auto& [name, tensor] : read_safetensors(path).tensors) parameters += tensor.numel();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "job/format_version.h"
+#include "tests/places.h"
 
 namespace {
 
@@ -41,7 +42,7 @@ std::vector<std::string> constants_in(std::string text) {
 
 /// "quantization/gram.h: rows_at_once = 4096", sorted.
 std::set<std::string> constants_of_sources() {
-  const fs::path sources = fs::path(EIDOLON_SOURCE_DIR) / "src";
+  const fs::path sources = eidolon::testing::source_folder() / "src";
   std::set<std::string> lines;
   for (const std::string& folder : folders) {
     for (const auto& entry : fs::recursive_directory_iterator(sources / folder)) {
@@ -56,7 +57,7 @@ std::set<std::string> constants_of_sources() {
 }
 
 TEST(HiddenConstants, ChangeOnlyWithTheFormatVersion) {
-  const fs::path kept = fs::path(EIDOLON_SOURCE_DIR) / "tests" / "structure" / "hidden_constants.txt";
+  const fs::path kept = eidolon::testing::source_folder() / "tests" / "structure" / "hidden_constants.txt";
   std::ifstream file(kept);
   std::string version, line;
   std::getline(file, version);

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/places.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -75,7 +77,7 @@ Walk walk_sources(const fs::path& root) {
 }
 
 TEST(IncludeDirections, EveryIncludeInSrcFollowsAnAllowedEdge) {
-  const Walk walk = walk_sources(fs::path(EIDOLON_SOURCE_DIR) / "src");
+  const Walk walk = walk_sources(eidolon::testing::source_folder() / "src");
   EXPECT_GT(walk.includes, 100) << "the sources were not found";
   for (const std::string& violation : walk.violations) ADD_FAILURE() << violation << " is not an allowed edge";
 }
@@ -92,7 +94,7 @@ TEST(IncludeDirections, AllowedEdgesHaveNoCycle) {
 }
 
 TEST(IncludeDirections, EveryFolderOfSrcHasItsEdges) {
-  for (const auto& entry : fs::directory_iterator(fs::path(EIDOLON_SOURCE_DIR) / "src")) {
+  for (const auto& entry : fs::directory_iterator(eidolon::testing::source_folder() / "src")) {
     const std::string folder = entry.path().filename();
     if (entry.is_directory()) {
       EXPECT_TRUE(folder == "stages" || allowed.contains(folder)) << folder;

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/places.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -51,7 +53,7 @@ struct Found {
 /// "src/stages/run.cpp:12: ..." of every line of code outside of `exempt` that the pattern matches.
 Found find(const std::regex& pattern, const std::vector<std::string>& exempt) {
   Found found;
-  const fs::path root = fs::path(EIDOLON_SOURCE_DIR) / "src";
+  const fs::path root = eidolon::testing::source_folder() / "src";
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     const std::string extension = entry.path().extension();
     const fs::path relative = fs::relative(entry.path(), root);

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/places.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -103,7 +105,7 @@ std::set<std::string> missing_headers(const std::string& text) {
 
 TEST(StandardHeaders, AreIncludedByTheSourceThatUsesThemOrByItsOwnHeader) {
   int files = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(fs::path(EIDOLON_SOURCE_DIR) / "src")) {
+  for (const auto& entry : fs::recursive_directory_iterator(eidolon::testing::source_folder() / "src")) {
     const fs::path& path = entry.path();
     if (path.extension() != ".h" && path.extension() != ".cpp") continue;
     ++files;

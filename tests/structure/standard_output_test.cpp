@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/places.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -34,7 +36,7 @@ std::vector<std::string> writers_below(const fs::path& root) {
 
 TEST(StandardOutput, OneFileAloneWritesToIt) {
   int there = 0;
-  for (const std::string& place : writers_below(fs::path(EIDOLON_SOURCE_DIR) / "src")) {
+  for (const std::string& place : writers_below(eidolon::testing::source_folder() / "src")) {
     const bool allowed = place.starts_with("reporting/result.cpp:");
     there += allowed ? 1 : 0;
     EXPECT_TRUE(allowed) << "src/" << place << " writes to standard output; use print_result()";

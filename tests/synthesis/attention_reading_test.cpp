@@ -1,4 +1,5 @@
 #include "synthesis/attention_reading.h"
+#include "tests/places.h"
 
 #include <array>
 #include <map>
@@ -20,9 +21,8 @@ struct Pass {
 
 /// Windows of 4 x 4 in grids of 16, 8 and 4 tokens a side, every second block shifted.
 Pass pass_of_swin() {
-  Pass pass{.network = read_teacher(std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / "timm_swin").model,
-            .readings = {},
-            .nodes = {}};
+  Pass pass{
+      .network = read_teacher(testing::test_data() / "model" / "families" / "timm_swin").model, .readings = {}, .nodes = {}};
   at::manual_seed(6);
   const AttentionParts all{.class_row = true, .query_and_key = true, .output = true};
   const Tap reading = reading_tap(pass.network, all, batch, pass.readings);
@@ -106,7 +106,7 @@ TEST(AttentionReading, OfQueriesAndKeysInWindowsIsOneSetPerWindow) {
 
 void expect_places_of_moderate_maps(const char* family) {
   SCOPED_TRACE(family);
-  const auto folder = std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / family;
+  const auto folder = testing::test_data() / "model" / "families" / family;
   const Network network = read_teacher(folder).model.to(test_device(), at::kFloat);
   const Plan& plan = *network.plan;
   const std::vector<NodeId> nodes = map_nodes(plan);

@@ -8,6 +8,7 @@
 #include "numerics/adam.h"
 #include "storage/safetensors.h"
 #include "synthesis/generator_files.h"
+#include "tests/places.h"
 #include "tests/synthesis/small_teacher.h"
 
 namespace eidolon {
@@ -16,7 +17,7 @@ namespace {
 using testing::largest_difference;
 
 std::filesystem::path small_resnet() {
-  return std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / "timm_resnet_basic";
+  return testing::test_data() / "model" / "families" / "timm_resnet_basic";
 }
 
 SynthesisTeacher resnet_teacher(at::ScalarType dtype = at::kDouble) {

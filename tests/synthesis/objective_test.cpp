@@ -12,6 +12,7 @@
 #include "synthesis/terms/semantic.h"
 #include "synthesis/terms/total_variation.h"
 #include "tests/device/test_device.h"
+#include "tests/places.h"
 #include "tests/storage/expect_error.h"
 #include "tests/synthesis/small_teacher.h"
 
@@ -68,7 +69,7 @@ TEST(Terms, OfAMethodAreThoseThatItGivesAWeight) {
 }
 
 SynthesisTeacher small_resnet() {
-  const auto folder = std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / "timm_resnet_basic";
+  const auto folder = testing::test_data() / "model" / "families" / "timm_resnet_basic";
   const Teacher teacher = read_teacher(folder);
   return {teacher.model, teacher.preprocessing};
 }

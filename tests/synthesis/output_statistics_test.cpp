@@ -2,6 +2,7 @@
 
 #include "storage/safetensors.h"
 #include "synthesis/terms/batch_statistics.h"
+#include "tests/places.h"
 #include "tests/synthesis/small_teacher.h"
 
 namespace eidolon {
@@ -10,7 +11,7 @@ namespace {
 using testing::largest_difference;
 
 std::filesystem::path small_resnet() {
-  return std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / "timm_resnet_basic";
+  return testing::test_data() / "model" / "families" / "timm_resnet_basic";
 }
 
 Network in_double(const Network& network) {

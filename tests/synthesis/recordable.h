@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "synthesis/optimization.h"
+#include "tests/places.h"
 #include "tests/synthesis/small_teacher.h"
 
 namespace eidolon::testing {
@@ -49,7 +50,7 @@ inline std::vector<Recordable> recordables() {
   SynthesisTeacher opposed = small;
   opposed.opponent = small_opponent(small);
   add("disagreement", opposed, "psaq_v2", [](SynthesisJob& job) { job.psaq.entropy_weight = 0; });
-  const Teacher resnet = read_teacher(std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "families" / "timm_resnet_basic");
+  const Teacher resnet = read_teacher(test_data() / "model" / "families" / "timm_resnet_basic");
   add("statistics", {resnet.model.to(test_device(), at::kFloat), resnet.preprocessing}, "views",
       [](SynthesisJob& job) { job.batchnorm_weight = 1; });
   return all;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "storage/safetensors.h"
+#include "tests/places.h"
 #include "tests/synthesis/small_teacher.h"
 
 namespace eidolon::testing {
@@ -9,7 +10,7 @@ namespace eidolon::testing {
 /// "FILE.TENSOR".
 inline Tensor reference(const std::string& name) {
   const size_t dot = name.find('.');
-  const auto file = std::filesystem::path(EIDOLON_TEST_DATA) / "synthesis" / (name.substr(0, dot) + ".safetensors");
+  const auto file = test_data() / "synthesis" / (name.substr(0, dot) + ".safetensors");
   return read_safetensors(file).tensors.at(name.substr(dot + 1));
 }
 

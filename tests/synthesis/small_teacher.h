@@ -14,6 +14,7 @@
 #include "model/loading/teacher.h"
 #include "synthesis/objective.h"
 #include "tests/device/test_device.h"
+#include "tests/places.h"
 
 namespace eidolon::testing {
 
@@ -42,7 +43,7 @@ inline SynthesisTeacher small_teacher(at::ScalarType dtype = at::kDouble) {
 
 /// The committed small model, as synthesis uses it.
 inline SynthesisTeacher tiny_teacher() {
-  const Teacher teacher = read_teacher(std::filesystem::path(EIDOLON_TEST_DATA) / "model" / "tiny_random");
+  const Teacher teacher = read_teacher(test_data() / "model" / "tiny_random");
   return {teacher.model.to(test_device(), at::kFloat), teacher.preprocessing};
 }
 

@@ -10,7 +10,7 @@
 namespace eidolon {
 namespace {
 
-class Launch : public testing::Test {
+class Launch : public ::testing::Test {
  protected:
   void TearDown() override {
     unsetenv("SLURM_NTASKS");

@@ -11,7 +11,7 @@
 namespace eidolon {
 namespace {
 
-class TimeLimit : public testing::Test {
+class TimeLimit : public ::testing::Test {
  protected:
   void SetUp() override { TearDown(); }
   void TearDown() override {

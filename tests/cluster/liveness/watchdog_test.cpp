@@ -11,7 +11,7 @@
 namespace eidolon {
 namespace {
 
-class Watchdog : public testing::Test {
+class Watchdog : public ::testing::Test {
  protected:
   void SetUp() override { std::filesystem::create_directories(folder); }
   void TearDown() override { std::filesystem::remove_all(folder); }

@@ -37,7 +37,7 @@ class Misbehaving {
   Misbehaving& operator=(const Misbehaving&) = delete;
 };
 
-class Nccl : public testing::Test {
+class Nccl : public ::testing::Test {
  protected:
   void SetUp() override {
     if (test_device().type() != at::kPrivateUse1) GTEST_SKIP() << "the stand-in NCCL knows the stand-in accelerator alone";

@@ -19,7 +19,7 @@ ncclResult_t settled(ncclComm_t communicator) {
   return state;
 }
 
-class StandinNccl : public testing::Test {
+class StandinNccl : public ::testing::Test {
  protected:
   int rank = 0, ranks = 1;
   ncclComm_t communicator = nullptr;

@@ -14,6 +14,7 @@
 #include "storage/atomic_file.h"
 #include "storage/safetensors.h"
 #include "tests/model/model_data.h"
+#include "tests/places.h"
 #include "tests/storage/expect_error.h"
 #include "tests/storage/temporary_folder.h"
 
@@ -295,7 +296,7 @@ TEST(HeadsOfName, AreTakenFromTheNameWhereTheWidthFits) {
 
 TEST(ConfigFields, AreListedInTheReferenceAsTheyAreRead) {
   const std::string page = "docs/reference/model_folder.md";
-  const std::string reference = read_text(std::filesystem::path(EIDOLON_SOURCE_DIR) / page);
+  const std::string reference = read_text(testing::source_folder() / page);
   const std::string table = config_fields_as_markdown();
   if (std::getenv("EIDOLON_PRINT_FIELDS") != nullptr) std::cout << table;
   EXPECT_NE(reference.find(table), std::string::npos)
