@@ -8,14 +8,14 @@
 namespace eidolon {
 namespace {
 
-int64_t part_of(int64_t bytes, double share) {
-  return static_cast<int64_t>(static_cast<double>(bytes) * share);
+int64_t part_of(int64_t bytes, int64_t some, int64_t all) {
+  return bytes / all * some + bytes % all * some / all;  // exact: what holds all parts holds each
 }
 
 }  // namespace
 
-CacheBudget CacheBudget::share(double of) const {
-  return {.in_all = part_of(in_all, of), .on_device = part_of(on_device, of)};
+CacheBudget CacheBudget::share(int64_t some, int64_t all) const {
+  return {.in_all = part_of(in_all, some, all), .on_device = part_of(on_device, some, all)};
 }
 
 int64_t whole_megabytes(int64_t bytes) {
@@ -23,9 +23,9 @@ int64_t whole_megabytes(int64_t bytes) {
   return (bytes + megabyte - 1) / megabyte;
 }
 
-CacheBudget cache_budget(at::Device device, int64_t bytes) {
+CacheBudget cache_budget(at::Device device, int64_t ranks, int64_t bytes) {
   const std::optional<int64_t> free = free_device_bytes(device);
-  return {.in_all = bytes, .on_device = free ? std::min(bytes, *free / 2) : bytes};
+  return {.in_all = bytes, .on_device = free ? std::min(bytes, *free / ranks / 2) : bytes};
 }
 
 }  // namespace eidolon

@@ -83,7 +83,7 @@ std::vector<Trainable> Distillation::begin() {
 /// The images.
 std::vector<Tensor> Distillation::gather(const std::vector<int64_t>& of, int64_t step) const {
   const Tensor images_made = images_of_step(stream, of, step);
-  return {images_made.is_cpu() ? sent_to(models.student.model.device(), images_made) : images_made};
+  return {sent_to(models.student.model.device(), images_made)};
 }
 
 Tensor Distillation::loss_of(const std::vector<Tensor>& gathered) const {

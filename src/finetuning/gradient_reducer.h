@@ -19,7 +19,8 @@ enum class Reduction {
 /// in, and both reductions make the same calls on the same buckets. A parameter that a rank's backward pass did not reach
 /// counts as zero.
 ///
-/// Per step: zero(); backward on this rank's share of the loss, if any; finish().
+/// Per step: zero(); backward on this rank's share of the loss, if any, in one pass; finish(). With `plain`, in any number of
+/// passes.
 class GradientReducer {
  public:
   /// `parameters`: float32 leaves that require gradients, the same on every rank. The communicator must outlive the reducer.

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "finetuning/distillation.h"
 #include "finetuning/reconstruction.h"
+#include "numerics/product_precision.h"
 
 namespace eidolon {
 namespace {
@@ -33,6 +34,7 @@ std::vector<Phase> phases_of(const FinetuningJob& job, const Models& models, con
 std::optional<double> held_out_loss(const SyntheticImages& held_out, const Communicator& communicator, const std::string& where,
                                     const std::function<double(const std::vector<int64_t>&)>& sum) {
   at::NoGradGuard no_grad;
+  const ProductPrecision exact("fp32");  // losses before and within a phase are compared
   const std::vector<int64_t>& all = held_out.global;
   double total = 0;
   for (size_t first = 0; first < all.size(); first += held_out_batch) {

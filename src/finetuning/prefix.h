@@ -17,7 +17,9 @@ class Prefix {
   Prefix(const Network& model, Tap tap, const SyntheticImages& images, const Preprocessing& preprocessing,
          const CacheBudget& budget);
 
-  void advance_to(int section);  ///< forwards only; needs the memory of what is kept and of one chunk
+  /// Forwards only. Takes the memory of what is kept and of one chunk; where the shape or the place changes, of both that is
+  /// kept before and after.
+  void advance_to(int section);
   /// The section's input for these rows, on the model's device. In float32, kept or computed, in whatever precision a training
   /// step that asks for them multiplies (finetuning.precision).
   Tensor rows(const Tensor& numbers) const;

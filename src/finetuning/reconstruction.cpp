@@ -50,7 +50,7 @@ struct Reconstruction {
   /// By how many images a prefix has.
   CacheBudget share_of(const SyntheticImages& some, const CacheBudget& budget) const {
     const int64_t all = kept_images(job, images.training.size(), images.held_out.size());
-    return budget.share(static_cast<double>(some.size()) / static_cast<double>(std::max<int64_t>(all, 1)));
+    return budget.share(some.size(), std::max<int64_t>(all, 1));
   }
 
   Pairs pairs(const SyntheticImages& of, const CacheBudget& budget) const {

@@ -133,6 +133,17 @@ const std::map<std::string_view, Condition> conditions = {
     {"finetuning.distill.images", distils},
 };
 
+template <class Field>
+Field& field_of(Job& job, const Key& key) {
+  Field* found = nullptr;
+  visit_keys(job, [&]<class Other>(const Key& other, Other& field) {
+    if constexpr (std::is_same_v<Field, Other>) {
+      if (full_name(other) == full_name(key)) found = &field;
+    }
+  });
+  return *found;
+}
+
 }  // namespace
 
 bool is_used(const Job& job, const Key& key) {
@@ -147,11 +158,12 @@ std::vector<std::string> settings_without_effect(const Job& job) {
   std::vector<std::string> names;
   visit_keys(job, [&]<class Field>(const Key& key, const Field& field) {
     if (is_used(job, key) || !applies(job, key)) return;
-    visit_keys(standard, [&]<class Other>(const Key& same, const Other& other) {
-      if constexpr (std::is_same_v<Field, Other>) {
-        if (full_name(same) == full_name(key) && !(field == other)) names.push_back(full_name(key));
-      }
-    });
+    const Field& usual = field_of<Field>(standard, key);
+    if (field == usual) return;
+    // What switches a part off, such as optimised_share = 0, has that effect.
+    Job switched_on = job;
+    field_of<Field>(switched_on, key) = usual;
+    if (!is_used(switched_on, key)) names.push_back(full_name(key));
   });
   return names;
 }

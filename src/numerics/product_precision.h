@@ -10,7 +10,7 @@ namespace eidolon {
 /// thread that made both: the inner one counts.
 ///
 /// "fp32": as they are. "tf32": CUDA, 10 bits of mantissa. "bf16": CPUs, through oneDNN, 7 bits of mantissa; a CPU without
-/// instructions for it multiplies float32. Throws std::logic_error for another name.
+/// matrix tiles for it may multiply float32. Throws std::logic_error for another name.
 class ProductPrecision {
  public:
   explicit ProductPrecision(const std::string& precision);

@@ -5,10 +5,11 @@
 
 namespace eidolon {
 
-/// A copy of a CPU tensor on `device`. The host does not wait: on CUDA the copy is queued, and its source is pinned memory,
-/// which LibTorch keeps until the copy is done.
-inline Tensor sent_to(at::Device device, const Tensor& host) {
-  return device.is_cuda() ? host.pin_memory().to(device, /*non_blocking=*/true) : host.to(device);
+/// The tensor on `device`. The host does not wait for what it sends to an accelerator: the copy is queued, and its source is
+/// pinned memory, which LibTorch keeps until the copy is done.
+inline Tensor sent_to(at::Device device, const Tensor& tensor) {
+  const bool is_sent = tensor.is_cpu() && !device.is_cpu();
+  return is_sent ? tensor.pin_memory().to(device, /*non_blocking=*/true) : tensor.to(device);
 }
 
 }  // namespace eidolon

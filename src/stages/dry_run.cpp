@@ -10,7 +10,6 @@
 #include "cluster/launch/accelerators.h"
 #include "cluster/log.h"
 #include "cluster/on_root.h"
-#include "finetuning/reconstruction.h"
 #include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "job/mixture.h"
@@ -20,8 +19,8 @@
 #include "quantization/calibration.h"
 #include "reporting/result.h"
 #include "stages/generator_training.h"
-#include "stages/held_out_figures.h"
 #include "stages/labelled_set.h"
+#include "stages/section_caches.h"
 #include "stages/stages.h"
 #include "stages/stopwatch.h"
 #include "synthesis/optimization.h"
@@ -154,8 +153,7 @@ void trace_training_step(const RunContext& context, const Network& teacher, cons
   const SyntheticImages none;
   const std::vector<Phase> phases =
       phases_of(job, {.teacher = teacher, .student = student, .calibrated = calibrated},
-                {.training = images, .held_out = none, .preprocessing = preprocessing}, communicator,
-                cache_budget(context.device(), context.job.run.cache_megabytes << 20));
+                {.training = images, .held_out = none, .preprocessing = preprocessing}, communicator, section_caches(context));
   const Phase& phase = phases[phases.size() / 2];
   std::vector<Trainable> trainables = phase.begin();
   GradientReducer reducer(parameters_of(trainables), communicator, Reduction::overlapped);
@@ -173,13 +171,15 @@ Estimate time_finetuning(const RunContext& context, Profile& profile) {
   const Network teacher = context.teacher_on_device();
   const int64_t ranks = context.cluster.size(), local = std::max<int64_t>((job.batch + ranks - 1) / ranks, 1);
   // Reconstruction never holds the whole network's activations of a whole batch, so neither does its rehearsal.
-  const int64_t rehearsed = job.method == "distill" ? local : std::min(local, most_rehearsed);
+  const bool distils = job.method == "distill" || job.distill.iterations > 0;
+  const int64_t rehearsed = distils ? local : std::min(local, most_rehearsed);
   const Tensor images = start_pixels(context.job.synthesis, context.teacher.preprocessing, {0, rehearsed}).to(context.device());
   Student student = calibrate(teacher, scheme_of(context.job.quantization, *teacher.plan), images, {.reparameterize = false});
   trace_training_step(context, teacher, student, profile);
   for (auto& [name, parameter] : student.model.parameters) parameter.requires_grad_(true);
 
   // A whole pass forward and back is what one distillation step, or one reconstruction step of every section, costs.
+  const ProductPrecision products(job.precision.value());
   const auto step = [&] { torch::autograd::backward({forward(student.model, images, quantizing_tap(student)).sum()}, {}); };
   const double per_step = seconds_of(context, timed_iterations, step) / timed_iterations * static_cast<double>(local) /
                           static_cast<double>(rehearsed);
@@ -187,16 +187,6 @@ Estimate time_finetuning(const RunContext& context, Profile& profile) {
   const int64_t behind = job.method == "blockwise" ? job.distill.iterations : 0;
   const auto rounds = static_cast<double>(1 + cycles_of(context.job.synthesis));
   return {job.method == "none" ? 0 : rounds * per_step * static_cast<double>(job.iterations + behind), rounds * checkpoints};
-}
-
-/// What reconstruction keeps at most, in MB a rank.
-int64_t cache_megabytes(const RunContext& context) {
-  const FinetuningJob& job = context.job.finetuning;
-  if (job.method != "blockwise") return 0;
-  const Sampler sampler(job.seed, context.job.synthesis.images, job.batch, context.cluster.rank(), context.cluster.size());
-  const auto training = static_cast<int64_t>(sampler.own_images().size());
-  const auto held_out = static_cast<int64_t>(held_out_share(context).size());
-  return whole_megabytes(section_cache_bytes(*context.teacher.model.plan, job, training, held_out));
 }
 
 Estimate time_evaluation(const RunContext& context, size_t images, Profile& profile) {
@@ -240,7 +230,7 @@ ExitCode dry_run(RunContext& context, const LabelledSet& labelled_set, const std
   text += line_of("evaluation", evaluation, std::to_string(labelled) + " labelled images");
   if (const double peak = peak_memory_megabytes(); peak > 0)
     text += format("  memory      %.0f MB at the peak of this rehearsal, per rank\n", peak);
-  if (const int64_t caches = cache_megabytes(context); caches > 0)
+  if (const int64_t caches = section_cache_megabytes(context); caches > 0)
     text += format("  caches      %ld MB of sections' inputs and targets besides, per rank; run.cache_megabytes = %ld%s\n",
                    static_cast<long>(caches), static_cast<long>(job.run.cache_megabytes),
                    caches > job.run.cache_megabytes ? " does not hold them: it will be slow" : "");

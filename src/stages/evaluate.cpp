@@ -221,13 +221,12 @@ ExitCode evaluate_synthetic(const RunContext& context, const EvaluateOptions& op
 /// Before the hours of work whose logits are to go there.
 void require_place_for_logits(const Job& job, const std::filesystem::path& file, const Communicator& communicator) {
   if (file.empty()) return;
-  if (job.evaluation.images.empty())
-    throw_once(communicator, BadInput("--logits needs labelled images: set evaluation.images"));
-  const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
-  if (!std::filesystem::is_directory(folder))
-    throw_once(communicator, BadInput("--logits: there is no folder " + folder.string()));
-  if (std::filesystem::is_directory(file))
-    throw_once(communicator, BadInput("--logits: " + file.string() + " is a folder; name the file in it"));
+  on_root(communicator, [&] {
+    if (job.evaluation.images.empty()) throw BadInput("--logits needs labelled images: set evaluation.images");
+    const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
+    if (!std::filesystem::is_directory(folder)) throw BadInput("--logits: there is no folder " + folder.string());
+    if (std::filesystem::is_directory(file)) throw BadInput("--logits: " + file.string() + " is a folder; name the file in it");
+  });
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "cluster/log.h"
-#include "finetuning/reconstruction.h"
 #include "finetuning/sampler.h"
 #include "finetuning/training.h"
 #include "job/mixture.h"
@@ -22,6 +21,7 @@
 #include "stages/finetuning_owner.h"
 #include "stages/generator_source.h"
 #include "stages/held_out_figures.h"
+#include "stages/section_caches.h"
 #include "stages/shard_set.h"
 #include "stages/stage_times.h"
 #include "stages/stages.h"
@@ -80,7 +80,8 @@ double report_losses(const Communicator& communicator, MetricsLog& metrics, cons
     const int64_t step = at.step - count + 1 + i;
     const double loss = values[i].item<double>();
     if (!std::isfinite(loss)) {
-      throw Fault(at.phase + ", step " + std::to_string(step) + ": the loss is not finite; lower finetuning.learning_rate");
+      throw Fault(at.phase + ", step " + std::to_string(step) +
+                  ": the loss is not finite; lower the learning rates of [finetuning]");
     }
     metrics.append("finetune/" + at.phase, step, {{"loss", loss}});
   }
@@ -182,14 +183,12 @@ void report_outcome(const RunContext& context, const TrainingPosition& at, const
 }
 
 /// What is not kept is computed at every step from the images, or from the last section that is kept: many times the work.
-void warn_of_small_cache(const RunContext& context, int64_t training, int64_t held_out) {
-  const FinetuningJob& job = context.job.finetuning;
-  const int64_t allowed = context.job.run.cache_megabytes;
-  const int64_t wanted = whole_megabytes(section_cache_bytes(*context.teacher.model.plan, job, training, held_out));
-  if (job.method != "blockwise" || wanted <= allowed || !context.cluster.is_root()) return;
+void warn_of_small_cache(const RunContext& context) {
+  const int64_t allowed = context.job.run.cache_megabytes, wanted = section_cache_megabytes(context);
+  if (wanted <= allowed || context.job.finetuning.iterations == 0 || !context.cluster.is_root()) return;
   log::warn("finetune: to keep the inputs and targets of every section takes " + std::to_string(wanted) +
             " MB a rank, and run.cache_megabytes = " + std::to_string(allowed) +
-            " holds those of small sections alone: the others are computed anew at every step. Remedy: --set "
+            " does not hold those of the largest: what it does not hold is computed anew at every step. Remedy: --set "
             "run.cache_megabytes=" +
             std::to_string(wanted) + ", or more ranks");
 }
@@ -224,13 +223,13 @@ ExitCode finetune(RunContext& context) {
   const Sampler sampler(job.seed, context.job.synthesis.images, job.batch, cluster.rank(), cluster.size());
   const SyntheticImages images = read_images(shards, sampler.own_images());
   const SyntheticImages held_out = read_images(shards, held_out_share(context));
-  warn_of_small_cache(context, images.size(), held_out.size());
+  warn_of_small_cache(context);
   const Network teacher = context.teacher_on_device();
   const GeneratedImages generated = has_entry(job.distill.images, "generator") ? generated_stream(context) : GeneratedImages();
   const std::vector<Phase> phases = phases_of(
       job, {.teacher = teacher, .student = student, .calibrated = calibrated},
       {.training = images, .held_out = held_out, .preprocessing = context.teacher.preprocessing, .generated = generated},
-      cluster.communicator, cache_budget(context.device(), context.job.run.cache_megabytes << 20));
+      cluster.communicator, section_caches(context));
 
   int64_t steps = 0;
   for (const Phase& phase : phases) steps += phase.iterations;

@@ -35,10 +35,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr AdamSettings adam{0.5, 0.999, 1e-8};  ///< GDFQ's
-constexpr int64_t log_interval = 10;            ///< steps whose losses are looked at together
-constexpr int64_t settling_groups = 16;         ///< of images, whose statistics the finished generator keeps
-constexpr int seconds_between_words = 60;       ///< of a launch that waits for another
+constexpr AdamSettings adam{0.5, 0.999, 1e-8};   ///< GDFQ's
+constexpr int64_t log_interval = 10;             ///< steps whose losses are looked at together
+constexpr int64_t settling_groups = 16;          ///< of images, whose statistics the finished generator keeps
+constexpr double generator_stale_seconds = 300;  ///< unlike units, two launches at once would make two generators
+constexpr int seconds_between_words = 60;        ///< of a launch that waits for another
 
 /// What a launch trains with.
 struct Training {
@@ -46,12 +47,20 @@ struct Training {
   SynthesisTeacher teacher;
   GeneratorState state;
   ShardOwner owner;
+  std::optional<Claim> claim;  ///< on rank 0
   CheckpointClock clock;
   Progress progress;
 
   const SynthesisJob& job() const { return context.job.synthesis; }
   const Cluster& cluster() const { return context.cluster; }
 };
+
+/// Another launch may think this one dead and train on. Its generator has other bytes if it has other ranks.
+void require_claim(const Training& training) {
+  if (training.claim->still_held()) return;
+  throw Fault("another launch has taken over the generator in " + training.context.run.root.string() +
+              ", since this one was not heard of for minutes; this one ends");
+}
 
 /// A group is what BatchNorm's statistics are taken over, here and in the teacher, so that it decides nothing how many ranks
 /// share the groups of a step. Group g belongs to rank g mod size.
@@ -119,7 +128,7 @@ bool train(Training& training) {
   GeneratorState& state = training.state;
   std::vector<Tensor> parameters;
   for (auto& [name, parameter] : state.generator.parameters) parameters.push_back(parameter.requires_grad_(true));
-  GradientReducer reducer(parameters, communicator, Reduction::overlapped);
+  GradientReducer reducer(parameters, communicator, Reduction::plain);  // a rank may have several groups, each a backward pass
   MetricsLog metrics(context.run.synthesis_metrics(context.cluster.launch), context.cluster.is_root());
 
   const int64_t iterations = training.job().iterations;
@@ -140,6 +149,7 @@ bool train(Training& training) {
     const bool stop = communicator.max(context.cluster.stop_requested() && state.step < iterations) != 0;
     on_root(communicator, [&] {
       if (!stop && !training.clock.due()) return;
+      require_claim(training);
       training.clock.take([&] { write_generator_state(context.run.generator_state(), state, training.owner); });
     });
     if (stop) return false;
@@ -194,7 +204,7 @@ GeneratorState first_state(const RunContext& context, const ShardOwner& owner) {
 }
 
 /// Trains it, the claim being this launch's. False if it was stopped. Collective.
-bool make_generator(RunContext& context) {
+bool make_generator(RunContext& context, std::optional<Claim> claim) {
   const Communicator& communicator = context.cluster.communicator;
   const SynthesisJob& job = context.job.synthesis;
   const ShardOwner owner = generator_owner(context);
@@ -203,6 +213,7 @@ bool make_generator(RunContext& context) {
                     .teacher = context.synthesis_teacher(),
                     .state = first_state(context, owner),
                     .owner = owner,
+                    .claim = std::move(claim),
                     .clock = CheckpointClock(context.job.run),
                     .progress = Progress("generator", static_cast<double>(job.iterations * job.generator.batch), "images",
                                          context.cluster.is_root())};
@@ -211,6 +222,7 @@ bool make_generator(RunContext& context) {
   const at::NoGradGuard no_grad;
   settle_statistics(training);
   on_root(communicator, [&] {
+    require_claim(training);
     write_generator(generator_file(context), training.state.generator, owner);
     std::error_code ignored;  // it costs space, nothing else
     fs::remove(context.run.generator_state(), ignored);
@@ -251,14 +263,14 @@ ExitCode train_generator(RunContext& context) {
     }
     std::optional<Claim> claim;  // on rank 0
     const std::string found = from_root(communicator, [&]() -> std::string {
-      claim = Claim::take(claim_file, context.claimant(generator_owner(context).facts), unit_stale_seconds);
+      claim = Claim::take(claim_file, context.claimant(generator_owner(context).facts), generator_stale_seconds);
       if (!claim) return "claimed";
       if (!finished_generator_hash(context).empty()) return "finished";  // since the look above, by who held the claim
       remove_parts(file.parent_path(), file.filename().string());
       return "free";
     });
     if (found == "claimed") wait_for_other(context, claim_file, waits);
-    if (found == "free" && !make_generator(context)) return ExitCode::again;
+    if (found == "free" && !make_generator(context, std::move(claim))) return ExitCode::again;
   }
 }
 

@@ -9,6 +9,7 @@
 #include "base/pulse.h"
 #include "cluster/on_root.h"
 #include "job/synthesis_methods.h"
+#include "quantization/scheme.h"
 #include "stages/finetuning_owner.h"
 #include "stages/generator_source.h"
 #include "stages/given_images.h"
@@ -190,6 +191,8 @@ void check_before_start(RunContext& context, const Intent& intent) {
   }
   on_root(communicator, [&] {
     if (intent.makes_images && !given) require_servable_terms(context);
+    if (intent.trains)
+      scheme_of(context.job.quantization, *context.teacher.model.plan);  // refuses what the network cannot have
     refuse_what_is_in_the_way(context, intent);
     if (intent.finetunes) refuse_owned_finetuning(context);
     if (intent.trains && !intent.makes_images) require_some_shard(context);

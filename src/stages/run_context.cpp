@@ -29,23 +29,29 @@
 namespace eidolon {
 namespace {
 
-bool cpu_multiplies_bfloat16() {
+/// With matrix tiles bf16 is faster than fp32. Dot products of it alone double AMD's rate (docs/lab/families.md) and halve
+/// Intel's (docs/lab/performance.md).
+bool cpu_multiplies_bfloat16_faster() {
+  if (at::cpu::init_amx()) return true;
+#if defined(__x86_64__)
   const auto capabilities = at::cpu::get_cpu_capabilities();
   const auto dot_products = capabilities.find("avx512_bf16");
-  return at::cpu::init_amx() || (dot_products != capabilities.end() && dot_products->second.toBool());
+  return __builtin_cpu_is("amd") && dot_products != capabilities.end() && dot_products->second.toBool();
+#else
+  return false;
+#endif
 }
 
-/// bf16 where the device multiplies it faster than fp32: GPUs from Ampere on, and CPUs with matrix tiles or dot products of it
-/// (docs/lab/families.md: twice as fast on a Zen 4).
+/// bf16 where the device multiplies it faster than fp32, which GPUs do from Ampere on.
 std::string fastest_precision(const at::Device& device) {
-  const bool faster = device.is_cpu() ? cpu_multiplies_bfloat16() : multiplies_bfloat16(device);
+  const bool faster = device.is_cpu() ? cpu_multiplies_bfloat16_faster() : multiplies_bfloat16(device);
   return faster ? "bf16" : "fp32";
 }
 
-/// Of float32 products in a step of training: the fastest that the device has.
+/// Of float32 products in a step of training: the fastest that the device has. On CPUs only tiles take float32 factors as bf16.
 std::string fastest_products(const at::Device& device) {
-  if (fastest_precision(device) == "fp32") return "fp32";
-  return device.is_cpu() ? "bf16" : "tf32";
+  if (device.is_cpu()) return at::cpu::init_amx() ? "bf16" : "fp32";
+  return multiplies_bfloat16(device) ? "tf32" : "fp32";
 }
 
 at::ScalarType scalar_type(const std::string& precision) {
@@ -76,10 +82,10 @@ std::string kind_of_device(const at::Device& device) {
   return device.is_cpu() ? "cpu" : device_kind(device) + " (" + accelerator_name(device) + ")";
 }
 
-void warn_of_settings_without_effect(const RunContext& context) {
+void warn_of_settings_without_effect(const Job& given, const Cluster& cluster) {
   std::string names;
-  for (const std::string& name : settings_without_effect(context.job)) names += (names.empty() ? "" : ", ") + name;
-  if (!names.empty() && context.cluster.is_root()) log::warn("set, but without effect in this job: " + names);
+  for (const std::string& name : settings_without_effect(given)) names += (names.empty() ? "" : ", ") + name;
+  if (!names.empty() && cluster.is_root()) log::warn("set, but without effect in this job: " + names);
 }
 
 void warn_of_missing_int4(const RunContext& context) {
@@ -192,7 +198,7 @@ RunContext open_run(const Job& given, Cluster& cluster, const std::filesystem::p
 
   context.teacher = load_teacher(job.teacher.weights, options_of(job.teacher), communicator);
   resolve_autos(context, access);
-  warn_of_settings_without_effect(context);
+  warn_of_settings_without_effect(given, cluster);
   warn_of_missing_int4(context);
   context.identity = own_identity(context);
   return context;

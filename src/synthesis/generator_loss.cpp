@@ -171,6 +171,8 @@ std::vector<TermLoss> generator_losses(const SynthesisTeacher& teacher, const Sy
 GeneratorShape generator_shape(const Plan& plan, const SynthesisJob& job) {
   const std::string method = "synthesis.method = \"generator\" ";
   const GeneratorJob& weights = job.generator;
+  if (generator_terms(job).empty())
+    throw BadInput(method + "has no term with a weight in this job; set synthesis.generator.class_weight");
   if (plan.output.kind != Output::Kind::classes || !plan.is_head(plan.section_count() - 1))
     throw BadInput(method + "makes images of classes, and the teacher gives features; choose another method");
   if (!plan.attention.empty())

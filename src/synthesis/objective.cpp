@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "base/error.h"
 #include "synthesis/crops.h"
 #include "synthesis/output_statistics.h"
 
@@ -25,6 +26,11 @@ UnitObjective draw_objective(const SynthesisTeacher& teacher, const SynthesisJob
     objective.reads = objective.reads | term.reads;
     objective.reads_statistics = objective.reads_statistics || term.reads_statistics;
     objective.reads_opponent = objective.reads_opponent || term.reads_opponent;
+  }
+  if (objective.terms.empty()) {
+    throw BadInput(
+        "no term of synthesis has a weight with this teacher and job; give one a weight, or set "
+        "synthesis.optimised_share = 0");
   }
   return objective;
 }

@@ -19,11 +19,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <iterator>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "base/tensor.h"
 #include "tests/device/standin_streams.h"
@@ -143,6 +146,89 @@ class Memory final : public c10::Allocator {
 Memory memory;
 REGISTER_ALLOCATOR(device_type, &memory);
 
+/// Pinned memory is the host's.
+class PinnedMemory final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    if (bytes == 0) return {nullptr, at::kCPU};
+    void* const data = c10::alloc_cpu(bytes);
+    const std::lock_guard lock(mutex_);
+    blocks_.emplace(data, bytes);
+    return {data, data, &give_back, at::kCPU};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override { default_copy_data(to, from, bytes); }
+
+  bool holds(const void* data) const {
+    const std::lock_guard lock(mutex_);
+    const auto after = blocks_.upper_bound(data);
+    if (after == blocks_.begin()) return false;
+    const auto& [begin, bytes] = *std::prev(after);
+    return data < static_cast<const char*>(begin) + bytes;
+  }
+
+ private:
+  static void give_back(void* data);
+
+  mutable std::mutex mutex_;
+  std::map<const void*, size_t> blocks_;
+};
+
+PinnedMemory& pinned() {
+  static PinnedMemory& allocator = *new PinnedMemory;
+  return allocator;
+}
+
+void PinnedMemory::give_back(void* data) {
+  {
+    const std::lock_guard lock(pinned().mutex_);
+    pinned().blocks_.erase(data);
+  }
+  c10::free_cpu(data);
+}
+
+/// Copies of pinned memory that the host did not wait for. They are made as late as a device may make them: when something
+/// waits for the device, or uses it. Until then the target is NaN. So who changes the source too early sends other numbers.
+class LateCopies {
+ public:
+  void add(const at::Tensor& from, const at::Tensor& to) {
+    const std::lock_guard lock(mutex_);
+    if (to.is_contiguous()) std::memset(to.data_ptr(), Released::fill, to.nbytes());
+    copies_.emplace_back(from, to);
+    any_ = true;
+  }
+
+  void make() {
+    if (!any_) return;
+    const std::lock_guard lock(mutex_);
+    const at::AutoDispatchBelowAutograd without_gradients;
+    for (const auto& [from, to] : copies_) seen_by_host(to).copy_(from);
+    copies_.clear();
+    any_ = false;
+  }
+
+  static at::Tensor seen_by_host(const at::Tensor& tensor) {
+    return at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(),
+                         at::TensorOptions().dtype(tensor.dtype()).device(at::kCPU));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies_;
+  std::atomic<bool> any_ = false;
+};
+
+LateCopies& late_copies() {
+  static LateCopies& copies = *new LateCopies;
+  return copies;
+}
+
+/// To be called before LibTorch's stream touches memory: waits for what it was told to wait for, and makes what is queued.
+void reach_this_operation() {
+  catch_up();
+  late_copies().make();
+}
+
 /// Operations run on LibTorch's own stream, whose work is done when a call returns. Other streams: standin_streams.h.
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   Guard() = default;
@@ -156,7 +242,7 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   void uncheckedSetDevice(at::Device device) const noexcept override { current_device = device_or_current(device).index(); }
   c10::DeviceIndex deviceCount() const noexcept override { return static_cast<c10::DeviceIndex>(device_count()); }
   /// Of LibTorch's own stream alone: nothing waits for a stream of the pool but by its events.
-  void synchronizeDevice(c10::DeviceIndex) const override { catch_up(); }
+  void synchronizeDevice(c10::DeviceIndex) const override { reach_this_operation(); }
 
   c10::Stream getStream(at::Device device) const override { return getDefaultStream(device); }
   c10::Stream getDefaultStream(at::Device device) const override {
@@ -169,9 +255,13 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   }
   void* getStreamNativeHandle(const c10::Stream stream) const override { return &queue_of(stream); }
   bool queryStream(const c10::Stream& stream) const override { return all_reached(place_of(stream)); }
-  void synchronizeStream(const c10::Stream& stream) const override { wait(place_of(stream)); }
+  void synchronizeStream(const c10::Stream& stream) const override {
+    if (stream.id() == 0) late_copies().make();
+    wait(place_of(stream));
+  }
 
   void record(void** event, const c10::Stream& stream, c10::DeviceIndex, c10::EventFlag) const override {
+    if (stream.id() == 0) late_copies().make();
     if (*event == nullptr) *event = new Places;
     *static_cast<Places*>(*event) = place_of(stream);
   }
@@ -191,8 +281,10 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   bool isBuilt() const override { return true; }
   bool isAvailable() const override { return true; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
+  bool isPinnedPtr(const void* data) const override { return pinned().holds(data); }
+  c10::Allocator* getPinnedMemoryAllocator() const override { return &pinned(); }
   void resizePrivateUse1Bytes(const c10::Storage& storage, size_t bytes) const override {
-    catch_up();
+    reach_this_operation();
     const c10::DeviceGuard guard(storage.device());
     auto fresh = memory.allocate(bytes);
     if (storage.nbytes() > 0) std::memcpy(fresh.get(), storage.data(), std::min(bytes, storage.nbytes()));
@@ -218,15 +310,20 @@ at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::op
 
 /// The same bytes, seen as a CPU tensor, once what LibTorch's stream waits for is done.
 at::Tensor on_host(const at::Tensor& tensor) {
-  catch_up();
-  return at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(),
-                       at::TensorOptions().dtype(tensor.dtype()).device(at::kCPU));
+  reach_this_operation();
+  return LateCopies::seen_by_host(tensor);
 }
 
-at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
+at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   const bool from_device = from.is_privateuseone(), to_device = to.is_privateuseone();
   if (from_device && !to_device) count(copies_to_host);
   if (!from_device && to_device) count(copies_to_device);
+  const bool is_late = non_blocking && to_device && !from_device && from.is_pinned();
+  if (is_late) {
+    reach_this_operation();  // what is queued before it comes before it
+    late_copies().add(from.detach(), to.detach());
+    return to;
+  }
   const at::AutoDispatchBelowAutograd without_gradients;
   const at::Tensor source = from_device ? on_host(from) : from;
   at::Tensor target = to_device ? on_host(to) : to;

@@ -7,6 +7,7 @@
 //
 // Memory that is released is filled with 0xff, which is NaN, and kept for a while before the host gets it back. Who still
 // reads it computes NaN, and who still writes to it is found. Memory is released when the stream gets there, as on CUDA.
+// A copy of pinned memory that nobody waits for is made as late as may be, so that a missing wait shows.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // What a step costs a device besides its arithmetic, counted on the stand-in accelerator: nothing is read back, the few
 // numbers that change from step to step are sent without waiting, and step 100 is like step 10.
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <gtest/gtest.h>
 
 #include "finetuning/reconstruction.h"
@@ -7,6 +8,7 @@
 #include "job/synthesis_methods.h"
 #include "synthesis/optimization.h"
 #include "tests/device/standin_accelerator.h"
+#include "tests/device/test_device.h"
 #include "tests/finetuning/setting.h"
 #include "tests/finetuning/variants.h"
 #include "tests/synthesis/recordable.h"
@@ -135,6 +137,22 @@ TEST(SteadyState, WhatAGraphRecordsNeitherReadsNorSends) {
     const Phase phase = setting.distillation({.iterations = 10, .learning_rate = 0.01});
     expect_recordable("distill by " + distance, phase, phase.begin());
   }
+}
+
+/// Of the stand-in itself: what tests of waiting rest on.
+TEST(LateCopies, AreMadeWhenTheDeviceIsUsedOrWaitedFor) {
+  const at::Device device = test_device();
+  const Tensor source = at::ones({4}).pin_memory();
+  const Tensor first = source.to(device, /*non_blocking=*/true);
+  source.fill_(2);
+  EXPECT_EQ(first.sum().item<double>(), 8) << "nobody waited before the source was changed";
+  const Tensor second = source.to(device, /*non_blocking=*/true);
+  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+  source.fill_(3);
+  EXPECT_EQ(second.sum().item<double>(), 8);
+  const Tensor third = source.to(device);
+  source.fill_(4);
+  EXPECT_EQ(third.sum().item<double>(), 12) << "the host waits for a plain copy";
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ unit_images = 8
 iterations = 12
 precision = "fp32"
 [synthesis.generator]
-batch = 16
+batch = 24
 [quantization]
 calibration_images = 16
 [finetuning]
@@ -74,7 +74,7 @@ class GeneratorTest(ProgramTest):
     def test_one_two_and_four_ranks_train_one_generator(self):
         self.prepared("run", ranks=2)
         two = self.tensors(self.folder / "run/shards/generator.h5")
-        for ranks in (1, 4):  # of four, two have no group of a step
+        for ranks in (1, 4):  # of three groups a step one rank has all, of two one has two, of four one has none
             self.succeed("synthesize", ranks=ranks, run=f"ranks-{ranks}")
             other = self.tensors(self.folder / f"ranks-{ranks}/shards/generator.h5")
             for name, values in two.items():  # sums over ranks round in another order

@@ -30,6 +30,7 @@ class MixedPrecision(ProgramTest):
 
     def test_a_rule_for_no_node_is_refused(self):
         self.refused("no node of this model matches 'blocks.77.*'", "run", *NOISE, "--set", "quantization.bits_for=blocks.77.*: 8")
+        self.assertFalse(self.files("shards/*"), "before the hours of synthesis")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "finetuning/phase.h"
+#include "model/loading/teacher.h"
 #include "numerics/product_precision.h"
 #include "tests/device/test_device.h"
 #include "tests/finetuning/setting.h"
+#include "tests/places.h"
 
 namespace eidolon {
 namespace {
@@ -106,6 +109,42 @@ TEST(Prefix, GoesOnFromTheLastSectionThatFits) {
   }
   jumped.advance_to(2);
   EXPECT_EQ(jumped.kept_bytes(), fits_a);
+}
+
+/// A run that was stopped in front of the head computes what the other kept: the mean over places must not see the difference.
+TEST(Prefix, OfConvolutionsGivesTheSameBitsWalkedAndJumped) {
+  const at::NoGradGuard no_gradients;
+  const Teacher resnet = read_teacher(testing::test_data() / "model" / "families" / "cifar_resnet");
+  const Network model = resnet.model.to(test_device(), at::kFloat);
+  const int64_t side = model.plan->image_size;
+  SyntheticImages images{.global = indices(0, 20), .bytes = at::randint(0, 256, {20, 3, side, side}, at::kByte), .row_of = {}};
+  for (const int64_t image : images.global) images.row_of[image] = image;
+  Prefix walked(model, {}, images, resnet.preprocessing, plenty), jumped(model, {}, images, resnet.preprocessing, plenty);
+  const int last = model.plan->section_count();
+  for (int section = 1; section <= last; ++section) walked.advance_to(section);
+  jumped.advance_to(last);
+  EXPECT_TRUE(at::equal(walked.rows(numbers({3, 11, 0})), jumped.rows(numbers({3, 11, 0}))));
+}
+
+TEST(CacheBudget, ThatHoldsAllPartsHoldsEach) {
+  for (const int64_t bytes : {int64_t{65536}, int64_t{3211264}, int64_t{196608}}) {
+    const CacheBudget all{.in_all = 1568 * bytes, .on_device = 1568 * bytes};
+    for (const int64_t some : {16, 512, 1568}) EXPECT_EQ(all.share(some, 1568).in_all, some * bytes);
+    EXPECT_EQ(all.share(512, 1568).on_device, 512 * bytes);
+  }
+}
+
+TEST(HeldOutLoss, IsOfFloat32InAStepOfFewerBits) {
+  const Setting setting;
+  const Tensor a = at::randn({64, 256}), b = at::randn({384, 256});
+  const auto loss = [&] {
+    return held_out_loss(setting.held_out, setting.communicator, "here", [&](const std::vector<int64_t>&) {
+      return at::linear(a.to(test_device()), b.to(test_device())).sum().item<double>();
+    });
+  };
+  const std::optional<double> exact = loss();
+  const ProductPrecision of_the_step(test_device().is_cuda() ? "tf32" : "bf16");
+  EXPECT_EQ(loss(), exact);
 }
 
 TEST(CacheBudget, OfAllSectionsIsWhatHoldsThem) {

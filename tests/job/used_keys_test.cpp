@@ -34,8 +34,17 @@ TEST(UsedKeys, AreWarnedOfOnlyIfTheyWereSetAndDoNothing) {
   EXPECT_TRUE(settings_without_effect(job).empty());
   job.synthesis.iterations = 0;
   job.synthesis.learning_rate = 1;
-  EXPECT_EQ(settings_without_effect(job),
-            (std::vector<std::string>{"synthesis.iterations", "synthesis.learning_rate", "synthesis.psaq.entropy_form"}));
+  EXPECT_EQ(settings_without_effect(job), (std::vector<std::string>{"synthesis.learning_rate", "synthesis.psaq.entropy_form"}));
+}
+
+TEST(UsedKeys, ThatSwitchAPartOffAreNotWarnedOf) {
+  Job job;
+  job.synthesis.optimised_share = 0;
+  EXPECT_TRUE(settings_without_effect(job).empty());
+  job.finetuning.iterations = 0;
+  EXPECT_TRUE(settings_without_effect(job).empty());
+  job.synthesis.variation_weight = 3;
+  EXPECT_EQ(settings_without_effect(job), (std::vector<std::string>{"synthesis.variation_weight"}));
 }
 
 TEST(UsedKeys, ThatAFormatOfHardwareDoesNotReadAreWarnedOf) {

@@ -20,18 +20,16 @@ Tensor drawn(at::IntArrayRef sizes) {
   return at::randn(sizes, at::TensorOptions().dtype(at::kFloat)).to(test_device());
 }
 
-/// What this device rounds factors to, by LibTorch's name of the type of so many bits; float32 where it cannot.
+/// What this device may round factors to. CPUs without matrix tiles may leave them as they are.
 struct Rounded {
   const char* name;
   double half_step;  ///< of a mantissa: the largest relative error of one factor
+  bool certain;
 };
 
 Rounded fewer_bits() {
-  if (test_device().is_cuda()) return {"tf32", 0x1p-11};
-  const auto capabilities = at::cpu::get_cpu_capabilities();
-  const auto dot_products = capabilities.find("avx512_bf16");
-  const bool fast = dot_products != capabilities.end() && dot_products->second.toBool();
-  return fast ? Rounded{"bf16", 0x1p-9} : Rounded{"fp32", 0};
+  if (test_device().is_cuda()) return {"tf32", 0x1p-11, true};
+  return {"bf16", 0x1p-9, at::cpu::init_amx()};
 }
 
 TEST(ProductPrecision, RoundsFactorsOfProductsWhileItLivesAndNothingElse) {
@@ -57,7 +55,7 @@ TEST(ProductPrecision, RoundsFactorsOfProductsWhileItLivesAndNothingElse) {
     const double error = relative(fewer[i], exact[i]);
     EXPECT_LE(error, 2 * rounded.half_step) << i;                  // both factors, at their worst
     const bool cudnn_chooses = i == 1 && test_device().is_cuda();  // a kernel with or without TF32
-    if (rounded.half_step > 0 && !cudnn_chooses) {
+    if (rounded.certain && !cudnn_chooses) {
       EXPECT_GT(error, rounded.half_step / 16) << i << ": nothing was rounded";
     }
     EXPECT_EQ(fewer[i].scalar_type(), at::kFloat);
@@ -78,7 +76,7 @@ TEST(ProductPrecision, GradientsAreProductsOfRoundedFactorsToo) {
   const ProductPrecision precision(rounded.name);
   const double error = relative(gradient(), exact);
   EXPECT_LE(error, 6 * rounded.half_step);
-  if (rounded.half_step > 0) {
+  if (rounded.certain) {
     EXPECT_GT(error, rounded.half_step / 16);
   }
 }

@@ -149,6 +149,13 @@ TEST(GeneratorLosses, AreThoseThatTheJobWeighs) {
   EXPECT_TRUE(generator_shape(teacher.plan(), generator_job()).placed);
 }
 
+TEST(GeneratorLosses, RefuseAJobWithoutATerm) {
+  SynthesisJob job = generator_job();
+  job.batchnorm_weight = 0;
+  job.generator = {.batch = 8, .class_weight = 0, .centre_weight = 0, .pair_weight = 0, .consistency_weight = 0};
+  EXPECT_THROW(generator_shape(resnet_teacher().plan(), job), BadInput);
+}
+
 TEST(GeneratorLosses, RefuseATeacherWithAttention) {
   EXPECT_THROW(generator_shape(*testing::small_plan(), generator_job()), BadInput);
 }

@@ -250,6 +250,12 @@ TEST(Objective, OfAnImageIsTheSameInUnitsOfFourAndOfEight) {
   }
 }
 
+TEST(Objective, WithoutATermIsRefused) {
+  SynthesisJob job = synthesis_method("psaq_v2").defaults();
+  job.psaq.entropy_weight = job.variation_weight = 0.0;
+  EXPECT_ERROR(BadInput, "no term of synthesis has a weight", draw_objective(small_teacher(), job, unit));
+}
+
 TEST(Objective, SwitchedOffTermsLeaveNoTrace) {
   const SynthesisTeacher teacher = small_teacher();
   SynthesisJob job = small_job();

@@ -2,6 +2,7 @@
 
 #include "synthesis/start.h"
 #include "tests/device/test_device.h"
+#include "tests/places.h"
 #include "tests/storage/expect_error.h"
 #include "tests/synthesis/small_teacher.h"
 
@@ -41,6 +42,14 @@ TEST(PriorWeight, HasTwoDigits) {
   const double weight = balanced_prior_weight(tiny_teacher(), automatic_job());
   const double digits = weight / std::pow(10.0, std::floor(std::log10(weight)) - 1);
   EXPECT_NEAR(digits, std::round(digits), 1e-6);
+}
+
+TEST(PriorWeight, RefusesATeacherWithoutClasses) {
+  const Teacher headless = read_teacher(testing::test_data() / "model" / "families" / "timm_vit_headless");
+  SynthesisJob job = automatic_job();
+  job.sardfq.crops = 0;
+  EXPECT_ERROR(BadInput, "the teacher has none; give it a number",
+               balanced_prior_weight({headless.model.to(test_device(), at::kFloat), headless.preprocessing}, job));
 }
 
 TEST(PriorWeight, RefusesATeacherWhoseAttentionIgnoresThePixels) {

@@ -62,12 +62,11 @@ at::DeviceType device_type_of_run(const Communicator& communicator, const std::s
 }
 
 /// Why the sums of this run cannot go through NCCL, in words, the same on all ranks; empty if they can.
-std::string obstacle_to_nccl(const Communicator& communicator, at::Device device, const Texts& hosts) {
-  const Texts ids = communicator.gather_texts(accelerator_id(device));
-  for (int rank = 0; rank < communicator.size(); ++rank) {
-    const auto first = std::find(ids.begin(), ids.begin() + rank, ids[rank]);
-    if (first != ids.begin() + rank)
-      return place(rank, hosts) + " and rank " + std::to_string(first - ids.begin()) + " share one device";
+std::string obstacle_to_nccl(const Texts& devices, const Texts& hosts) {
+  for (auto own = devices.begin(); own != devices.end(); ++own) {
+    const auto first = std::find(devices.begin(), own, *own);
+    const auto rank = static_cast<int>(own - devices.begin());
+    if (first != own) return place(rank, hosts) + " and rank " + std::to_string(first - devices.begin()) + " share one device";
   }
   return nccl_in_build() ? "" : "this build has no NCCL";
 }
@@ -78,7 +77,9 @@ void take_device(Placement& placement, const Communicator& communicator, at::Dev
   placement.device = at::Device(type, static_cast<at::DeviceIndex>(index));
   c10::impl::VirtualGuardImpl(type).setDevice(placement.device);
   if (communicator.size() == 1) return;
-  const std::string obstacle = obstacle_to_nccl(communicator, placement.device, hosts);
+  const Texts devices = communicator.gather_texts(accelerator_id(placement.device));
+  placement.ranks_on_device = std::ranges::count(devices, devices[communicator.rank()]);
+  const std::string obstacle = obstacle_to_nccl(devices, hosts);
   if (obstacle.empty()) return communicator.use_device(placement.device);
   if (communicator.rank() == 0)
     log::warn(obstacle + ", so sums over ranks go through host memory; one rank per GPU, with NCCL, is faster");

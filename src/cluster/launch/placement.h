@@ -16,6 +16,7 @@ struct Placement {
   int local_rank = 0;  ///< among the ranks of this host
   int local_size = 1;
   at::Device device = at::kCPU;  ///< cuda:(local_rank mod visible devices) or cpu
+  int64_t ranks_on_device = 1;   ///< that share the device, if it is none of the CPU
   int64_t threads = 1;
   std::string threads_bound_by = {};  ///< what bounds `threads`, for rank_table(); empty if the job sets them
 };

@@ -78,7 +78,10 @@ struct Runner {
     x = at::max_pool2d(x, {step.kernel, step.kernel}, {step.stride, step.stride}, {step.padding, step.padding});
   }
   void operator()(const steps::Subsample& step) { x = subsampled(x, step); }
-  void operator()(const steps::MeanPlaces&) { x = x.mean({2, 3}); }
+  /// The order of the sum is that of memory. Convolutions on CPUs leave channels last; maps that were kept have lost that.
+  void operator()(const steps::MeanPlaces&) {
+    x = (x.is_cpu() ? x.contiguous(at::MemoryFormat::ChannelsLast) : x).mean({2, 3});
+  }
 };
 
 }  // namespace
