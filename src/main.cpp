@@ -77,18 +77,13 @@ ExitCode run_job(const CommandLine& line, const Job& job, Cluster& cluster) {
   return code;
 }
 
-ExitCode examine(const CommandLine& line, Communicator communicator) {
-  const std::string launch = launch_name(communicator);
-  const Placement placement = bind_rank(communicator, "", 0);
-  const Cluster cluster{std::move(communicator), placement, launch};
-  return doctor(cluster, std::filesystem::absolute(line.target), line.evaluate.json);
-}
-
-ExitCode report_runs(const CommandLine& line, Communicator communicator) {
+/// The commands that belong to no run of their own.
+ExitCode run_without_job(const CommandLine& line, Communicator communicator) {
   const std::string launch = launch_name(communicator);
   const Placement placement = bind_rank(communicator, "", 0);
   Cluster cluster{std::move(communicator), placement, launch};
-  return report(cluster, line.reporting);
+  if (line.command == "report") return report(cluster, line.reporting);
+  return doctor(cluster, std::filesystem::absolute(line.target), line.evaluate.json);
 }
 
 /// The stages that need ranks. An error leaves without MPI_Finalize and ends the launch (main): others may be waiting for this
@@ -98,8 +93,7 @@ ExitCode run_on_cluster(const CommandLine& line, int argc, char** argv) {
   MpiSession session(&argc, &argv);
   Communicator communicator = Communicator::world();
   require_same_program(line, communicator);
-  if (line.command == "doctor") return examine(line, std::move(communicator));
-  if (line.command == "report") return report_runs(line, std::move(communicator));
+  if (line.command == "doctor" || line.command == "report") return run_without_job(line, std::move(communicator));
   const Job job = read_job_everywhere(line, communicator);
   communicator = Communicator::world(job.run.watchdog_seconds);
   const std::string launch = launch_name(communicator);

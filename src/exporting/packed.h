@@ -16,8 +16,7 @@ namespace eidolon {
 ///   W.zero_point      int8, if any is not 0
 ///   W.factor          float32 [1] that multiplies scales of E4M3
 ///   W.left, W.right   low-rank factors, outputs x r and r x inputs: float16, or int8 with W.left.scale and W.right.scale,
-///   float32
-///                     of each row
+///                     float32, of each row
 ///   W.float_channels  int64, ascending, and W.float_columns, float32 outputs x channels
 /// and for a rounded input I: I.scale float32 [1]. All other parameters are float32 under their own names.
 TensorMap packed_tensors(const Deployment& deployment);

@@ -68,13 +68,13 @@ std::filesystem::path folder_of(const RunDirectory& run, const ExportOptions& op
   return options.folder.empty() ? run.exported(target) : options.folder / target;
 }
 
-void write_target(const std::string& target, const Export& content, const std::filesystem::path& folder, bool prints) {
+void write_target(const std::string& target, const Export& content, const std::filesystem::path& folder, bool ends_a_run) {
   write_folder(folder, [&](const std::filesystem::path& part) { export_target(target).write(content, part); });
   const std::string done = target + " in " + folder.string() + ", " + size_text(folder);
-  if (prints) {
-    print_result(done + "\n");
-  } else {
+  if (ends_a_run) {
     log::info("export: " + done);
+  } else {
+    print_result(done + "\n");
   }
 }
 
@@ -90,14 +90,14 @@ void export_on_root(const RunContext& context, const Student& student, const Exp
       export_target(name).check(content);
       taken.push_back(name);
     } catch (const BadInput& error) {
-      if (options.prints) throw;
+      if (!options.ends_a_run) throw;
       if (refusal.empty())
         refusal = "the run is finished, but its student was not exported for '" + name + "': " + error.what();
     }
   }
   for (const std::string& name : taken) {
     content.facts.target = name;
-    write_target(name, content, folder_of(context.run, options, name), options.prints);
+    write_target(name, content, folder_of(context.run, options, name), options.ends_a_run);
   }
   if (!refusal.empty()) throw BadInput(refusal);
 }

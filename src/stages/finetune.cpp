@@ -1,7 +1,7 @@
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,7 +16,7 @@
 #include "numerics/schedule.h"
 #include "reporting/metrics_log.h"
 #include "reporting/progress.h"
-#include "stages/checkpoint_clock.h"
+#include "stages/agreements.h"
 #include "stages/checkpoint_store.h"
 #include "stages/finetuning_owner.h"
 #include "stages/generator_source.h"
@@ -30,43 +30,6 @@
 
 namespace eidolon {
 namespace {
-
-constexpr size_t loss_interval = 10;        ///< steps whose losses are summed over ranks, and looked at, together
-constexpr double agreement_interval = 0.5;  ///< seconds of training after which a stop is heard, where steps are shorter
-
-/// What all ranks do after a step. The largest wish of any rank is everybody's.
-enum class AfterStep : int64_t { go_on = 0, checkpoint = 1, checkpoint_and_stop = 2 };
-
-AfterStep agreed_next(const Cluster& cluster, const CheckpointClock& clock) {
-  auto wish = AfterStep::go_on;
-  if (cluster.is_root() && clock.due()) wish = AfterStep::checkpoint;
-  if (cluster.stop_requested()) wish = AfterStep::checkpoint_and_stop;
-  return static_cast<AfterStep>(cluster.communicator.max(static_cast<int64_t>(wish)));
-}
-
-/// Every how many steps ranks agree on what to do. A message that all wait for after every step would keep hosts from running
-/// ahead of their devices. Between agreements lies the number of steps that the slowest rank takes in agreement_interval, and
-/// loss_interval at most, since losses are awaited then.
-class Agreements {
- public:
-  explicit Agreements(const Cluster& cluster) : cluster_(cluster) {}
-
-  /// After every step. Collective where it agrees.
-  AfterStep after_step(const CheckpointClock& clock, bool must_agree) {
-    if (++steps_ < distance_ && !must_agree) return AfterStep::go_on;
-    const double in_interval = agreement_interval * static_cast<double>(steps_) / std::max(watch_.seconds(), 1e-6);
-    const auto wanted = static_cast<int64_t>(std::clamp(in_interval, 1.0, static_cast<double>(loss_interval)));
-    distance_ = -cluster_.communicator.max(-wanted);
-    steps_ = 0;
-    watch_.restart();
-    return agreed_next(cluster_, clock);
-  }
-
- private:
-  const Cluster& cluster_;
-  int64_t steps_ = 0, distance_ = 1;
-  Stopwatch watch_;
-};
 
 /// Sums the steps' losses over ranks in one message and writes them down. NaN or Inf ends the run.
 double report_losses(const Communicator& communicator, MetricsLog& metrics, const TrainingPosition& at,
@@ -134,7 +97,7 @@ bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>&
   GradientReducer reducer(parameters_of(trainables), context.cluster.communicator, Reduction::overlapped);
   StepGraph graph(phase.name, graph_recorder(context.device()), log::warn);
   MetricsLog metrics(context.run.metrics(), context.cluster.is_root());
-  Agreements agreements(context.cluster);
+  Agreements agreements(context.cluster, training.clock);
   std::vector<Tensor> losses;
   Figures figures;
   const ProductPrecision products(context.job.finetuning.precision.value());
@@ -149,8 +112,8 @@ bool train_phase(Training& training, const Phase& phase, std::vector<Trainable>&
     ++at.phase_step;
     ++at.step;
     const bool last = at.phase_step == phase.iterations;
-    const AfterStep next = agreements.after_step(training.clock, last);
-    if (losses.size() == loss_interval || last || next != AfterStep::go_on) {
+    const AfterStep next = agreements.after_step(last);
+    if (std::ssize(losses) == most_steps_apart || last || next != AfterStep::go_on) {
       figures = {{"loss", report_losses(context.cluster.communicator, metrics, at, losses)}};
     }
     training.progress.advance(static_cast<double>(sampler.batch()), figures);

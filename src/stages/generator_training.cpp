@@ -21,7 +21,7 @@
 #include "job/synthesis_methods.h"
 #include "numerics/schedule.h"
 #include "reporting/metrics_log.h"
-#include "stages/checkpoint_clock.h"
+#include "stages/agreements.h"
 #include "stages/generator_source.h"
 #include "stages/stage_times.h"
 #include "stages/stopwatch.h"
@@ -131,6 +131,7 @@ bool train(Training& training) {
   GradientReducer reducer(parameters, communicator, Reduction::plain);  // a rank may have several groups, each a backward pass
   MetricsLog metrics(context.run.synthesis_metrics(context.cluster.launch), context.cluster.is_root());
 
+  Agreements agreements(context.cluster, training.clock);
   const int64_t iterations = training.job().iterations;
   while (state.step < iterations) {
     reducer.zero();
@@ -146,13 +147,13 @@ bool train(Training& training) {
     training.progress.advance(static_cast<double>(training.job().generator.batch), figures);
     context.report("synthesize", "generator step " + std::to_string(state.step), training.progress);
 
-    const bool stop = communicator.max(context.cluster.stop_requested() && state.step < iterations) != 0;
+    const AfterStep next = agreements.after_step(state.step == iterations);
+    if (next == AfterStep::go_on) continue;
     on_root(communicator, [&] {
-      if (!stop && !training.clock.due()) return;
       require_claim(training);
       training.clock.take([&] { write_generator_state(context.run.generator_state(), state, training.owner); });
     });
-    if (stop) return false;
+    if (next == AfterStep::checkpoint_and_stop && state.step < iterations) return false;
   }
   return true;
 }

@@ -15,7 +15,7 @@ namespace {
 ExitCode export_targets_of(RunContext& context) {
   const std::vector<std::string> targets = listed_names(context.job.run.exports);
   if (targets.empty()) return ExitCode::done;
-  return timed(context, "export", [&] { return export_student(context, {.targets = targets, .prints = false}); });
+  return timed(context, "export", [&] { return export_student(context, {.targets = targets, .ends_a_run = true}); });
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct EvaluateOptions {
 struct ExportOptions {
   std::vector<std::string> targets;   ///< exporting/targets.h
   std::filesystem::path folder = {};  ///< in which each target has a folder; empty: export/ in the run directory
-  bool prints = true;                 ///< the folders, as the result; otherwise they stand in the log
+  bool ends_a_run = false;            ///< what can be exported is, a refusal is said last, and the log names the folders
 };
 
 ExitCode synthesize(RunContext& context);

@@ -41,7 +41,7 @@ void announce(const SynthesisJob& job, const Cluster& cluster, const std::vector
 
 constexpr int seconds_between_words = 60;  ///< of a launch that waits for others
 
-/// What the ranks did in one pass over the missing units, worst last.
+/// What a rank did in one pass over the missing units.
 enum class Pass : int64_t { made_some, left_all, stopped };
 
 /// Makes those units that no other rank or launch is at.

@@ -8,7 +8,7 @@
 namespace eidolon {
 
 /// A Tap that fills `statistics`, one entry for every product whose outputs are shown: 2 x outputs, float32, over the first
-/// `images` images and all places. What `inner` sees and gives back stays as it is. Both must outlive it.
+/// `images` images and all places. `inner` sees all other nodes. Both must outlive it.
 Tap statistics_tap(const Plan& plan, int64_t images, std::vector<Tensor>& statistics, Tap inner);
 
 }  // namespace eidolon

@@ -28,10 +28,10 @@ struct SemanticTargets {
   SemanticTargets to(at::Device device) const;
 };
 
-/// K_MSR of the job: crops per image at most, 0 for methods without crops.
 /// Images are made for classes that were drawn for them.
 bool shows_classes(const SynthesisJob& job);
 
+/// K_MSR of the job: crops per image at most, 0 for methods without crops.
 int64_t most_crops(const SynthesisJob& job);
 
 /// Image i has 1 + (i mod K_MSR) crops, in different quadrants, with different classes (none if K_MSR is 0: one class

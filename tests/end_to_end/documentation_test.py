@@ -13,6 +13,7 @@ from program import BINARY, ENVIRONMENT, SOURCE, TEACHER, ProgramTest
 PAGES = [SOURCE / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES += sorted((SOURCE / "docs").rglob("*.md"))
 WIDTH = 120
+EXPORT_PYTHON = pathlib.Path(os.environ.get("EIDOLON_EXPORT_VENV", ""), "bin", "python")
 DOUBLES = pathlib.Path(__file__).resolve().parent / "doubles"  # of packages that nobody installs for a test
 
 # What takes the place of words that stand for the reader's own.
@@ -32,7 +33,7 @@ SUBSTITUTIONS = {
 # What is done with a line of shell; the first that fits counts. "only paths": the files that it names exist; other tests
 # run it, or the page says that nobody did.
 TREATMENTS = [
-    (r"scripts/|source slurm/|sbatch |array=\$\(sbatch|scancel |export EIDOLON_DATA=", "only paths"),
+    (r"scripts/|source slurm/|sbatch |array=\$\(sbatch|scancel |export EIDOLON_(DATA|MODEL)=", "only paths"),
     (r"module (use|load) |apptainer build |spack -e ", "only paths"),
     (r"source <\(build/eidolon ", "source"),
     (r".*eidolon run jobs/", "print the job"),
@@ -69,7 +70,7 @@ class Python(ProgramTest):
     def test_snippets_read_every_file_that_a_run_has(self):
         self.succeed("run", "--set", "synthesis.images=32", "--set", "synthesis.unit_images=16",
                      "--set", "synthesis.iterations=2", "--set", "synthesis.optimised_share=0.5",
-                     "--set", "finetuning.iterations=1", "--set", "quantization.recipe=w4a16", "--set", "run.export=packed")
+                     "--set", "finetuning.iterations=1", "--set", "quantization.recipe=w4a16", "--set", "run.export=packed, onnx")
         subprocess.run([BINARY, "report", str(self.folder / "run")], check=True, capture_output=True, env=ENVIRONMENT)
         shards = [str(path.relative_to(self.folder / "run")) for path in self.files("shards/*.h5")]
         self.assertIn("shards/images-00000000-00000015.h5", shards)
@@ -79,9 +80,12 @@ class Python(ProgramTest):
             code = "\n".join(lines)
             if "torchvision" in code:
                 continue  # Shell runs it
+            python = EXPORT_PYTHON if "onnxruntime" in code else sys.executable
+            if python == EXPORT_PYTHON and not python.exists():
+                continue  # set up without --export
             names = [name for name in shards if "shards/images-00000000-00000015.h5" in code] or [""]
             for name in names:
-                result = subprocess.run([sys.executable, "-c", code.replace("shards/images-00000000-00000015.h5", name)],
+                result = subprocess.run([python, "-c", code.replace("shards/images-00000000-00000015.h5", name)],
                                         capture_output=True, text=True, cwd=self.folder / "run")
                 self.assertEqual(result.returncode, 0, f"{page.name} on {name}:\n{code}\n{result.stderr}")
                 self.assertNotEqual(result.stdout, "")

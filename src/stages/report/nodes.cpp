@@ -9,7 +9,7 @@
 
 #include "quantization/low_rank.h"
 #include "quantization/scheme.h"
-#include "stages/report/kinds.h"
+#include "stages/report/number_kind.h"
 #include "stages/report/parts.h"
 
 namespace eidolon::parts {
@@ -158,7 +158,7 @@ ordered_json node_json(const Student& student, NodeId node, const std::map<NodeI
   const Tensor weight = plan.is_weight(node) ? student.model[node] : Tensor();
   const auto quantizer = student.quantizers.find(node);
   const bool rounded = quantizer != student.quantizers.end();
-  json["number"] = rounded ? kind_of(quantizer->second.spec) : "float32";
+  json["number"] = rounded ? number_kind(quantizer->second.spec) : "float32";
   json["bits"] = rounded ? quantizer->second.spec.bits : 32;
   if (rounded) json["granularity"] = name_of(quantizer->second.spec.scaling.granularity);
   const auto measured = sums.find(node);
@@ -213,7 +213,7 @@ ordered_json nodes(const MeasuredRun& run) {
   for (const Row& row : worst_rows) {
     ordered_json json = histogram_of(worst_group(student.quantizers.at(row.node), kept.at(row.node)));
     json["name"] = plan.name(row.node);
-    json["number"] = kind_of(student.quantizers.at(row.node).spec);
+    json["number"] = number_kind(student.quantizers.at(row.node).spec);
     json["sqnr_db"] = row.decibels;
     json["measured_on"] = plan.is_weight(row.node) ? "weights" : "synthetic";
     worst.push_back(json);

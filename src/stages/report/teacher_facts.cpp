@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "quantization/scheme.h"
-#include "stages/report/kinds.h"
+#include "stages/report/number_kind.h"
 #include "stages/report/parts.h"
 
 namespace eidolon::parts {
@@ -21,7 +21,7 @@ int64_t elements(const std::vector<int64_t>& shape) {
 
 std::string operand(const Scheme& scheme, NodeId node) {
   const auto found = scheme.find(node);
-  return found == scheme.end() ? "float32" : kind_of(found->second);
+  return found == scheme.end() ? "float32" : number_kind(found->second);
 }
 
 /// {"a": "int 8 bits", "b": ..., "products": n, "weights": parameters among the factors}, one entry per pair of kinds.
