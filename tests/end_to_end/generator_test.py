@@ -72,13 +72,16 @@ class GeneratorTest(ProgramTest):
         self.assertEqual({name: after[name] for name in before}, before)
 
     def test_one_two_and_four_ranks_train_one_generator(self):
-        self.prepared("run", ranks=2)
-        two = self.tensors(self.folder / "run/shards/generator.h5")
-        for ranks in (1, 4):  # of three groups a step one rank has all, of two one has two, of four one has none
-            self.succeed("synthesize", ranks=ranks, run=f"ranks-{ranks}")
-            other = self.tensors(self.folder / f"ranks-{ranks}/shards/generator.h5")
-            for name, values in two.items():  # sums over ranks round in another order
-                np.testing.assert_allclose(values, other[name], atol=2e-3, rtol=1e-2, err_msg=name)
+        # Of three groups a step one rank has all, of two one has two, of four one has none.
+        made = {}
+        for ranks in (1, 2, 4):
+            self.succeed("synthesize", "--set", "synthesis.iterations=4", ranks=ranks, run=f"ranks-{ranks}")
+            made[ranks] = self.tensors(self.folder / f"ranks-{ranks}/shards/generator.h5")
+        # A norm takes these biases away: their gradients are rounding, which Adam makes steps of.
+        ignored = {"parameters/convolution1.bias", "parameters/convolution2.bias", "statistics/norm1", "statistics/norm2"}
+        for name in set(made[1]) - ignored:
+            for ranks in (2, 4):  # sums over ranks round in another order; a step is 1e-3
+                np.testing.assert_allclose(made[ranks][name], made[1][name], atol=2e-5, rtol=0, err_msg=name)
 
     def test_killed_or_stopped_it_ends_in_the_same_bytes(self):
         self.prepared("run", ranks=2)
