@@ -59,7 +59,12 @@ struct Profile {
     if (folder.empty()) return;
     if (!context.cluster.is_root()) return work();
     const std::filesystem::path file = folder / (stage + ".json");
-    trace_operators(context.device(), file, work);
+    const auto to_its_end = [&] {
+      work();
+      wait_for_device(context.device());
+    };
+    wait_for_device(context.device());  // or the trace has what was queued before, and loses what is still queued behind it
+    trace_operators(context.device(), file, to_its_end);
     files.push_back(file.string());
   }
 };

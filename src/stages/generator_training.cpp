@@ -57,7 +57,7 @@ struct Training {
 
 /// Another launch may think this one dead and train on. Its generator has other bytes if it has other ranks.
 void require_claim(const Training& training) {
-  if (training.claim->still_held()) return;
+  if (!training.claim || training.claim->still_held()) return;
   throw Fault("another launch has taken over the generator in " + training.context.run.root.string() +
               ", since this one was not heard of for minutes; this one ends");
 }
