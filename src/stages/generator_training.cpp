@@ -25,7 +25,6 @@
 #include "stages/generator_source.h"
 #include "stages/stage_times.h"
 #include "stages/stopwatch.h"
-#include "stages/unit_work.h"
 #include "storage/atomic_file.h"
 #include "synthesis/generator_files.h"
 #include "synthesis/generator_loss.h"
